@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a lease is drawn from: reserved connections for the urgent, the rest for bulk.
+public enum DeliveryClass: UInt8, Sendable, Codable, CaseIterable {
+    /// Test sends and transactional mail.
+    case express = 0
+    /// Everything else.
+    case bulk = 1
+}
+
+/// Recipients entrusted to one satellite, as it receives them.
+public struct LeaseGrant: Sendable, Hashable {
+    /// Its number, the fence.
+    public var serial: LeaseSerial
+    /// The reign under which it was granted.
+    public var term: Term
+    /// The mailing of every entry.
+    public var mailing: MailingID
+    /// The content revision of every entry.
+    public var content: BlobHash
+    /// What it counts against.
+    public var deliveryClass: DeliveryClass
+    /// Deliver to the test target instead of the MX.
+    public var testing: Bool
+    /// How long the satellite may hold it without a heartbeat.
+    public var lifetime: Duration
+    /// The domain of VERP reverse paths; empty means the header From's address is the reverse path.
+    public var returnPathDomain: String
+    /// 1 to about 1,000 recipients, in ascending order; an entry's place here is its bit in the started bitmap.
+    public var entries: [LeaseEntry]
+
+    /// Composes a grant.
+    public init(
+        serial: LeaseSerial,
+        term: Term,
+        mailing: MailingID,
+        content: BlobHash,
+        deliveryClass: DeliveryClass,
+        testing: Bool,
+        lifetime: Duration,
+        returnPathDomain: String,
+        entries: [LeaseEntry]
+    ) {
+        self.serial = serial
+        self.term = term
+        self.mailing = mailing
+        self.content = content
+        self.deliveryClass = deliveryClass
+        self.testing = testing
+        self.lifetime = lifetime
+        self.returnPathDomain = returnPathDomain
+        self.entries = entries
+    }
+}
+
+/// One recipient of a lease.
+public struct LeaseEntry: Sendable, Hashable {
+    /// The recipient.
+    public var recipient: RecipientID
+    /// The attempt's number; with the recipient it keys the report.
+    public var attempt: AttemptSerial
+    /// The id that API callers and tracking links see.
+    public var trackingID: String
+    /// The address as the caller wrote it.
+    public var address: String
+    /// ``MergeFields`` as stored, encoded by `MergeFields.encoded()`.
+    public var mergeFields: [UInt8]
+    /// The message's Date, fixed at the recipient's first grant.
+    public var date: Timestamp
+    /// Attachments of this recipient alone, in order.
+    public var attachments: [BlobHash]
+
+    /// Composes an entry.
+    public init(
+        recipient: RecipientID,
+        attempt: AttemptSerial,
+        trackingID: String,
+        address: String,
+        mergeFields: [UInt8],
+        date: Timestamp,
+        attachments: [BlobHash] = []
+    ) {
+        self.recipient = recipient
+        self.attempt = attempt
+        self.trackingID = trackingID
+        self.address = address
+        self.mergeFields = mergeFields
+        self.date = date
+        self.attachments = attachments
+    }
+}
+
+/// A set of places in a lease, one bit each.
+public struct EntryBitmap: Hashable, Sendable {
+    /// Little-endian bits: entry `i` is bit `i % 8` of octet `i / 8`; absent octets are zero.
+    public private(set) var octets: [UInt8]
+
+    /// An empty set.
+    public init() { self.octets = [] }
+
+    /// Restores a set from its octets.
+    public init(octets: [UInt8]) { self.octets = octets }
+
+    /// A set of the given places.
+    public init(_ places: some Sequence<Int>) {
+        self.octets = []
+        for place in places { self.insert(place) }
+    }
+
+    /// Whether a place is in the set.
+    public func contains(_ place: Int) -> Bool {
+        let octet = place >> 3
+        return octet < self.octets.count && self.octets[octet] & (1 << UInt8(place & 7)) != 0
+    }
+
+    /// Adds a place.
+    public mutating func insert(_ place: Int) {
+        precondition(place >= 0, "a lease has no entry before the first")
+        let octet = place >> 3
+        while self.octets.count <= octet { self.octets.append(0) }
+        self.octets[octet] |= 1 << UInt8(place & 7)
+    }
+
+    /// Adds every place of another set.
+    public mutating func formUnion(_ other: EntryBitmap) {
+        while self.octets.count < other.octets.count { self.octets.append(0) }
+        for (index, octet) in other.octets.enumerated() { self.octets[index] |= octet }
+    }
+
+    /// How many places are in the set.
+    public var count: Int { self.octets.reduce(0) { $0 + $1.nonzeroBitCount } }
+
+    /// The places in ascending order.
+    public var places: [Int] {
+        var places: [Int] = []
+        for (index, octet) in self.octets.enumerated() where octet != 0 {
+            for bit in 0..<8 where octet & (1 << UInt8(bit)) != 0 { places.append(index * 8 + bit) }
+        }
+        return places
+    }
+}
