@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MailingModel
+
+/// The master's durable truth: a few verbs over a whole database, each one transaction.
+///
+/// What a verb returns has been committed. Decisions that depend on the clock get the moment as an argument. Two backends
+/// implement it and one suite of tests holds both.
+public protocol MailingStore: Sendable {
+    /// Who this store is and under which term it was opened.
+    var identity: StoreIdentity { get }
+
+    // MARK: Mailings
+
+    /// Creates a mailing in ``MailingStatus/filling`` with its first content revision.
+    ///
+    /// - Parameter content: Composes the revision once the number is known; its canonical bytes become a blob.
+    func createMailing(
+        _ properties: MailingProperties,
+        account: AccountID,
+        at now: Timestamp,
+        content: @escaping @Sendable (MailingID) throws -> MailingContent
+    ) async throws -> Mailing
+    /// The mailing of that number, or `nil`; a deleted one is gone.
+    func mailing(_ id: MailingID) async throws -> Mailing?
+    /// Mailings in ascending order of number.
+    func mailings(_ filter: MailingFilter) async throws -> [Mailing]
+    /// How many mailings match.
+    func countMailings(_ filter: MailingFilter) async throws -> Int
+    /// Reads, changes and writes one mailing (properties, status, times) in one transaction, serialised with every other write.
+    ///
+    /// - Parameter change: A pure step; may return a new content revision. What it throws is rethrown and nothing changes.
+    /// - Throws: ``StoreError/Code/unknownMailing``, and whatever `change` throws.
+    func updateMailing(
+        _ id: MailingID,
+        at now: Timestamp,
+        _ change: @escaping @Sendable (inout Mailing) throws -> MailingContent?
+    ) async throws -> Mailing
+    /// The newest content revision of a mailing.
+    func content(of id: MailingID) async throws -> MailingContent?
+    /// Sets ``MailingStatus/paused`` and takes every never-started recipient back, in one transaction.
+    ///
+    /// - Parameter decide: Throws if the mailing may not be paused.
+    func pauseMailing(
+        _ id: MailingID, at now: Timestamp, decide: @escaping @Sendable (Mailing) throws -> Void
+    ) async throws -> (mailing: Mailing, revoked: [RevokedLease])
+    /// Removes a mailing and leaves a tombstone, so that late reports are acknowledged, counted and dropped.
+    func deleteMailing(_ id: MailingID, at now: Timestamp) async throws -> [RevokedLease]
+    /// Expires every recipient that is waiting or deferred and not started (feed events included); started ones stay
+    /// leased until reported or ``settleStarted(of:at:)``. Finishes the mailing if nothing is left.
+    func expireRemaining(_ id: MailingID, at now: Timestamp) async throws -> (mailing: Mailing, revoked: [RevokedLease])
+    /// Turns started, unreported recipients of a mailing into uncertain ones (15 minutes after its end).
+    func settleStarted(of mailing: MailingID, at now: Timestamp) async throws -> Int
+    /// Finishes a regular mailing if every recipient is terminal and `grace` has passed since its start and its last
+    /// accepted recipients; one transaction, serialised with ``addRecipients(_:to:deliveryClass:at:)``.
+    ///
+    /// - Returns: The mailing as it stands after, or `nil` if it did not finish.
+    func finishIfComplete(_ id: MailingID, at now: Timestamp, grace: Duration) async throws -> Mailing?
+
+    // MARK: Recipients
+
+    /// Adds recipients, durable when it returns; one admission per draft, input order.
+    ///
+    /// - Parameter deliveryClass: ``DeliveryClass/express`` for test sends: leased even in `filling`.
+    /// - Throws: ``StoreError/Code/unknownMailing``, ``StoreError/Code/mailingFinished``.
+    func addRecipients(
+        _ drafts: [RecipientDraft], to mailing: MailingID, deliveryClass: DeliveryClass, at now: Timestamp
+    ) async throws -> [RecipientAdmission]
+    /// The current reports of the recipients found among those ids (generated ones or the client's own).
+    func reports(of trackingIDs: [String], account: AccountID) async throws -> [RecipientReport]
+    /// How many recipients match.
+    func countRecipients(_ filter: RecipientFilter) async throws -> Int
+    /// Settles recipients held as uncertain.
+    ///
+    /// - Returns: How many changed.
+    func resolveUncertain(_ mailing: MailingID, as resolution: UncertainResolution, at now: Timestamp) async throws -> Int
+    /// Puts terminal recipients back to waiting so that they are sent again (`reset_recipients_status`).
+    func resetRecipients(_ trackingIDs: [String], account: AccountID, at now: Timestamp) async throws -> Int
+
+    // MARK: Feed
+
+    /// Events after a position, ascending; an empty page means the head is reached.
+    func feed(after position: Int64, filter: RecipientFilter, limit: Int) async throws -> FeedPage
+    /// The position of the newest event, 0 if there is none.
+    func feedHead() async throws -> Int64
+
+    // MARK: Leasing
+
+    /// Work that could be leased at `now`: mailings that are ready or running within their schedule, express recipients
+    /// of filling ones too; one row for each mailing, bucket, class and kind with at least one claimable recipient.
+    func backlog(at now: Timestamp) async throws -> [Backlog]
+    /// Leases recipients; all requests in one transaction. A request that finds nothing yields no grant.
+    ///
+    /// The first lease of a mailing sets it running and its `started` time. A recipient that `affinity` forbids becomes a
+    /// waiting entry of its own and is passed over.
+    func claim(_ requests: [ClaimRequest], at now: Timestamp, lifetime: Duration) async throws -> [LeaseGrant]
+    /// Marks recipients as started; nothing may be sent before.
+    ///
+    /// - Returns: The places that may be sent; the others of the request were refused (revoked lease, paused or ended mailing, other satellite).
+    func start(_ requests: [StartRequest], by satellite: SatelliteID, at now: Timestamp) async throws -> [StartDecision]
+    /// Applies reports idempotently: state, counters, event and feed position in one transaction.
+    func apply(_ reports: [DeliveryReport], from satellite: SatelliteID, at now: Timestamp) async throws -> IntakeResult
+    /// Takes never-started recipients of a lease back at the satellite's own word.
+    func takeBack(_ lease: LeaseSerial, places: EntryBitmap, from satellite: SatelliteID, at now: Timestamp) async throws
+    /// Leases with something left to report, of one satellite or of all.
+    func leases(of satellite: SatelliteID?) async throws -> [LeaseSummary]
+    /// Revokes leases: their never-started recipients wait again; the started ones stay with the lease.
+    func revoke(_ leases: [LeaseSerial], at now: Timestamp) async throws -> [RevokedLease]
+    /// Turns started, unreported recipients of leases into uncertain ones (satellite removed, or lost its journal).
+    func settleStarted(of leases: [LeaseSerial], at now: Timestamp) async throws -> Int
+    /// The next moment after `now` at which something becomes due: a retry, a scheduled start or end, a finish grace.
+    func nextDue(after now: Timestamp, finishGrace: Duration) async throws -> Timestamp?
+
+    // MARK: Blobs and keys
+
+    /// Stores a blob under its hash; storing it again changes nothing.
+    func putBlob(_ bytes: [UInt8]) async throws -> BlobHash
+    /// The blob of that name.
+    func blob(_ hash: BlobHash) async throws -> [UInt8]?
+    /// Stores a signing key, encrypted, under the SHA-256 of its PEM text.
+    func putSigningKey(pem: String) async throws -> BlobHash
+    /// The PEM text of a signing key.
+    func signingKey(_ hash: BlobHash) async throws -> String?
+
+    // MARK: Satellites and API keys
+
+    /// Adds a satellite; its number is assigned.
+    func addSatellite(_ satellite: SatelliteRecord) async throws -> SatelliteRecord
+    /// All satellites in order of number.
+    func satellites() async throws -> [SatelliteRecord]
+    /// Reads, changes and writes one satellite.
+    func updateSatellite(
+        _ id: SatelliteID, _ change: @escaping @Sendable (inout SatelliteRecord) throws -> Void
+    ) async throws -> SatelliteRecord
+    /// Removes a satellite; its leases must have been settled.
+    func removeSatellite(_ id: SatelliteID) async throws
+    /// Stores an API key.
+    func addKey(_ key: APIKeyRecord) async throws
+    /// All keys, newest last.
+    func keys() async throws -> [APIKeyRecord]
+    /// Revokes a key; `false` if there was none of that name.
+    func revokeKey(_ publicID: String, at now: Timestamp) async throws -> Bool
+
+    // MARK: The store itself
+
+    /// Counts for the status page and the metrics.
+    func summary(at now: Timestamp) async throws -> StoreSummary
+    /// Writes a consistent copy while everything goes on.
+    func backup(to path: String) async throws
+    /// Recounts every mailing and returns how many counters differed (0 in health) after mending them.
+    func reconcileCounters() async throws -> Int
+    /// Closes the store; nothing may be called after.
+    func close() async throws
+}

@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MailingModel
+
+/// A store's identity in cursors and greetings.
+public struct StoreIdentity: Sendable, Hashable {
+    /// Random, made when the store was created.
+    public var storeID: String
+    /// Raised each time a master opens the store.
+    public var term: Term
+    /// The version of the tables.
+    public var schemaVersion: Int
+
+    /// Composes an identity.
+    public init(storeID: String, term: Term, schemaVersion: Int) {
+        self.storeID = storeID
+        self.term = term
+        self.schemaVersion = schemaVersion
+    }
+}
+
+/// Which mailings to list; an absent criterion matches all, several are combined by AND.
+public struct MailingFilter: Sendable, Hashable {
+    /// Any of these numbers.
+    public var ids: [MailingID]?
+    /// Any of these states.
+    public var statuses: [MailingStatus]?
+    /// Any of these header From domains.
+    public var domains: [String]?
+    /// Any of these owners.
+    public var owners: [String]?
+    /// Any of these satellite groups.
+    public var satelliteGroups: [String]?
+    /// Of this account only.
+    public var account: AccountID?
+    /// Only numbers above this.
+    public var after: MailingID?
+    /// At most so many; `nil` is all.
+    public var limit: Int?
+
+    /// Matches everything.
+    public init() {}
+}
+
+/// A recipient as submitted, already checked.
+public struct RecipientDraft: Sendable, Hashable {
+    /// The address as the caller wrote it.
+    public var address: String
+    /// The recipient domain as A-labels, lower-case; decides the bucket.
+    public var domain: String
+    /// The id that the caller wants, or `nil` for a generated one.
+    public var trackingID: String?
+    /// Encoded merge fields.
+    public var mergeFields: [UInt8]
+    /// Attachments of this recipient alone.
+    public var attachments: [BlobHash]
+
+    /// Composes a draft.
+    public init(
+        address: String, domain: String, trackingID: String? = nil, mergeFields: [UInt8], attachments: [BlobHash] = []
+    ) {
+        self.address = address
+        self.domain = domain
+        self.trackingID = trackingID
+        self.mergeFields = mergeFields
+        self.attachments = attachments
+    }
+}
+
+/// The answer to one draft.
+public enum RecipientAdmission: Sendable, Hashable {
+    /// Stored.
+    case accepted(RecipientID, trackingID: String)
+    /// The wanted tracking id is in use.
+    case trackingIDTaken
+}
+
+/// Which recipients to report or count; several criteria are combined by AND.
+public struct RecipientFilter: Sendable, Hashable {
+    /// Of any of these mailings.
+    public var mailings: [MailingID]?
+    /// In any of these states.
+    public var states: [RecipientState]?
+    /// Of this account only.
+    public var account: AccountID?
+
+    /// Matches everything.
+    public init() {}
+}
+
+/// What is known of one recipient: the record behind every API's report, and the snapshot in every event.
+public struct RecipientReport: Sendable, Hashable {
+    /// The recipient.
+    public var recipient: RecipientID
+    /// The id that API callers see.
+    public var trackingID: String
+    /// The address as submitted.
+    public var address: String
+    /// The recipient domain.
+    public var domain: String
+    /// Where it stands.
+    public var state: RecipientState
+    /// Whether an attempt's outcome was ever unknown.
+    public var uncertain: Bool
+    /// The last attempt's trace, if there was one.
+    public var trace: AttemptTrace?
+    /// The serial of the satellite that last took it.
+    public var satellite: String?
+    /// Whether it is leased now.
+    public var inProgress: Bool
+    /// Whether it was added by a test send.
+    public var isTest: Bool
+    /// Attempts made.
+    public var tryCount: Int
+    /// When the first attempt was granted.
+    public var firstTry: Timestamp?
+    /// When the next attempt is due.
+    public var nextTry: Timestamp?
+    /// When it was added.
+    public var created: Timestamp
+    /// When its state last changed.
+    public var modified: Timestamp
+    /// When it was last leased.
+    public var leasedAt: Timestamp?
+
+    /// Composes a report.
+    public init(
+        recipient: RecipientID, trackingID: String, address: String, domain: String, state: RecipientState,
+        uncertain: Bool = false, trace: AttemptTrace? = nil, satellite: String? = nil, inProgress: Bool = false,
+        isTest: Bool = false, tryCount: Int = 0, firstTry: Timestamp? = nil, nextTry: Timestamp? = nil,
+        created: Timestamp, modified: Timestamp, leasedAt: Timestamp? = nil
+    ) {
+        self.recipient = recipient
+        self.trackingID = trackingID
+        self.address = address
+        self.domain = domain
+        self.state = state
+        self.uncertain = uncertain
+        self.trace = trace
+        self.satellite = satellite
+        self.inProgress = inProgress
+        self.isTest = isTest
+        self.tryCount = tryCount
+        self.firstTry = firstTry
+        self.nextTry = nextTry
+        self.created = created
+        self.modified = modified
+        self.leasedAt = leasedAt
+    }
+}
+
+/// One event of the feed.
+public struct FeedEntry: Sendable, Hashable {
+    /// Its position, ascending, never reused.
+    public var position: Int64
+    /// The recipient as it stood when the event was committed.
+    public var report: RecipientReport
+
+    /// Composes an entry.
+    public init(position: Int64, report: RecipientReport) {
+        self.position = position
+        self.report = report
+    }
+}
+
+/// A page of the feed.
+public struct FeedPage: Sendable, Hashable {
+    /// Events in ascending order of position.
+    public var entries: [FeedEntry]
+    /// The position to continue after: past every event that was looked at, filtered ones included.
+    public var next: Int64
+    /// The newest position at the time of reading.
+    public var head: Int64
+    /// The oldest position that may be asked for; events below were purged.
+    public var horizon: Int64
+
+    /// Composes a page.
+    public init(entries: [FeedEntry], next: Int64, head: Int64, horizon: Int64) {
+        self.entries = entries
+        self.next = next
+        self.head = head
+        self.horizon = horizon
+    }
+}
+
+/// How a held recipient is settled.
+public enum UncertainResolution: String, Sendable, CaseIterable {
+    /// It arrived.
+    case delivered
+    /// It did not, and will not be tried again.
+    case failed
+    /// Try again.
+    case resend
+}
+
+/// Claimable recipients of one bucket.
+public struct Backlog: Sendable, Hashable {
+    /// The mailing.
+    public var mailing: MailingID
+    /// Its bucket.
+    public var bucket: Bucket
+    /// What the recipients count against.
+    public var deliveryClass: DeliveryClass
+    /// Whether these are exceptions (retries, taken back) rather than the untouched rest.
+    public var isWaiting: Bool
+    /// How many could be claimed now.
+    public var count: Int
+    /// Which satellites may take them.
+    public var satelliteGroup: String?
+    /// The single domain of a bucket of its own, else `nil`.
+    public var domain: String?
+    /// When the mailing's first recipients were leased, for fairness; `nil` if never.
+    public var started: Timestamp?
+
+    /// Composes a row.
+    public init(
+        mailing: MailingID, bucket: Bucket, deliveryClass: DeliveryClass, isWaiting: Bool, count: Int,
+        satelliteGroup: String?, domain: String?, started: Timestamp?
+    ) {
+        self.mailing = mailing
+        self.bucket = bucket
+        self.deliveryClass = deliveryClass
+        self.isWaiting = isWaiting
+        self.count = count
+        self.satelliteGroup = satelliteGroup
+        self.domain = domain
+        self.started = started
+    }
+}
+
+/// A wish for a lease.
+public struct ClaimRequest: Sendable, Hashable {
+    /// From this mailing,
+    public var mailing: MailingID
+    /// this bucket
+    public var bucket: Bucket
+    /// and this class,
+    public var deliveryClass: DeliveryClass
+    /// its exceptions or its untouched rest,
+    public var isWaiting: Bool
+    /// for this satellite,
+    public var satellite: SatelliteID
+    /// which may take these domains,
+    public var affinity: DomainAffinity
+    /// at most so many.
+    public var limit: Int
+
+    /// Composes a wish.
+    public init(
+        mailing: MailingID, bucket: Bucket, deliveryClass: DeliveryClass, isWaiting: Bool, satellite: SatelliteID,
+        affinity: DomainAffinity, limit: Int
+    ) {
+        self.mailing = mailing
+        self.bucket = bucket
+        self.deliveryClass = deliveryClass
+        self.isWaiting = isWaiting
+        self.satellite = satellite
+        self.affinity = affinity
+        self.limit = limit
+    }
+}
+
+/// A satellite's wish to start recipients of a lease.
+public struct StartRequest: Sendable, Hashable {
+    /// The lease.
+    public var lease: LeaseSerial
+    /// The places to start.
+    public var places: EntryBitmap
+
+    /// Composes a wish.
+    public init(lease: LeaseSerial, places: EntryBitmap) {
+        self.lease = lease
+        self.places = places
+    }
+}
+
+/// The answer to a ``StartRequest``.
+public struct StartDecision: Sendable, Hashable {
+    /// The lease.
+    public var lease: LeaseSerial
+    /// These may be sent; a place that was started before is granted again to the same satellite.
+    public var granted: EntryBitmap
+    /// These may not, and are no longer the satellite's.
+    public var refused: EntryBitmap
+
+    /// Composes an answer.
+    public init(lease: LeaseSerial, granted: EntryBitmap, refused: EntryBitmap) {
+        self.lease = lease
+        self.granted = granted
+        self.refused = refused
+    }
+}
+
+/// A lease as the store sees it.
+public struct LeaseSummary: Sendable, Hashable {
+    /// Its number.
+    public var serial: LeaseSerial
+    /// Whose it is.
+    public var satellite: SatelliteID
+    /// The mailing.
+    public var mailing: MailingID
+    /// What it counts against.
+    public var deliveryClass: DeliveryClass
+    /// When it was granted.
+    public var granted: Timestamp
+    /// How many recipients it has.
+    public var size: Int
+    /// How many of them were started.
+    public var started: Int
+    /// How many are neither reported nor taken back.
+    public var open: Int
+    /// Whether it was revoked; its started recipients may still be reported.
+    public var isRevoked: Bool
+
+    /// Composes a summary.
+    public init(
+        serial: LeaseSerial, satellite: SatelliteID, mailing: MailingID, deliveryClass: DeliveryClass, granted: Timestamp,
+        size: Int, started: Int, open: Int, isRevoked: Bool
+    ) {
+        self.serial = serial
+        self.satellite = satellite
+        self.mailing = mailing
+        self.deliveryClass = deliveryClass
+        self.granted = granted
+        self.size = size
+        self.started = started
+        self.open = open
+        self.isRevoked = isRevoked
+    }
+}
+
+/// A lease whose never-started recipients were taken back.
+public struct RevokedLease: Sendable, Hashable {
+    /// Its number.
+    public var serial: LeaseSerial
+    /// Whose it was.
+    public var satellite: SatelliteID
+
+    /// Composes a value.
+    public init(serial: LeaseSerial, satellite: SatelliteID) {
+        self.serial = serial
+        self.satellite = satellite
+    }
+}
+
+/// What came of a batch of reports.
+public struct IntakeResult: Sendable, Hashable {
+    /// How many changed something.
+    public var applied: Int = 0
+    /// How many had been applied before.
+    public var repeated: Int = 0
+    /// How many were for deleted mailings or unknown recipients.
+    public var dropped: Int = 0
+    /// Mailings that may now be complete.
+    public var mailings: Set<MailingID> = []
+    /// Leases of which nothing is left open.
+    public var closedLeases: [LeaseSerial] = []
+    /// The earliest retry that the batch scheduled.
+    public var earliestRetry: Timestamp?
+
+    /// Nothing came of it.
+    public init() {}
+}
+
+/// An API key as stored.
+public struct APIKeyRecord: Sendable, Hashable {
+    /// Names the key, in lists and in logs.
+    public var publicID: String
+    /// SHA-256 of the secret.
+    public var secretHash: [UInt8]
+    /// A name for people.
+    public var name: String
+    /// The account it acts for.
+    public var account: AccountID
+    /// Overrides `cloudmailing.autoescape` for mailings created with it.
+    public var autoescape: Bool?
+    /// When it was made.
+    public var created: Timestamp
+    /// When it was revoked.
+    public var revoked: Timestamp?
+
+    /// Composes a record.
+    public init(
+        publicID: String, secretHash: [UInt8], name: String, account: AccountID, autoescape: Bool? = nil,
+        created: Timestamp, revoked: Timestamp? = nil
+    ) {
+        self.publicID = publicID
+        self.secretHash = secretHash
+        self.name = name
+        self.account = account
+        self.autoescape = autoescape
+        self.created = created
+        self.revoked = revoked
+    }
+}
+
+/// Counts for the status page and the metrics.
+public struct StoreSummary: Sendable, Hashable {
+    /// Mailings by state.
+    public var mailings: [MailingStatus: Int] = [:]
+    /// Recipients that could be leased now or later.
+    public var pending: Int = 0
+    /// Recipients held as uncertain.
+    public var uncertain: Int = 0
+    /// Recipients under a lease.
+    public var leased: Int = 0
+    /// When the oldest open lease was granted.
+    public var oldestLease: Timestamp?
+    /// The newest position of the feed.
+    public var feedHead: Int64 = 0
+
+    /// All zero.
+    public init() {}
+}
+
+/// Why a verb could not be carried out.
+public struct StoreError: Error, Sendable, CustomStringConvertible {
+    /// What went wrong.
+    public enum Code: Sendable, Hashable {
+        /// No such mailing, or it was deleted.
+        case unknownMailing
+        /// The mailing takes no more recipients.
+        case mailingFinished
+        /// No such satellite, lease or key.
+        case unknownRecord
+        /// A unique value is in use.
+        case conflict
+        /// The store was written by a newer version.
+        case newerSchema
+        /// Another master holds the store.
+        case locked
+        /// No space is left.
+        case full
+        /// The database failed.
+        case database
+        /// Stored bytes are not what they should be.
+        case corrupt
+    }
+
+    /// What went wrong.
+    public var code: Code
+    /// What was being done, on what, in a sentence for an operator.
+    public var message: String
+    /// The database's own words.
+    public var underlying: (any Error)?
+
+    /// Composes an error.
+    public init(_ code: Code, _ message: String, underlying: (any Error)? = nil) {
+        self.code = code
+        self.message = message
+        self.underlying = underlying
+    }
+
+    /// The message, then the database's words.
+    public var description: String {
+        guard let underlying = self.underlying else { return self.message }
+        return "\(self.message): \(underlying)"
+    }
+}
