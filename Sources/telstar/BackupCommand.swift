@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+
+/// `telstar backup`: a consistent copy of the store while the master works.
+struct BackupCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backup",
+        abstract: "Copy the running master's store to a file on the master's machine."
+    )
+
+    @OptionGroup var control: ControlOptions
+    @Argument(help: "The file to write; it must not exist.") var file: String
+
+    func run() async throws {
+        let path = URL(fileURLWithPath: self.file).standardizedFileURL.path
+        _ = try await ControlClient.with(self.control.door()) {
+            try await $0.send("POST", "/backup", body: ["path": path])
+        }
+        if self.control.json { try Output.json(["backup": path]) } else { print("backed up to \(path)") }
+    }
+}

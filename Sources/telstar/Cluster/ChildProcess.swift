@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Synchronization
+
+/// One role as a child process: started, watched, restarted with backoff, stopped.
+///
+/// The child's standard input is a pipe whose other end only this process holds: when this process dies, however it dies,
+/// the child reads the end of file and leaves (`TELSTAR_LIFELINE`).
+final class ChildProcess: Sendable {
+    /// What happens to a child.
+    enum Event: Sendable {
+        /// It said that it serves; a restart says so again.
+        case ready(pid: Int32)
+        /// It ended and will be started again after the wait.
+        case died(status: Int32, restartIn: Duration)
+    }
+
+    /// A name for people and file names: `master`, `satellite-1`, `sink`.
+    let name: String
+    private let arguments: [String]
+    private let environment: [String: String]
+    private let log: String
+    private let state = Mutex(State())
+
+    private struct State {
+        var process: Process?
+        var stopping = false
+    }
+
+    /// Describes a child; nothing runs yet.
+    ///
+    /// - Parameters:
+    ///   - name: Unique among the children.
+    ///   - arguments: Of this same program.
+    ///   - environment: Added to ours.
+    ///   - log: The file that its output is appended to.
+    init(name: String, arguments: [String], environment: [String: String] = [:], log: String) {
+        self.name = name
+        self.arguments = arguments
+        self.environment = environment
+        self.log = log
+    }
+
+    /// The number of the running process, if one runs.
+    var pid: Int32? {
+        self.state.withLock { state in
+            guard let process = state.process, process.isRunning else { return nil }
+            return process.processIdentifier
+        }
+    }
+
+    /// Runs the child until ``stop()`` or cancellation, starting it again whenever it dies.
+    ///
+    /// - Parameter report: Called for every event.
+    func run(report: @escaping @Sendable (Event) async -> Void) async throws {
+        var wait = Duration.milliseconds(200)
+        var isFirstLife = true
+        while !self.state.withLock({ $0.stopping }), !Task.isCancelled {
+            let began = ContinuousClock.now
+            let status = try await self.runOnce(isFirstLife: isFirstLife, report: report)
+            isFirstLife = false
+            if self.state.withLock({ $0.stopping }) || Task.isCancelled { return }
+            if began.duration(to: .now) > .seconds(30) { wait = .milliseconds(200) }
+            await report(.died(status: status, restartIn: wait))
+            // Cancellation ends the wait; the loop's condition then ends the loop.
+            try? await Task.sleep(for: wait)
+            wait = min(wait * 2, .seconds(10))
+        }
+    }
+
+    /// Asks the child to end (SIGTERM) and starts it no more.
+    func stop() { self.signal(SIGTERM, stopping: true) }
+
+    /// Ends the child at once.
+    func kill() { self.signal(SIGKILL, stopping: true) }
+
+    private func signal(_ number: Int32, stopping: Bool) {
+        self.state.withLock { state in
+            state.stopping = stopping
+            guard let process = state.process, process.isRunning else { return }
+            Foundation.kill(process.processIdentifier, number)
+        }
+    }
+
+    private func runOnce(
+        isFirstLife: Bool, report: @escaping @Sendable (Event) async -> Void
+    ) async throws -> Int32 {
+        let readiness = try ReadinessSocket(label: self.name)
+        let lifeline = Pipe()
+        // Only this process may hold the writing end, or a sibling would keep the child alive.
+        _ = fcntl(lifeline.fileHandleForWriting.fileDescriptor, F_SETFD, FD_CLOEXEC)
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Self.executable)
+        process.arguments = self.arguments
+        process.environment = ProcessInfo.processInfo.environment
+            .merging(self.environment) { $1 }
+            .merging(["NOTIFY_SOCKET": readiness.name, "TELSTAR_LIFELINE": "1"]) { $1 }
+        // A crash point kills one life only, or the restarted child would die at the same place for ever.
+        if !isFirstLife { process.environment?["TELSTAR_CRASH_AT"] = nil }
+        process.standardInput = lifeline
+        let output = try Self.appending(to: self.log)
+        process.standardOutput = output
+        process.standardError = output
+        let (ended, end) = AsyncStream.makeStream(of: Int32.self, bufferingPolicy: .bufferingNewest(1))
+        process.terminationHandler = { process in
+            end.yield(process.terminationStatus)
+            end.finish()
+        }
+        let started = try self.state.withLock { state in
+            guard !state.stopping else { return false }
+            try process.run()
+            state.process = process
+            return true
+        }
+        guard started else { return 0 }
+        let pid = process.processIdentifier
+        return await withTaskGroup(of: Int32?.self) { group in
+            group.addTask {
+                for await _ in readiness.readiness { await report(.ready(pid: pid)) }
+                return nil
+            }
+            group.addTask {
+                await withTaskCancellationHandler {
+                    for await status in ended { return status }
+                    return nil
+                } onCancel: {
+                    Foundation.kill(pid, SIGTERM)
+                }
+            }
+            for await status in group {
+                if let status {
+                    group.cancelAll()
+                    return status
+                }
+            }
+            return 0
+        }
+    }
+
+    private static let executable: String = {
+        let link = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+        // The link of a program that was replaced while it runs ends in this remark.
+        return link.hasSuffix(" (deleted)") ? String(link.dropLast(10)) : link
+    }()
+
+    private static func appending(to path: String) throws -> FileHandle {
+        if !FileManager.default.fileExists(atPath: path) {
+            _ = FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
+        }
+        let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+        try handle.seekToEnd()
+        return handle
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOSSL
+
+/// Talks to a running master: over the Unix socket in its data directory, or by URL and key.
+struct ControlClient {
+    /// Where the master listens.
+    enum Door {
+        /// The socket in the master's data directory; whoever may open it may do everything.
+        case socket(path: String)
+        /// A listener of the API, with the secret of an API key.
+        case url(String, key: String)
+    }
+
+    /// An answer that is not success.
+    struct Refusal: Error, CustomStringConvertible {
+        var status: UInt
+        var code: String
+        var message: String
+        var description: String { "\(self.message) (\(self.status) \(self.code))" }
+    }
+
+    private let base: String
+    private let authorization: String?
+    private let client: HTTPClient
+
+    /// Opens nothing yet; the first request connects.
+    init(_ door: Door) {
+        var configuration = HTTPClient.Configuration(
+            timeout: .init(connect: .seconds(10), read: .seconds(120))
+        )
+        switch door {
+        case .socket(let path):
+            let encoded = path.addingPercentEncoding(withAllowedCharacters: .urlHostAllowed) ?? path
+            self.base = "http+unix://\(encoded)/telstar/v1"
+            self.authorization = nil
+        case .url(let url, let key):
+            self.base = (url.hasSuffix("/") ? String(url.dropLast()) : url) + "/telstar/v1"
+            self.authorization = "Basic " + Data("admin:\(key)".utf8).base64EncodedString()
+            // The master's certificate is self-signed unless its operator gave it another; the key authenticates us,
+            // and operators who need more name a certificate authority to their own HTTP client.
+            var tls = TLSConfiguration.makeClientConfiguration()
+            tls.certificateVerification = .none
+            configuration.tlsConfiguration = tls
+        }
+        self.client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }
+
+    /// Runs `body` with a client that is shut down after it.
+    static func with<Result>(_ door: Door, _ body: (ControlClient) async throws -> Result) async throws -> Result {
+        let client = ControlClient(door)
+        do {
+            let result = try await body(client)
+            try await client.client.shutdown()
+            return result
+        } catch {
+            // The first error is the one to tell; a failed shutdown adds nothing to it.
+            try? await client.client.shutdown()
+            throw error
+        }
+    }
+
+    /// Sends one request and decodes the answer.
+    ///
+    /// - Parameters:
+    ///   - method: `GET`, `POST` or `DELETE`.
+    ///   - path: Begins with a slash, query included.
+    ///   - body: JSON, if there is one.
+    /// - Throws: ``Refusal`` for every status but 2xx.
+    func send(_ method: String, _ path: String, body: (some Encodable)? = JSONText?.none) async throws -> Data {
+        try await self.send(method, path, json: try body.map { Array(try JSONEncoder().encode($0)) })
+    }
+
+    /// Sends one request whose body is JSON already.
+    func send(_ method: String, _ path: String, json: [UInt8]?) async throws -> Data {
+        var request = HTTPClientRequest(url: self.base + path)
+        request.method = .init(rawValue: method)
+        if let authorization = self.authorization { request.headers.add(name: "Authorization", value: authorization) }
+        if let json {
+            request.headers.add(name: "Content-Type", value: "application/json")
+            request.body = .bytes(ByteBuffer(bytes: json))
+        }
+        let response = try await self.client.execute(request, timeout: .seconds(300))
+        let data = Data(buffer: try await response.body.collect(upTo: 256 * 1024 * 1024))
+        guard (200..<300).contains(response.status.code) else {
+            throw Self.refusal(status: response.status.code, body: data)
+        }
+        return data
+    }
+
+    /// Sends one request and decodes the answer as `Answer`.
+    func send<Answer: Decodable>(
+        _ method: String, _ path: String, body: (some Encodable)? = JSONText?.none, as: Answer.Type
+    ) async throws -> Answer {
+        try JSONDecoder().decode(Answer.self, from: try await self.send(method, path, body: body))
+    }
+
+    private static func refusal(status: UInt, body: Data) -> Refusal {
+        struct Envelope: Decodable {
+            struct Body: Decodable {
+                var code: String
+                var message: String
+            }
+            var error: Body
+        }
+        guard let envelope = try? JSONDecoder().decode(Envelope.self, from: body) else {
+            // Not our envelope (a proxy's page, say): the text itself is the best explanation there is.
+            return Refusal(status: status, code: "http", message: String(decoding: body.prefix(500), as: UTF8.self))
+        }
+        return Refusal(status: status, code: envelope.error.code, message: envelope.error.message)
+    }
+}
+
+/// A body that is JSON text already; also the type of "no body".
+typealias JSONText = [String: String]

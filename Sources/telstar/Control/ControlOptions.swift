@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+
+/// The flags by which every operator's command finds its master.
+struct ControlOptions: ParsableArguments {
+    @Option(help: "The master's data directory (or a cluster's); its socket is used.")
+    var dir: String?
+
+    @Option(help: "Base URL of the master's API, instead of the socket.")
+    var url: String?
+
+    @Option(help: "A file that holds the API key, for --url.")
+    var keyFile: String?
+
+    @Flag(help: "Print JSON instead of text.")
+    var json = false
+
+    /// The directory that holds the master's store, keys and socket.
+    var masterDirectory: String {
+        let dir = self.dir ?? ProcessInfo.processInfo.environment["TELSTAR_DIR"] ?? "/var/lib/telstar"
+        let nested = dir + "/master"
+        return FileManager.default.fileExists(atPath: nested) ? nested : dir
+    }
+
+    /// The door that the flags describe.
+    func door() throws -> ControlClient.Door {
+        guard let url = self.url else { return .socket(path: self.masterDirectory + "/control.sock") }
+        guard let keyFile = self.keyFile else { throw ValidationError("--url needs --key-file") }
+        let key: String
+        do {
+            key = try String(contentsOfFile: keyFile, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+        } catch {
+            throw ValidationError("the key file \(keyFile) cannot be read: \(error.localizedDescription)")
+        }
+        return .url(url, key: key)
+    }
+
+    /// Whether no master runs here: there is no socket, or nobody answers on it.
+    var masterIsAbsent: Bool {
+        guard self.url == nil else { return false }
+        return !UnixSocketProbe.answers(self.masterDirectory + "/control.sock")
+    }
+}
+
+/// Tells whether somebody listens on a Unix socket.
+enum UnixSocketProbe {
+    /// Connects and closes at once.
+    static func answers(_ path: String) -> Bool {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { return false }
+        defer { _ = close(descriptor) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        let capacity = MemoryLayout.size(ofValue: address.sun_path)
+        guard bytes.count < capacity else { return false }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+
+/// The program: a subcommand for each role and each thing an operator does.
+@main
+struct Telstar: AsyncParsableCommand {
+    /// The version that `--version`, the satellites' greeting and the status page tell.
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "telstar",
+        abstract: "A distributed bulk-mailing cluster.",
+        version: Telstar.version,
+        subcommands: [
+            MasterCommand.self, SatelliteCommand.self, ClusterCommand.self, DemoCommand.self, SinkCommand.self,
+            KeyCommand.self, SatellitesCommand.self, MailingCommand.self, ReportCommand.self, BackupCommand.self,
+        ]
+    )
+}

@@ -1,0 +1,219 @@
+"""Drives the real program from outside: a cluster, a sink, and the questions that tests ask of both."""
+
+import collections
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import urllib.request
+import xmlrpc.client
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("TELSTAR_BINARY", str(ROOT / ".build/debug/telstar"))
+DEADLINE = 120
+# Never set: waiting for it paces the questions put to processes that offer nothing to await.
+NOTHING = threading.Event()
+
+
+class Unmet(AssertionError):
+    """A condition that did not come true in time."""
+
+
+def await_condition(question, what, deadline=DEADLINE, every=0.05):
+    """The first true answer of `question`; an exception that a restart explains counts as not yet."""
+    until = time.monotonic() + deadline
+    last = None
+    while time.monotonic() < until:
+        try:
+            answer = question()
+            if answer:
+                return answer
+            last = answer
+        except (OSError, xmlrpc.client.Error, json.JSONDecodeError, KeyError) as error:
+            last = error
+        NOTHING.wait(every)
+    raise Unmet(f"{what}: not within {deadline} s, last answer {last!r}")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Program:
+    """A running `telstar` subcommand."""
+
+    def __init__(self, arguments, log, environment=None):
+        self.log = pathlib.Path(log)
+        self.output = self.log.open("ab")
+        self.process = subprocess.Popen(
+            [BINARY, *map(str, arguments)], stdout=self.output, stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})})
+
+    def stop(self, patience=60):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(patience)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.output.close()
+        return self.process.returncode
+
+    def text(self):
+        return self.log.read_text(errors="replace")
+
+
+class Sink(Program):
+    """A receiving server with a journal."""
+
+    def __init__(self, directory, script=None, port=None, addresses=("127.0.0.2",)):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
+        self.journal = self.directory / "sink.jsonl"
+        arguments = ["sink", "--listen", ",".join(f"{a}:{self.port}" for a in addresses), "--journal", self.journal]
+        if script is not None:
+            (self.directory / "sink.script").write_text(script)
+            arguments += ["--script", self.directory / "sink.script"]
+        super().__init__(arguments, self.directory / "sink.log")
+        await_condition(lambda: socket.create_connection((addresses[0], self.port), 1).close() or True, "sink listens")
+
+    def messages(self):
+        if not self.journal.exists():
+            return []
+        return [json.loads(line) for line in self.journal.read_text().splitlines() if line.endswith("}")]
+
+    def copies(self):
+        """How many messages the receiver holds by recipient."""
+        return collections.Counter(address for message in self.messages() for address in message["rcpt_to"])
+
+
+class Cluster(Program):
+    """A local cluster: a master and its satellites."""
+
+    def __init__(self, directory, sink_port, satellites=1, zone="* MX 10 mx.sink.test\nmx.sink.test A 127.0.0.2\n",
+                 settings=(), environment=None, arguments=(), api_port=0):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        (self.directory / "zone").write_text(zone)
+        flags = [flag for setting in settings for flag in ("--set", setting)]
+        super().__init__(
+            ["cluster", "--dir", self.directory / "cluster", "--satellites", satellites, "--api-port", api_port,
+             "--smtp-port", sink_port, "--fake-dns", self.directory / "zone", *flags, *arguments],
+            self.directory / "cluster.log", environment)
+        self.file = self.directory / "cluster" / "cluster.json"
+        try:
+            self.described = await_condition(self.describe, "the cluster is ready")
+        except Unmet:
+            self.stop()
+            raise Unmet(self.text()) from None
+
+    def describe(self):
+        if self.process.poll() is not None:
+            raise Unmet(f"the cluster ended with {self.process.returncode}: {self.text()[-4000:]}")
+        return json.loads(self.file.read_text())
+
+    @property
+    def pids(self):
+        return self.describe()["pids"]
+
+    def kill(self, role, number=signal.SIGKILL, index=0):
+        pid = self.pids[role][index]
+        os.kill(pid, number)
+        return pid
+
+    def api(self):
+        """A fresh XML-RPC client over TLS, with the certificate unchecked as the original's clients do."""
+        url = self.described["api_url"].replace("https://", f"https://admin:{self.described['api_key']}@")
+        return xmlrpc.client.ServerProxy(url + "/CloudMailing", context=ssl._create_unverified_context())
+
+    def status(self):
+        with urllib.request.urlopen(self.described["status_url"], timeout=10) as answer:
+            return json.load(answer)
+
+    def mailing(self, mailing):
+        return self.api().list_mailings({"id": [mailing]})[0]
+
+    def await_status(self, mailing, status, deadline=DEADLINE):
+        def question():
+            current = self.mailing(mailing)
+            return current if current["status"] == status else None
+        return await_condition(question, f"mailing {mailing} is {status}", deadline)
+
+    def feed(self, mailing=None, statuses=()):
+        """Every event of the feed in order."""
+        api, cursor, events = self.api(), "", []
+        while True:
+            filters = {}
+            if mailing is not None:
+                filters["mailings"] = [mailing]
+            if statuses:
+                filters["status"] = list(statuses)
+            page = api.get_recipients_status_updated_since(cursor, filters, 1000)
+            if not page["recipients"]:
+                return events
+            events += page["recipients"]
+            cursor = page["cursor"]
+
+
+@contextlib.contextmanager
+def cluster_with_sink(directory, script=None, **options):
+    directory = pathlib.Path(directory)
+    sink = Sink(directory / "sink", script)
+    try:
+        cluster = Cluster(directory, sink.port, **options)
+        try:
+            yield cluster, sink
+        finally:
+            cluster.stop()
+    finally:
+        sink.stop()
+
+
+def make_mailing(api, recipients, domain="example.org", subject="Hello {{ firstname }}", start=True, **properties):
+    mailing = api.create_mailing(f"news@{domain}", "News", subject, "<p>Dear {{ firstname }}, {{ text }}</p>",
+                                 "Dear {{ firstname }}, {{ text }}\n", "utf-8")
+    if properties:
+        api.set_mailing_properties(mailing, properties)
+    for first in range(0, len(recipients), 1000):
+        answers = api.add_recipients(mailing, recipients[first:first + 1000])
+        assert all("id" in answer for answer in answers), answers
+    if start:
+        api.start_mailing(mailing)
+    return mailing
+
+
+def people(count, domains=("one.test", "two.test", "three.test"), prefix="person"):
+    return [{"email": f"{prefix}{number}@{domains[number % len(domains)]}", "firstname": f"Zoë {number}", "lastname": "Müller",
+             "text": "für alle"} for number in range(count)]
+
+
+def reconcile(cluster, sink, mailing):
+    """Counters = feed replay = what the receiver holds; returns the final word on each recipient."""
+    counters = cluster.mailing(mailing)
+    last = {}
+    for event in cluster.feed(mailing):
+        last[event["email"]] = event
+    statuses = collections.Counter(event["status"] for event in last.values())
+    uncertain = {address for address, event in last.items() if event.get("uncertain")}
+    copies = sink.copies()
+    finished = {address for address, event in last.items() if event["status"] == "FINISHED"}
+    assert counters["total_sent"] == statuses["FINISHED"], (counters, statuses)
+    assert counters["total_error"] == statuses["ERROR"] + statuses["GENERAL_ERROR"], (counters, statuses)
+    assert counters["total_softbounce"] == statuses["WARNING"], (counters, statuses)
+    lost = {a for a in finished if copies[a] == 0 and a not in uncertain}
+    repeated = {a for a, n in copies.items() if n > 1 and a not in uncertain and a in last}
+    unaccounted = {a for a, n in copies.items() if a in last and n and a not in finished and a not in uncertain}
+    assert not lost, f"reported delivered but never received: {sorted(lost)[:5]}"
+    assert not repeated, f"received more than once: {sorted(repeated)[:5]}"
+    assert not unaccounted, f"received but reported otherwise: {sorted(unaccounted)[:5]}"
+    return last
