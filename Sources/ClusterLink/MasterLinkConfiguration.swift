@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MailingModel
+public import ZeroMQ
+
+/// What a master's link needs, and its bounds.
+public struct MasterLinkConfiguration: Sendable {
+    /// Where satellites connect for control messages, as `tcp://0.0.0.0:5610`; port `*` lets the system choose.
+    public var control: String
+    /// Where satellites fetch blobs.
+    public var content: String
+    /// Where satellites enrol, or `nil` for no enrolment.
+    public var enrolment: String?
+    /// The master's own keys.
+    public var keys: CurveKeyPair
+    /// The time between signs of life, told to satellites in the Welcome.
+    public var heartbeat: Duration = .seconds(2)
+    /// Events waiting to be read, at most; then the link reads no more from its socket.
+    public var waitingEvents = 1_024
+    /// Messages waiting to go out, over all satellites, at most.
+    public var outgoingMessages = 1_024
+    /// Octets waiting to go out, over all satellites, at most.
+    public var outgoingOctets = 64 * 1_048_576
+    /// Octets of one message, in parts, at most.
+    public var maximumMessageOctets = 16 * 1_048_576
+    /// Octets of blobs kept in memory while satellites fetch them, at most (one blob is kept even if it is longer).
+    public var blobCacheOctets = 64 * 1_048_576
+    /// Enrolment exchanges under way, at most; the oldest gives way.
+    public var pendingEnrolments = 256
+    /// At most one log line of a kind of trouble in this time.
+    public var reportInterval: Duration = .seconds(60)
+    /// How long a stopping link may still pass on what is queued.
+    public var drain: Duration = .seconds(1)
+
+    /// Composes a configuration with default bounds.
+    public init(control: String, content: String, enrolment: String? = nil, keys: CurveKeyPair) {
+        self.control = control
+        self.content = content
+        self.enrolment = enrolment
+        self.keys = keys
+    }
+}
+
+/// What the owner of a master's link decides for it.
+public struct MasterLinkDecisions: Sendable {
+    /// The record that a public key belongs to, or `nil`.
+    ///
+    /// Asked at each handshake and for every frame, from the link's threads: it must not block.
+    public var record: @Sendable (_ publicKey: [UInt8]) -> SatelliteRecord?
+    /// The bytes of a blob, or `nil` if there is none of that name.
+    public var blob: @Sendable (_ hash: BlobHash) async -> [UInt8]?
+    /// The shared key of a satellite that may enrol, or `nil`.
+    public var sharedKey: @Sendable (_ serial: String) async -> String?
+    /// Decides on a satellite that has proved the shared key, and stores its public key durably before it answers.
+    public var enrol: @Sendable (_ serial: String, _ publicKey: [UInt8]) async -> Bool
+
+    /// Composes decisions; without the last two nobody can enrol.
+    public init(
+        record: @escaping @Sendable (_ publicKey: [UInt8]) -> SatelliteRecord?,
+        blob: @escaping @Sendable (_ hash: BlobHash) async -> [UInt8]?,
+        sharedKey: @escaping @Sendable (_ serial: String) async -> String? = { _ in nil },
+        enrol: @escaping @Sendable (_ serial: String, _ publicKey: [UInt8]) async -> Bool = { _, _ in false }
+    ) {
+        self.record = record
+        self.blob = blob
+        self.sharedKey = sharedKey
+        self.enrol = enrol
+    }
+}
