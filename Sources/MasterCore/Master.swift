@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Logging
+public import MailingModel
+public import MasterStore
+
+/// The deciding heart of the cluster: the one door for every API, the command line and the satellites.
+///
+/// A verb that returns has committed what it says. Its errors are ``MasterError``; a verb that fails with
+/// ``MasterError/Code/storeFailed`` may be repeated. Verbs may be called from any task, before ``run()`` too.
+public final class Master: Sendable {
+    let store: any MailingStore
+    let configuration: MasterConfiguration
+    let directory: SatelliteDirectory
+    let now: @Sendable () -> Timestamp
+    let logger: Logger
+    let cursors: FeedCursorCodec
+    let keys: KeyRing
+    let engine: Engine
+    let gate: CallGate
+
+    /// Composes a master; it does nothing for satellites until ``run()``.
+    ///
+    /// - Parameters:
+    ///   - store: An open store; the master closes it at the end of ``run()``.
+    ///   - channel: The way to the satellites. Whoever runs it must let it outlive ``run()``.
+    ///   - directory: Shared with the channel, which asks it who may connect.
+    ///   - configuration: Bounds and waits.
+    ///   - cursorSecret: Random octets, 32 or more, that outlive the process: they authenticate the feed's cursors.
+    ///   - clock: Measures waits.
+    ///   - now: The civil clock.
+    ///   - logger: Hears of what an operator should know.
+    public init(
+        store: any MailingStore,
+        channel: any SatelliteChannel,
+        directory: SatelliteDirectory,
+        configuration: MasterConfiguration,
+        cursorSecret: [UInt8],
+        clock: any Clock<Duration> = ContinuousClock(),
+        now: @escaping @Sendable () -> Timestamp,
+        logger: Logger
+    ) {
+        self.store = store
+        self.configuration = configuration
+        self.directory = directory
+        self.now = now
+        self.logger = logger
+        self.cursors = FeedCursorCodec(storeID: store.identity.storeID, secret: cursorSecret)
+        self.keys = KeyRing()
+        self.gate = CallGate()
+        self.engine = Engine(
+            store: store, channel: channel, directory: directory, configuration: configuration,
+            time: MasterTime(clock: clock, now: now), logger: logger)
+    }
+
+    /// Serves the satellites until the task is cancelled.
+    ///
+    /// Then it refuses new calls, waits for those under way and for the reports that it has already taken, stops granting,
+    /// and closes the store.
+    ///
+    /// - Throws: ``MasterError`` if the store cannot be read at the start.
+    public func run() async throws {
+        do {
+            try await self.directory.reload(from: self.store)
+            try await self.keys.reload(from: self.store)
+            try await self.engine.run(gate: self.gate)
+        } catch is CancellationError {
+            // Cancelled while starting: the end is the same.
+        }
+        await self.gate.close()
+        try await self.store.close()
+    }
+
+    /// Runs one call of a verb: refused once the master stops, its errors said in the master's words.
+    func call<Result: Sendable>(_ body: () async throws -> Result) async throws -> Result {
+        try self.gate.enter()
+        defer { self.gate.leave() }
+        do {
+            return try await body()
+        } catch let error as MasterError {
+            throw error
+        } catch let error as StoreError {
+            throw MasterError(error)
+        }
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MailingModel
+
+/// What steers the master beside the mailings themselves; immutable, swapped whole.
+public struct MasterConfiguration: Sendable, Hashable {
+    /// How leases are made and ended.
+    public struct Leasing: Sendable, Hashable {
+        /// Recipients in one lease at most.
+        public var maximumRecipients: Int = 1_000
+        /// How long a satellite may be silent before its never-started recipients are leased again.
+        public var lifetime: Duration = .seconds(120)
+        /// How long a satellite may be silent before its started recipients become uncertain.
+        public var quarantine: Duration = .seconds(24 * 3_600)
+        /// How long a satellite may take to acknowledge a grant before it is revoked.
+        public var acceptance: Duration = .seconds(60)
+        /// Grants that a satellite may leave unacknowledged before it gets more.
+        public var maximumUnaccepted: Int = 64
+        /// Leases asked for in one transaction of the store.
+        public var maximumRequests: Int = 128
+        /// How many recipients a mailing gets at least in its turn, so that a small one is never starved by a large one.
+        public var minimumShare: Int = 100
+
+        /// The defaults.
+        public init() {}
+    }
+
+    /// What is kept in memory between satellites and store.
+    public struct Intake: Sendable, Hashable {
+        /// Reports that wait for the store at most; what comes above is dropped and repeated by its satellite.
+        public var maximumQueued: Int = 50_000
+        /// Reports applied in one transaction at most.
+        public var maximumBatch: Int = 2_000
+        /// The first wait after the store failed; doubled each time.
+        public var firstRetry: Duration = .milliseconds(200)
+        /// The longest wait between two tries of the store.
+        public var longestRetry: Duration = .seconds(15)
+
+        /// The defaults.
+        public init() {}
+    }
+
+    /// Leases.
+    public var leasing = Leasing()
+    /// Reports and starts.
+    public var intake = Intake()
+    /// How long after its start and its last accepted recipients a complete mailing is closed.
+    public var finishGrace: Duration = .seconds(30)
+    /// How long started recipients may still be reported after their mailing's end, before they become uncertain.
+    public var settleAfterEnd: Duration = .seconds(15 * 60)
+    /// A running mailing with due recipients and no progress for so long, while a satellite has credit, is an alarm.
+    public var stallAlarm: Duration = .seconds(60)
+    /// No timer sleeps longer, so that a civil clock set forward is noticed.
+    public var longestSleep: Duration = .seconds(60)
+    /// Recipients in one call at most.
+    public var maximumRecipientsPerCall: Int = 1_000
+    /// A recipient's merge fields, encoded, at most; octets.
+    public var maximumMergeOctets: Int = 64 * 1_024
+    /// A recipient's attachments, together, at most; octets.
+    public var maximumAttachmentOctets: Int = 10 * 1_024 * 1_024
+    /// A content revision at most; octets.
+    public var maximumContentOctets: Int = 8 * 1_024 * 1_024
+    /// Events in one page of the feed at most.
+    public var maximumFeedPage: Int = 1_000
+    /// Escape merge fields in HTML parts of mailings created with a key that does not say.
+    public var autoescape: Bool = true
+    /// The domain of VERP reverse paths; empty means that the header From's address is the reverse path.
+    public var returnPathDomain: String = ""
+    /// The program's version, shown in the status.
+    public var version: String = "development"
+
+    /// The defaults.
+    public init() {}
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MailingModel
+
+/// Why the master did not do what was asked.
+public struct MasterError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The reason, for programs.
+    public enum Code: Sendable, Hashable {
+        /// No such mailing, or it was deleted.
+        case unknownMailing(MailingID)
+        /// The mailing is finished and takes nothing more.
+        case mailingFinished(MailingID)
+        /// The mailing's state does not allow it.
+        case badStatus(MailingStatus)
+        /// A property's value is not acceptable.
+        case badProperty(String)
+        /// The content does not compile: which part, where in it (both from 1), and why.
+        case badContent(part: String, line: Int, column: Int, reason: String)
+        /// More items than one call may carry.
+        case tooMany(limit: Int)
+        /// A cursor of the feed cannot be continued from.
+        case badCursor(BadCursor)
+        /// No such satellite.
+        case unknownSatellite(SatelliteID)
+        /// A satellite of that serial exists.
+        case satelliteExists(String)
+        /// The satellite has started so many recipients and not reported them; it takes no new ones. Ask again, or force.
+        case satelliteBusy(started: Int)
+        /// No such API key.
+        case unknownKey(String)
+        /// The master is stopping, or so much is waiting that it takes no more now.
+        case busy
+        /// No space is left for the store.
+        case storeFull
+        /// The store failed; the same call may be repeated later.
+        case storeFailed
+        /// The store is behind what its satellites have seen: nothing is sent until the operator confirms.
+        case safeMode
+    }
+
+    /// What is wrong with a cursor.
+    public enum BadCursor: Sendable, Hashable {
+        /// It was made by another store.
+        case foreign
+        /// It lies after the newest event: the store was restored from an older copy.
+        case aheadOfHead
+        /// It lies before the oldest event that is kept.
+        case belowHorizon
+        /// It is not a cursor of this program, or was altered.
+        case unreadable
+        /// It has the form of the original CloudMailing's cursors (`date;count;offset`).
+        case original
+    }
+
+    /// The reason, for programs.
+    public var code: Code
+    /// The reason, for people: what failed, on what, and what to do.
+    public var message: String
+
+    /// Composes an error.
+    public init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    /// The message.
+    public var description: String { self.message }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import ClusterLink
+public import Logging
+public import MailingModel
+public import MasterStore
+import Synchronization
+
+/// The satellites' records in memory, for whoever must ask without waiting: the link asks for every frame.
+///
+/// The master fills it when it starts and after each change. The link and the master share one.
+public final class SatelliteDirectory: Sendable {
+    private struct Contents {
+        var records: [SatelliteID: SatelliteRecord] = [:]
+        var byKey: [[UInt8]: SatelliteID] = [:]
+
+        mutating func insert(_ record: SatelliteRecord) {
+            self.records[record.id] = record
+            for key in record.publicKeys { self.byKey[key] = record.id }
+        }
+
+        mutating func remove(_ id: SatelliteID) {
+            guard let record = self.records.removeValue(forKey: id) else { return }
+            for key in record.publicKeys { self.byKey[key] = nil }
+        }
+    }
+
+    private let contents = Mutex(Contents())
+
+    /// Makes an empty directory, which allows nobody.
+    public init() {}
+
+    /// The enabled satellite that a CURVE public key belongs to.
+    public func record(publicKey: [UInt8]) -> SatelliteRecord? {
+        self.contents.withLock { contents in
+            guard let id = contents.byKey[publicKey], let record = contents.records[id], record.enabled else { return nil }
+            return record
+        }
+    }
+
+    /// A satellite by its number.
+    public subscript(id: SatelliteID) -> SatelliteRecord? { self.contents.withLock { $0.records[id] } }
+
+    /// All satellites in order of number.
+    public var records: [SatelliteRecord] {
+        self.contents.withLock { $0.records.values.sorted { $0.id < $1.id } }
+    }
+
+    /// Takes the records of the store.
+    public func reload(from store: any MailingStore) async throws {
+        let records = try await store.satellites()
+        self.contents.withLock { contents in
+            contents = Contents()
+            for record in records { contents.insert(record) }
+        }
+    }
+
+    func insert(_ record: SatelliteRecord) {
+        self.contents.withLock { contents in
+            contents.remove(record.id)
+            contents.insert(record)
+        }
+    }
+
+    func remove(_ id: SatelliteID) { self.contents.withLock { $0.remove(id) } }
+
+    /// What a link asks its master for, answered from this directory and the store.
+    ///
+    /// - Parameters:
+    ///   - store: Holds the blobs and the records.
+    ///   - now: The civil clock.
+    ///   - logger: Hears of enrolments and of a store that fails.
+    public func decisions(
+        store: any MailingStore, now: @escaping @Sendable () -> Timestamp, logger: Logger
+    ) -> MasterLinkDecisions {
+        MasterLinkDecisions(
+            record: { self.record(publicKey: $0) },
+            blob: { hash in
+                do {
+                    return try await store.blob(hash)
+                } catch {
+                    logger.error(
+                        "a blob cannot be read; its satellite asks again",
+                        metadata: ["blob": "\(hash)", "error": "\(error)"])
+                    return nil
+                }
+            },
+            sharedKey: { serial in
+                self.records.first { $0.serial == serial && $0.enabled }?.sharedKey
+            },
+            enrol: { serial, key in await self.enrol(serial, key: key, store: store, now: now(), logger: logger) }
+        )
+    }
+
+    /// Stores the key of a satellite that has proved its shared key; of its keys the two newest stay.
+    private func enrol(
+        _ serial: String, key: [UInt8], store: any MailingStore, now: Timestamp, logger: Logger
+    ) async -> Bool {
+        let records = self.records
+        guard let record = records.first(where: { $0.serial == serial && $0.enabled && $0.sharedKey != nil }) else {
+            return false
+        }
+        if let owner = records.first(where: { $0.publicKeys.contains(key) }) { return owner.id == record.id }
+        do {
+            let stored = try await store.updateSatellite(record.id) { record in
+                record.publicKeys = record.publicKeys.suffix(1) + [key]
+                record.paired = record.paired ?? now
+            }
+            self.insert(stored)
+            logger.info("satellite enrolled", metadata: ["satellite": "\(serial)"])
+            return true
+        } catch {
+            logger.error(
+                "an enrolment cannot be stored; the satellite tries again",
+                metadata: ["satellite": "\(serial)", "error": "\(error)"])
+            return false
+        }
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MasterStore
+
+extension Master {
+    /// What the master knows of itself and its cluster; reads a few counts from the store.
+    public func status() async throws -> MasterStatus {
+        try await self.call { try await self.engine.status(stopping: self.gate.isClosed) }
+    }
+
+    /// Whether the master does its work; never waits for the store.
+    public var isReady: Bool { !self.gate.isClosed && self.engine.isReady }
+
+    /// Leaves safe mode at the operator's word: mail is sent again, although some of it may have been sent before.
+    public func confirmStore() async throws { try await self.call { await self.engine.leaveSafeMode() } }
+
+    /// Writes a consistent copy of the store while everything goes on.
+    ///
+    /// - Parameter path: Of a file that does not exist.
+    public func backup(to path: String) async throws { try await self.call { try await self.store.backup(to: path) } }
+
+    /// Recounts every mailing and mends what differs.
+    ///
+    /// - Returns: How many counters differed; 0 in health.
+    public func reconcileCounters() async throws -> Int {
+        try await self.call { try await self.store.reconcileCounters() }
+    }
+}
