@@ -323,7 +323,8 @@ nonisolated struct Telstar_Cluster_V1_FrameHeader: Sendable {
   /// From 1 in each direction and greeting, without gaps.
   var sequence: UInt64 = 0
 
-  /// The highest sequence received from the other side in this greeting.
+  /// The highest sequence received from the other side in this greeting. 0 in a master's frame that belongs to no
+  /// session (rejected, superseded, hello_again); its sequence then has no meaning.
   var ack: UInt64 = 0
 
   /// Part number from 1 and number of parts of a body that is too long for one frame; 0 of 0 means whole.

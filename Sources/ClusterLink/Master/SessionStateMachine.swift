@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+import ZeroMQ
+
+/// Which satellites are connected, and what each frame of theirs leads to.
+///
+/// A session stands for one hello: (routing id, incarnation, greeting). libzmq gives each TCP connection a routing id of
+/// its own, and the frame's User-Id, which libzmq ties to the peer's CURVE key, says who speaks; nothing in the frame
+/// does. Frames outside of a session get `hello again`, so that both sides find together after either has forgotten.
+struct SessionStateMachine: Sendable {
+    /// What the owner does, in order.
+    enum Action: Sendable {
+        case send(ZeroMQMessage)
+        case event(MasterLinkEvent)
+        case warn(Trouble, String)
+    }
+
+    /// A kind of trouble, for rate limits and counters.
+    enum Trouble: String, Sendable {
+        case garbage
+        case keyNotAllowed
+        case version
+        case superseded
+        case gap
+    }
+
+    private struct Connection: Sendable {
+        let session: SatelliteSession
+        let routingID: [UInt8]
+        let greeting: UInt32
+        let version: UInt32
+        var received: UInt64 = 1
+        var sent: UInt64 = 0
+        var lastHeard: ContinuousClock.Instant
+        var assembler: PartAssembler
+    }
+
+    /// Incarnations remembered per satellite as superseded.
+    private static let rememberedIncarnations = 16
+    /// Connections without session that are asked to say hello again, remembered so that each is asked once a second.
+    private static let rememberedStrangers = 1_024
+
+    private let supported: ClosedRange<UInt32>
+    private let maximumMessageOctets: Int
+    private var connections: [[UInt8]: Connection] = [:]
+    private var routes: [UInt64: [UInt8]] = [:]
+    private var superseded: [SatelliteID: [UInt64]] = [:]
+    private var strangers: [[UInt8]: ContinuousClock.Instant] = [:]
+    private var lastNumber: UInt64 = 0
+
+    init(maximumMessageOctets: Int, supported: ClosedRange<UInt32> = LinkProtocol.supportedVersions) {
+        self.maximumMessageOctets = maximumMessageOctets
+        self.supported = supported
+    }
+
+    /// The sessions that stand.
+    var sessions: [SatelliteSession] { self.connections.values.map(\.session) }
+
+    /// The version that a session speaks, or `nil` if it has ended.
+    func version(of session: SatelliteSession) -> UInt32? { self.connection(of: session)?.version }
+
+    /// Takes a frame.
+    ///
+    /// `publicKey` is what libzmq vouches for, `record` what the live allow-list says of it.
+    mutating func received(
+        _ message: ZeroMQMessage,
+        publicKey: [UInt8]?,
+        record: SatelliteRecord?,
+        now: ContinuousClock.Instant
+    ) -> [Action] {
+        let header = message.frames.first.flatMap { try? WireHeader(decoding: $0) }
+        guard let publicKey, let record, record.enabled else {
+            return self.turnAway(message.routingID, header, record: record)
+        }
+        guard let header, message.frames.count == 2 else {
+            return [.warn(.garbage, "satellite \(record.serial) sent a frame that cannot be read")]
+        }
+        let body = message.frames[1]
+        if let connection = self.connections[message.routingID], connection.session.publicKey == publicKey,
+            connection.session.incarnation == header.incarnation, connection.greeting == header.greeting
+        {
+            return self.receivedInSession(connection, header, body, now: now)
+        }
+        if header.sequence == 1, header.parts == 0, case .hello(let hello)? = try? SatelliteCodec.decode(body) {
+            return self.receivedHello(hello, header, message.routingID, publicKey, record, now: now)
+        }
+        return self.askAgain(message.routingID, header, now: now)
+    }
+
+    /// Frames that carry a message to a session; its sequence numbers are used up.
+    ///
+    /// Takes back nothing: the owner calls ``unsend(_:_:)`` if there was no room for them.
+    mutating func frames(of body: [UInt8], to session: SatelliteSession) -> [ZeroMQMessage]? {
+        guard let route = self.routes[session.number], var connection = self.connections[route] else { return nil }
+        let parts = PartAssembler.split(body)
+        let messages = parts.enumerated().map { place, part in
+            connection.sent += 1
+            var header = WireHeader(
+                incarnation: session.incarnation,
+                greeting: connection.greeting,
+                sequence: connection.sent,
+                ack: connection.received
+            )
+            header.protocolVersion = connection.version
+            if parts.count > 1 {
+                header.part = UInt32(place + 1)
+                header.parts = UInt32(parts.count)
+            }
+            return ZeroMQMessage(routingID: route, frames: [header.encoded(), part])
+        }
+        self.connections[route] = connection
+        return messages
+    }
+
+    /// Takes back the last frames made for a session, none of which was passed on.
+    mutating func unsend(_ count: Int, to session: SatelliteSession) {
+        guard let route = self.routes[session.number] else { return }
+        self.connections[route]?.sent -= UInt64(count)
+    }
+
+    /// The peer of a connection is gone or does not read.
+    mutating func undeliverable(_ routingID: [UInt8], _ reason: UndeliverableReason) -> [Action] {
+        guard let connection = self.connections[routingID] else { return [] }
+        return [self.end(connection, reason == .unknownPeer ? .connectionLost : .doesNotRead)]
+    }
+
+    /// Ends the sessions that have not been heard of for too long.
+    mutating func silent(before deadline: ContinuousClock.Instant) -> [Action] {
+        self.connections.values.filter { $0.lastHeard < deadline }.map { self.end($0, .silent) }
+    }
+
+    /// Counts all sessions as heard of; the owner was not listening.
+    mutating func forgiveSilence(now: ContinuousClock.Instant) {
+        for route in self.connections.keys { self.connections[route]?.lastHeard = now }
+    }
+
+    /// Ends a session from this side; what it is told has been sent before.
+    mutating func drop(_ session: SatelliteSession, _ end: SessionEnd = .rejected) -> [Action] {
+        guard let connection = self.connection(of: session) else { return [] }
+        return [self.end(connection, end)]
+    }
+
+    private func connection(of session: SatelliteSession) -> Connection? {
+        self.routes[session.number].flatMap { self.connections[$0] }
+    }
+
+    private mutating func turnAway(_ routingID: [UInt8], _ header: WireHeader?, record: SatelliteRecord?) -> [Action] {
+        let rejection: Rejection
+        if let record {
+            rejection = Rejection(code: .disabled, text: "satellite \(record.serial) is disabled on the master")
+        } else {
+            rejection = Rejection(
+                code: .keyNotAllowed,
+                text: "the master has no satellite with this public key; add it, or pair it again"
+            )
+        }
+        var actions: [Action] = []
+        if let connection = self.connections[routingID] {
+            if let frames = self.frames(of: MasterCodec.encode(.rejected(rejection)), to: connection.session) {
+                actions += frames.map(Action.send)
+            }
+            actions.append(self.end(connection, .rejected))
+        } else if let header {
+            actions.append(.send(self.stray(.message(.rejected(rejection)), routingID, header)))
+        }
+        actions.append(.warn(.keyNotAllowed, rejection.text))
+        return actions
+    }
+
+    private mutating func receivedInSession(
+        _ connection: Connection,
+        _ header: WireHeader,
+        _ body: [UInt8],
+        now: ContinuousClock.Instant
+    ) -> [Action] {
+        let route = connection.routingID
+        let name = connection.session.serial
+        guard header.sequence > connection.received else {
+            return [.warn(.garbage, "satellite \(name) repeated frame \(header.sequence)")]
+        }
+        guard header.sequence == connection.received + 1 else {
+            let text =
+                "frames of satellite \(name) are missing before \(header.sequence); it is asked to say hello again"
+            let again = self.stray(.helloAgain, route, header)
+            return [.warn(.gap, text), .send(again), self.end(connection, .connectionLost)]
+        }
+        self.connections[route]?.received = header.sequence
+        self.connections[route]?.lastHeard = now
+        let message: SatelliteMessage
+        do {
+            guard header.protocolVersion == connection.version else {
+                throw WireError("version \(header.protocolVersion) instead of \(connection.version)")
+            }
+            guard let whole = try self.assemble(route, header, body) else { return [] }
+            message = try SatelliteCodec.decode(whole)
+        } catch {
+            return [.warn(.garbage, "satellite \(name) sent \(error); the frame is dropped")]
+        }
+        switch message {
+        case .hello: return [.warn(.garbage, "satellite \(name) sent a hello within a session; the frame is dropped")]
+        case .goodbye: return [self.end(connection, .goodbye)]
+        default: return [.event(.message(session: connection.session, message))]
+        }
+    }
+
+    private mutating func assemble(
+        _ route: [UInt8],
+        _ header: WireHeader,
+        _ body: [UInt8]
+    ) throws(WireError) -> [UInt8]? {
+        guard var assembler = self.connections[route]?.assembler else { return nil }
+        defer { self.connections[route]?.assembler = assembler }
+        return try assembler.take(body, part: header.part, of: header.parts)
+    }
+
+    private mutating func receivedHello(
+        _ hello: Hello,
+        _ header: WireHeader,
+        _ routingID: [UInt8],
+        _ publicKey: [UInt8],
+        _ record: SatelliteRecord,
+        now: ContinuousClock.Instant
+    ) -> [Action] {
+        guard hello.incarnation == header.incarnation else {
+            return [.warn(.garbage, "satellite \(record.serial) gave two incarnations in one hello")]
+        }
+        guard hello.protocolVersions.overlaps(self.supported) else {
+            let text =
+                "satellite \(record.serial) (\(hello.softwareVersion)) speaks link versions \(hello.protocolVersions), the "
+                + "master \(self.supported); upgrade the older of the two"
+            let rejection = Rejection(code: .unsupportedVersion, text: text)
+            return [.send(self.stray(.message(.rejected(rejection)), routingID, header)), .warn(.version, text)]
+        }
+        guard self.superseded[record.id]?.contains(hello.incarnation) != true else {
+            return [.send(self.stray(.message(.superseded), routingID, header))]
+        }
+        var actions: [Action] = []
+        for older in self.connections.values where older.session.satellite == record.id {
+            actions += self.giveWay(older, to: hello.incarnation)
+        }
+        // The routing id's former session, if a rotated key came over the same connection: impossible, but harmless.
+        if let former = self.connections[routingID] { actions.append(self.end(former, .greetedAgain)) }
+        self.lastNumber += 1
+        let session = SatelliteSession(
+            satellite: record.id,
+            serial: record.serial,
+            publicKey: publicKey,
+            incarnation: hello.incarnation,
+            number: self.lastNumber
+        )
+        self.connections[routingID] = Connection(
+            session: session,
+            routingID: routingID,
+            greeting: header.greeting,
+            version: min(hello.protocolVersions.upperBound, self.supported.upperBound),
+            lastHeard: now,
+            assembler: PartAssembler(limit: self.maximumMessageOctets)
+        )
+        self.routes[session.number] = routingID
+        self.strangers[routingID] = nil
+        return actions + [.event(.connected(session: session, hello))]
+    }
+
+    private mutating func giveWay(_ older: Connection, to incarnation: UInt64) -> [Action] {
+        guard older.session.incarnation != incarnation else { return [self.end(older, .greetedAgain)] }
+        var actions = (self.frames(of: MasterCodec.encode(.superseded), to: older.session) ?? []).map(Action.send)
+        var incarnations = self.superseded[older.session.satellite] ?? []
+        incarnations.append(older.session.incarnation)
+        self.superseded[older.session.satellite] = incarnations.suffix(Self.rememberedIncarnations)
+        actions.append(
+            .warn(.superseded, "satellite \(older.session.serial) has a newer process; the older is told to stop")
+        )
+        return actions + [self.end(older, .superseded)]
+    }
+
+    private mutating func askAgain(_ routingID: [UInt8], _ header: WireHeader, now: ContinuousClock.Instant) -> [Action]
+    {
+        // A frame of an earlier greeting was under way when the next hello overtook nothing: it is just old.
+        if let connection = self.connections[routingID], connection.session.incarnation == header.incarnation,
+            header.greeting < connection.greeting
+        {
+            return []
+        }
+        if let asked = self.strangers[routingID], now - asked < .seconds(1) { return [] }
+        if self.strangers.count >= Self.rememberedStrangers { self.strangers.removeAll() }
+        self.strangers[routingID] = now
+        return [.send(self.stray(.helloAgain, routingID, header))]
+    }
+
+    /// A frame outside of any session.
+    private func stray(_ word: MasterWord, _ routingID: [UInt8], _ answered: WireHeader) -> ZeroMQMessage {
+        // The receiver checks no sequence on what is not of a session.
+        var header = WireHeader(incarnation: answered.incarnation, greeting: answered.greeting, sequence: 1, ack: 0)
+        header.protocolVersion = answered.protocolVersion
+        return ZeroMQMessage(routingID: routingID, frames: [header.encoded(), MasterCodec.encode(word)])
+    }
+
+    private mutating func end(_ connection: Connection, _ end: SessionEnd) -> Action {
+        self.connections[connection.routingID] = nil
+        self.routes[connection.session.number] = nil
+        return .event(.disconnected(session: connection.session, end))
+    }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ZeroMQ
+
+/// One satellite's conversation with one master: greeting, welcome, sequence numbers, silence.
+///
+/// Each Hello opens a new greeting, numbered from 1; frames of an older one are stale on both sides. It is told what
+/// comes and what time it is, and answers what to do.
+struct GreetingStateMachine: Sendable {
+    /// Where the conversation stands.
+    enum Phase: Sendable, Equatable {
+        /// No connection.
+        case down
+        /// Connected; the Hello is being composed.
+        case greeting
+        /// The Hello is sent.
+        case greeted(ContinuousClock.Instant)
+        /// The master has taken the satellite on.
+        case welcomed
+        /// The master has not; the Hello is repeated later.
+        case rejected(ContinuousClock.Instant)
+    }
+
+    /// What a frame leads to.
+    enum Outcome: Sendable, Equatable {
+        case nothing
+        case welcomed(Welcome)
+        case message(MasterMessage)
+        case rejected(Rejection)
+        case superseded
+        /// Say hello, since one side has forgotten or missed something.
+        case greet(reason: String)
+        /// Dropped; the text says why.
+        case garbage(String)
+    }
+
+    private(set) var phase: Phase = .down
+    private(set) var lastHeard: ContinuousClock.Instant = .now
+    private var incarnation: UInt64 = 0
+    private var greeting: UInt32 = 0
+    private var version = LinkProtocol.supportedVersions.lowerBound
+    private var sent: UInt64 = 0
+    private var received: UInt64 = 0
+    private var assembler: PartAssembler
+    private let limit: Int
+
+    init(maximumMessageOctets: Int) {
+        self.limit = maximumMessageOctets
+        self.assembler = PartAssembler(limit: maximumMessageOctets)
+    }
+
+    /// The connection stands, or must be greeted over again: a Hello is being composed.
+    mutating func willGreet() { self.phase = .greeting }
+
+    /// The connection is gone.
+    mutating func disconnected() { self.phase = .down }
+
+    /// Opens a greeting.
+    ///
+    /// - Returns: The frames of the Hello; `nil` if the connection has gone meanwhile, or somebody else has greeted.
+    mutating func greet(_ hello: Hello, now: ContinuousClock.Instant) -> [ZeroMQMessage]? {
+        guard self.phase == .greeting else { return nil }
+        self.phase = .greeted(now)
+        self.incarnation = hello.incarnation
+        self.greeting &+= 1
+        self.version = LinkProtocol.supportedVersions.lowerBound
+        self.sent = 0
+        self.received = 0
+        self.assembler = PartAssembler(limit: self.limit)
+        self.lastHeard = now
+        return self.frames(of: SatelliteCodec.encode(.hello(hello)))
+    }
+
+    /// Frames that carry a body; their sequence numbers are used up unless ``unsend(_:)`` follows.
+    mutating func frames(of body: [UInt8]) -> [ZeroMQMessage] {
+        let parts = PartAssembler.split(body)
+        return parts.enumerated().map { place, part in
+            self.sent += 1
+            var header = WireHeader(
+                incarnation: self.incarnation,
+                greeting: self.greeting,
+                sequence: self.sent,
+                ack: self.received
+            )
+            header.protocolVersion = self.version
+            if parts.count > 1 {
+                header.part = UInt32(place + 1)
+                header.parts = UInt32(parts.count)
+            }
+            return ZeroMQMessage(frames: [header.encoded(), part])
+        }
+    }
+
+    /// Takes back the last frames, none of which was passed on.
+    mutating func unsend(_ count: Int) { self.sent -= UInt64(count) }
+
+    /// Takes a frame from the master.
+    mutating func received(_ message: ZeroMQMessage, now: ContinuousClock.Instant) -> Outcome {
+        guard message.frames.count == 2, let header = try? WireHeader(decoding: message.frames[0]) else {
+            return .garbage("a frame that cannot be read")
+        }
+        guard header.incarnation == self.incarnation, header.greeting == self.greeting else { return .nothing }
+        self.lastHeard = now
+        // An ack of 0 marks a word outside of any session.
+        guard header.ack > 0 else { return self.receivedStray(message.frames[1], now: now) }
+        guard header.sequence > self.received else { return .garbage("frame \(header.sequence) for the second time") }
+        guard header.sequence == self.received + 1 else { return .greet(reason: "frames from the master were lost") }
+        self.received = header.sequence
+        let word: MasterWord
+        do {
+            guard let whole = try self.assembler.take(message.frames[1], part: header.part, of: header.parts) else {
+                return .nothing
+            }
+            word = try MasterCodec.decode(whole)
+        } catch {
+            return .garbage("\(error)")
+        }
+        switch word {
+        case .message(.welcome(let welcome)):
+            guard case .greeted = self.phase else { return .garbage("a welcome that was not asked for") }
+            guard LinkProtocol.supportedVersions.contains(welcome.protocolVersion), welcome.heartbeat > .zero else {
+                return .garbage("a welcome with version \(welcome.protocolVersion), heartbeat \(welcome.heartbeat)")
+            }
+            self.version = welcome.protocolVersion
+            self.phase = .welcomed
+            return .welcomed(welcome)
+        case .message(.heartbeat): return .nothing
+        case .message(let message): return self.judge(message, now: now)
+        case .helloAgain: return .greet(reason: "the master has forgotten this satellite")
+        }
+    }
+
+    /// Whether the Hello must be repeated, because nothing has come of it.
+    func mustGreetAgain(after interval: Duration, now: ContinuousClock.Instant) -> Bool {
+        switch self.phase {
+        case .greeted(let time), .rejected(let time): now - time >= interval
+        case .down, .greeting, .welcomed: false
+        }
+    }
+
+    private mutating func receivedStray(_ body: [UInt8], now: ContinuousClock.Instant) -> Outcome {
+        switch try? MasterCodec.decode(body) {
+        case .helloAgain: .greet(reason: "the master has forgotten this satellite")
+        case .message(let message): self.judge(message, now: now)
+        case nil: .garbage("a frame that cannot be read")
+        }
+    }
+
+    private mutating func judge(_ message: MasterMessage, now: ContinuousClock.Instant) -> Outcome {
+        switch message {
+        case .rejected(let rejection):
+            self.phase = .rejected(now)
+            return .rejected(rejection)
+        case .superseded:
+            self.phase = .rejected(now)
+            return .superseded
+        default:
+            return self.phase == .welcomed ? .message(message) : .garbage("a message before the welcome")
+        }
+    }
+}

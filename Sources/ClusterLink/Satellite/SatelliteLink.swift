@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Logging
+public import MailingModel
+import Synchronization
+import ZeroMQ
+
+/// The satellite's end of the cluster link.
+///
+/// It connects to every configured master with a socket each, says hello wherever a connection stands, and follows the
+/// master that says Welcome with the highest term. It reconnects and greets again by itself.
+public final class SatelliteLink: Sendable {
+    /// What happens, in order; for one reader.
+    ///
+    /// While events wait, the link reads no further.
+    public let events: LinkEvents<SatelliteLinkEvent>
+
+    private struct State {
+        var greetings: [GreetingStateMachine]
+        var control: [ZeroMQSocket] = []
+        var content: [BlobFetcher] = []
+        /// The master that is followed, by its place in the configuration.
+        var active: Int?
+        var welcome: Welcome?
+        var isStalled = false
+        var hasSaidGoodbye = false
+        var isStopped = false
+    }
+
+    private let configuration: SatelliteLinkConfiguration
+    private let hello: @Sendable () async -> Hello
+    private let load: @Sendable () async -> SatelliteLoad
+    private let troubles: TroubleLog
+    private let queue: BoundedQueue<SatelliteLinkEvent>
+    private let state: Mutex<State>
+
+    /// Prepares a link; ``run()`` connects.
+    ///
+    /// - Parameters:
+    ///   - configuration: Masters, keys and bounds.
+    ///   - hello: Asked at each greeting, so that it says what is held then. Its incarnation must stay the same.
+    ///   - load: Asked at each heartbeat.
+    ///   - logger: Takes trouble, at a bounded rate.
+    public init(
+        _ configuration: SatelliteLinkConfiguration,
+        hello: @escaping @Sendable () async -> Hello,
+        load: @escaping @Sendable () async -> SatelliteLoad,
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        self.hello = hello
+        self.load = load
+        self.troubles = TroubleLog(logger, every: configuration.reportInterval)
+        self.queue = BoundedQueue(capacity: configuration.waitingEvents)
+        self.events = LinkEvents(queue: self.queue)
+        let greeting = GreetingStateMachine(maximumMessageOctets: configuration.maximumMessageOctets)
+        self.state = Mutex(State(greetings: configuration.masters.map { _ in greeting }))
+    }
+
+    /// Connects, and stays connected until the task is cancelled; then says goodbye and passes on what is queued.
+    ///
+    /// Runs once.
+    ///
+    /// - Throws: ``ClusterLinkError`` with code `superseded` if another process uses the same key; `ZeroMQError` if an
+    ///   address or key cannot be read.
+    public func run() async throws {
+        defer { self.queue.finish() }
+        let context = try ZeroMQContext()
+        do {
+            try await self.open(context)
+        } catch {
+            self.state.withLock { $0.isStopped = true }
+            await context.close()
+            throw error
+        }
+        let isSuperseded = await withTaskGroup(of: Bool.self) { group in
+            let (control, content) = self.state.withLock { ($0.control, $0.content) }
+            for (place, socket) in control.enumerated() {
+                group.addTask { await self.receive(place, socket) }
+            }
+            for fetcher in content {
+                group.addTask {
+                    await fetcher.run()
+                    return false
+                }
+            }
+            group.addTask {
+                await self.beat()
+                return false
+            }
+            // All go on until they are cancelled, except that one of them may be told to stop.
+            while let isSuperseded = await group.next() {
+                guard isSuperseded else { continue }
+                group.cancelAll()
+                return true
+            }
+            return false
+        }
+        self.sayGoodbye()
+        self.state.withLock { state in
+            state.isStopped = true
+            state.active = nil
+            state.control = []
+            state.content = []
+        }
+        await context.close(linger: self.configuration.drain)
+        guard !isSuperseded else {
+            throw ClusterLinkError(
+                .superseded,
+                "another process with this satellite's key has connected; this one stops"
+            )
+        }
+    }
+
+    /// Sends a message to the master that is followed, waiting while the outgoing queue is full.
+    ///
+    /// Without a master it is dropped: what must arrive is repeated by its owner until it is acknowledged, and what is
+    /// held is told in the next Hello. A long message travels in parts.
+    @discardableResult
+    public func send(_ message: SatelliteMessage) async -> SendResult {
+        let body = SatelliteCodec.encode(message)
+        guard body.count <= self.configuration.maximumMessageOctets else {
+            self.troubles.logger.error(
+                "message to the master exceeds the link's bound and is dropped",
+                metadata: ["octets": "\(body.count)"]
+            )
+            return .tooLarge
+        }
+        if message == .goodbye { self.state.withLock { $0.hasSaidGoodbye = true } }
+        while true {
+            let (result, socket) = self.push(body)
+            switch result {
+            case nil, .finished: return .notConnected
+            case .pushed: return .queued
+            case .full:
+                await socket?.room()
+                if Task.isCancelled { return .notConnected }
+            }
+        }
+    }
+
+    /// Fetches a blob from the master that is followed, in pieces, and checks its hash.
+    ///
+    /// - Throws: ``ClusterLinkError`` with code `notConnected` or `timeout` (try again), `noSuchBlob`, `corruptBlob`,
+    ///   `blobTooLarge` or `malformed`.
+    public func blob(_ hash: BlobHash) async throws -> [UInt8] {
+        let fetcher = self.state.withLock { state in state.active.map { state.content[$0] } }
+        guard let fetcher else {
+            throw ClusterLinkError(.notConnected, "no master is connected to fetch blob \(hash) from")
+        }
+        return try await fetcher.blob(hash)
+    }
+
+    /// The Welcome of the master that is followed, or `nil`.
+    public var welcome: Welcome? { self.state.withLock { $0.active == nil ? nil : $0.welcome } }
+
+    /// How often each kind of trouble has happened since the start; keys are fit for metric labels.
+    public var troubleCounts: [String: UInt64] { self.troubles.counts }
+
+    private func open(_ context: ZeroMQContext) async throws {
+        for master in self.configuration.masters {
+            let security = SocketConfiguration.Security.curveClient(
+                keys: self.configuration.keys,
+                serverKey: master.publicKey
+            )
+            func dealer(_ address: String) -> SocketConfiguration {
+                var socket = SocketConfiguration(kind: .dealer(connect: address), security: security)
+                socket.outgoingMessages = self.configuration.outgoingMessages
+                socket.outgoingOctets = self.configuration.outgoingOctets
+                socket.reconnectInterval = self.configuration.reconnectInterval
+                socket.reconnectCeiling = self.configuration.reconnectCeiling
+                socket.refusalRetry = self.configuration.greetingInterval
+                socket.failureReportInterval = self.configuration.reportInterval
+                return socket
+            }
+            let control = try await context.open(dealer(master.control))
+            let content = try await context.open(dealer(master.content))
+            let fetcher = BlobFetcher(socket: content, self.configuration, self.troubles)
+            self.state.withLock { state in
+                state.control.append(control)
+                state.content.append(fetcher)
+            }
+        }
+    }
+
+    private func push(_ body: [UInt8]) -> (BoundedQueue<ZeroMQMessage>.PushResult?, ZeroMQSocket?) {
+        self.state.withLock { state in
+            guard let place = state.active, !state.isStopped else { return (nil, nil) }
+            let frames = state.greetings[place].frames(of: body)
+            let result = state.control[place].push(frames)
+            if result != .pushed { state.greetings[place].unsend(frames.count) }
+            return (result, state.control[place])
+        }
+    }
+
+    private func sayGoodbye() {
+        guard !self.state.withLock({ $0.hasSaidGoodbye }) else { return }
+        _ = self.push(SatelliteCodec.encode(.goodbye))
+    }
+
+    /// - Returns: Whether this process is superseded.
+    private func receive(_ place: Int, _ socket: ZeroMQSocket) async -> Bool {
+        let address = self.configuration.masters[place].control
+        while let event = await socket.next() {
+            switch event {
+            case .connected:
+                socket.discardOutgoing()
+                await self.greet(place, "the connection to the master was made anew")
+            case .disconnected:
+                self.state.withLock { $0.greetings[place].disconnected() }
+                await self.leave(place, "the connection to the master at \(address) was lost")
+            case .message(let message):
+                let outcome = self.state.withLock { $0.greetings[place].received(message, now: .now) }
+                if await self.perform(outcome, place) { return true }
+            case .failure(let failure, let address, _):
+                self.troubles.warn("connect \(place)", "cannot connect to the master at \(address): \(failure)")
+                await self.emit(.failed(endpoint: address, reason: "\(failure)"))
+            case .undeliverable: break
+            }
+        }
+        return false
+    }
+
+    private func perform(_ outcome: GreetingStateMachine.Outcome, _ place: Int) async -> Bool {
+        let address = self.configuration.masters[place].control
+        switch outcome {
+        case .nothing: break
+        case .welcomed(let welcome): await self.follow(place, welcome)
+        case .message(let message):
+            if self.state.withLock({ $0.active == place }) { await self.emit(.message(message)) }
+        case .rejected(let rejection):
+            self.troubles.warn("rejected", "the master at \(address) rejects this satellite: \(rejection.text)")
+            await self.leave(place, "the master at \(address) rejects this satellite: \(rejection.text)")
+            await self.emit(.message(.rejected(rejection)))
+        case .superseded:
+            await self.leave(place, "another process with this satellite's key has connected")
+            await self.emit(.message(.superseded))
+            return true
+        case .greet(let reason): await self.greet(place, reason)
+        case .garbage(let text): self.troubles.warn("garbage", "the master at \(address) sent \(text); it is dropped")
+        }
+        return false
+    }
+
+    /// Says hello, leaving first if this master was followed.
+    private func greet(_ place: Int, _ reason: String) async {
+        self.state.withLock { $0.greetings[place].willGreet() }
+        await self.leave(place, reason)
+        let hello = await self.hello()
+        self.state.withLock { state in
+            guard !state.isStopped, let frames = state.greetings[place].greet(hello, now: .now) else { return }
+            // Where there is no room, the greeting is repeated when nothing has come of it.
+            state.control[place].push(frames)
+        }
+    }
+
+    private func follow(_ place: Int, _ welcome: Welcome) async {
+        let former: Int? = self.state.withLock { state in
+            if let active = state.active, active != place, let other = state.welcome, other.term >= welcome.term {
+                return nil  // A master of an older reign; the one followed stays.
+            }
+            defer {
+                state.active = place
+                state.welcome = welcome
+            }
+            return state.active ?? place
+        }
+        guard let former else { return }
+        if former != place { await self.emit(.disconnected(reason: "a master with a higher term was found")) }
+        await self.emit(.connected(welcome))
+    }
+
+    /// Stops following a master, if it is the one followed.
+    private func leave(_ place: Int, _ reason: String) async {
+        let wasActive = self.state.withLock { state in
+            guard state.active == place else { return false }
+            state.active = nil
+            return true
+        }
+        if wasActive { await self.emit(.disconnected(reason: reason)) }
+    }
+
+    /// Sends heartbeats, notices silence, repeats greetings.
+    private func beat() async {
+        while true {
+            let heartbeat = self.welcome?.heartbeat
+            let interval = min(heartbeat ?? .seconds(1), self.configuration.greetingInterval)
+            guard (try? await Task.sleep(for: interval)) != nil else { return }
+            let now = ContinuousClock.now
+            let (silent, due) = self.state.withLock { state -> (Int?, [Int]) in
+                guard !state.isStalled else { return (nil, []) }
+                let due = state.greetings.indices.filter {
+                    state.greetings[$0].mustGreetAgain(after: self.configuration.greetingInterval, now: now)
+                }
+                guard let active = state.active, let welcome = state.welcome else { return (nil, due) }
+                let silence = now - state.greetings[active].lastHeard
+                return (silence > welcome.heartbeat * LinkProtocol.missedHeartbeats ? active : nil, due)
+            }
+            for place in due { await self.greet(place, "") }
+            if let silent {
+                await self.greet(silent, "the master at \(self.configuration.masters[silent].control) is silent")
+            } else if heartbeat != nil {
+                let body = SatelliteCodec.encode(.heartbeat(await self.load()))
+                // Where there is no room, other frames are waiting, which are signs of life as well.
+                _ = self.push(body)
+            }
+        }
+    }
+
+    private func emit(_ event: SatelliteLinkEvent) async {
+        guard self.queue.push(event) == .full else { return }
+        self.state.withLock { $0.isStalled = true }
+        _ = await self.queue.send(event)
+        self.state.withLock { $0.isStalled = false }
+    }
+}
