@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+
+/// A command as the client writes it.
+enum SMTPCommand: Hashable {
+    case ehlo
+    case helo
+    case startTLS
+    case mail(reversePath: String, sizeOctets: Int?, smtpUTF8: Bool)
+    case recipient(String)
+    case data
+    case reset
+    case quit
+    /// The single dot that answers a 354 nobody wanted, RFC 2920 §3.1.
+    case emptyDot
+
+    /// Appends the command with its CRLF.
+    func write(heloName: String, into buffer: inout ByteBuffer) {
+        switch self {
+        case .ehlo:
+            buffer.writeStaticString("EHLO ")
+            Self.writeName(heloName, into: &buffer)
+        case .helo:
+            buffer.writeStaticString("HELO ")
+            Self.writeName(heloName, into: &buffer)
+        case .startTLS: buffer.writeStaticString("STARTTLS\r\n")
+        case .mail(let reversePath, let sizeOctets, let smtpUTF8):
+            buffer.writeStaticString("MAIL FROM:<")
+            buffer.writeString(reversePath)
+            buffer.writeStaticString(">")
+            if let sizeOctets {
+                buffer.writeStaticString(" SIZE=")
+                buffer.writeString(String(sizeOctets))
+            }
+            buffer.writeString(smtpUTF8 ? " SMTPUTF8\r\n" : "\r\n")
+        case .recipient(let address):
+            buffer.writeStaticString("RCPT TO:<")
+            buffer.writeString(address)
+            buffer.writeStaticString(">\r\n")
+        case .data: buffer.writeStaticString("DATA\r\n")
+        case .reset: buffer.writeStaticString("RSET\r\n")
+        case .quit: buffer.writeStaticString("QUIT\r\n")
+        case .emptyDot: buffer.writeStaticString(".\r\n")
+        }
+    }
+
+    private static func writeName(_ name: String, into buffer: inout ByteBuffer) {
+        let allowed = name.utf8.map { (0x21...0x7E).contains($0) ? $0 : 0x2D }
+        buffer.writeBytes(allowed.isEmpty ? Array("localhost".utf8) : allowed)
+        buffer.writeStaticString("\r\n")
+    }
+
+    /// Whether `path` may stand between angle brackets: no control octets, and no space or bracket outside quotes.
+    ///
+    /// This is the last guard against command injection; addresses arrive parsed.
+    static func isSafePath(_ path: String) -> Bool {
+        var isQuoted = false
+        var isEscaped = false
+        for octet in path.utf8 {
+            guard octet >= 0x20, octet != 0x7F else { return false }
+            if isEscaped {
+                isEscaped = false
+            } else if isQuoted {
+                if octet == 0x5C { isEscaped = true } else if octet == 0x22 { isQuoted = false }
+            } else {
+                switch octet {
+                case 0x20, 0x3C, 0x3E: return false
+                case 0x22: isQuoted = true
+                default: break
+                }
+            }
+        }
+        return !isQuoted && path.utf8.count <= 1_000
+    }
+}

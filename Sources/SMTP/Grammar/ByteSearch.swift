@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// The C library's vectorised search for one octet.
+enum ByteSearch {
+    /// The offset of the first `octet` in `bytes`.
+    @inline(__always)
+    static func first(_ octet: UInt8, in bytes: UnsafeRawBufferPointer) -> Int? {
+        guard let base = bytes.baseAddress, let found = memchr(base, Int32(octet), bytes.count) else { return nil }
+        return UnsafeRawPointer(found) - base
+    }
+}

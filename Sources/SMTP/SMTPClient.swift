@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import NIOCore
+import NIOPosix
+
+/// Opens connections to mail servers.
+///
+/// A connection lives on one event loop and pulls its transactions from its delegate there; no task, actor or future is
+/// involved for a message.
+public enum SMTPClient {
+    /// Begins to connect; the delegate hears the rest.
+    ///
+    /// Must be called on `eventLoop`. If the connection cannot be made, `connectionClosed` says so, never before this
+    /// call has returned.
+    ///
+    /// - Parameters:
+    ///   - host: The server's name, for logs and as the name asked for in TLS.
+    ///   - address: The server's numeric IPv4 or IPv6 address.
+    ///   - port: The server's port.
+    ///   - eventLoop: The loop on which everything about the connection happens; one of NIO's socket loops.
+    ///   - configuration: How to behave.
+    ///   - delegate: Kept until the connection is closed.
+    /// - Returns: The connection, not yet open.
+    @discardableResult
+    public static func connect(
+        host: String,
+        address: String,
+        port: Int = 25,
+        on eventLoop: any EventLoop,
+        configuration: SMTPClientConfiguration,
+        delegate: any SMTPConnectionDelegate
+    ) -> SMTPConnection {
+        eventLoop.preconditionInEventLoop()
+        let connection = SMTPConnection(eventLoop: eventLoop, host: host, address: address, port: port)
+        let handler = SMTPClientHandler(connection: connection, configuration: configuration, delegate: delegate)
+        let bound = NIOLoopBound(handler, eventLoop: eventLoop)
+        do {
+            let remote = try SocketAddress(ipAddress: address, port: port)
+            var bootstrap = ClientBootstrap(group: eventLoop)
+                .connectTimeout(TimeAmount(configuration.timeouts.connect))
+                .channelOption(.socketOption(.tcp_nodelay), value: 1)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(bound.value)
+                    }
+                }
+            if let local = configuration.localAddress {
+                bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: local, port: 0))
+            }
+            bootstrap.connect(to: remote).whenFailure { error in
+                bound.value.connectFailed(String(describing: error))
+            }
+        } catch {
+            let text = String(describing: error)
+            eventLoop.execute { bound.value.connectFailed(text) }
+        }
+        return connection
+    }
+}
