@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How the octets of a body are written so that every line has at most 76 characters of ASCII.
+///
+/// Such a body needs no re-encoding on its way, whatever the relays are able to do, so its signature survives.
+///
+/// - Note: RFC 2045 §6.
+public enum BodyEncoding: String, Hashable, Sendable, CaseIterable {
+    /// As it is; for short lines of ASCII.
+    case sevenBit = "7bit"
+    /// For text that is mostly ASCII.
+    case quotedPrintable = "quoted-printable"
+    /// For everything else.
+    case base64 = "base64"
+
+    /// The value of the field `Content-Transfer-Encoding`.
+    public var headerValue: String { self.rawValue }
+
+    /// The encoding that keeps a body safe in the fewest octets.
+    ///
+    /// - Parameters:
+    ///   - bytes: The content; in a text, CRLF, CR and LF each end a line.
+    ///   - isText: Whether line ends are line ends and not octets to keep.
+    /// - Returns: For content that is not text always `base64`.
+    public static func choose(for bytes: [UInt8], isText: Bool) -> BodyEncoding {
+        guard isText else { return .base64 }
+        var column = 0
+        var isPlain = true
+        var quoted = 0
+        var previous: UInt8 = 0x0A
+        for (index, byte) in bytes.enumerated() {
+            switch byte {
+            case 0x0A, 0x0D:
+                if previous == 0x20 || previous == 0x09 { isPlain = false }
+                column = 0
+            case 0x09, 0x20...0x7E:
+                column += 1
+                if column > 76 { isPlain = false }
+                if column == 1, byte == 0x2E || (byte == 0x46 && bytes[index...].starts(with: Self.mailboxMark)) {
+                    isPlain = false
+                }
+                if byte == 0x3D { quoted += 1 }
+            default:
+                isPlain = false
+                quoted += 1
+            }
+            previous = byte
+        }
+        if isPlain, previous != 0x20, previous != 0x09 { return .sevenBit }
+        return quoted * 6 > bytes.count ? .base64 : .quotedPrintable
+    }
+
+    /// Appends a body in this encoding.
+    ///
+    /// In a text each of CRLF, CR and LF becomes CRLF before anything else happens.
+    public func append(_ bytes: [UInt8], isText: Bool, to output: inout [UInt8]) {
+        switch self {
+        case .sevenBit: LineEnds.appendCanonical(bytes, to: &output)
+        case .quotedPrintable:
+            bytes.withUnsafeBufferPointer { QuotedPrintable.encode($0, isText: isText, into: &output) }
+        case .base64:
+            guard isText, !LineEnds.isCanonical(bytes) else { return Base64.encode(bytes, into: &output) }
+            var canonical: [UInt8] = []
+            LineEnds.appendCanonical(bytes, to: &canonical)
+            Base64.encode(canonical, into: &output)
+        }
+    }
+
+    private static let mailboxMark = Array("From ".utf8)
+}
