@@ -46,6 +46,12 @@ public struct Mailing: Sendable, Hashable {
     public var started: Timestamp?
     /// When it finished.
     public var ended: Timestamp?
+    /// When recipients were last accepted; kept by the store.
+    public var lastAdded: Timestamp?
+    /// When its remaining recipients began to expire; from then on nothing is leased or started.
+    public var ending: Timestamp?
+    /// Close as soon as every recipient is terminal, without grace: set when its owner has just allowed it to close.
+    public var closesWithoutGrace: Bool = false
 
     /// Composes a mailing.
     public init(

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the master remembers of a recipient's delivery, and how an attempt's outcome changes it.
+///
+/// The rule: delivered if any attempt was; else what the latest attempt came to. A bounce that arrives later by mail
+/// overrides both. That an outcome was ever unknown stays visible as a flag, whatever follows.
+public struct RecipientStanding: Sendable, Hashable {
+    /// Where it stands.
+    public var state: RecipientState
+    /// Whether an attempt's outcome was ever unknown.
+    public var uncertain: Bool
+    /// Whether a server took responsibility in any attempt.
+    public var accepted: Bool
+    /// Attempts made, from 0.
+    public var tryCount: Int
+    /// When the first attempt was granted.
+    public var firstTry: Timestamp?
+    /// When the next attempt is due; only while ``RecipientState/deferred``.
+    public var nextTry: Timestamp?
+
+    /// Composes a standing; by default that of a recipient never tried.
+    public init(
+        state: RecipientState = .waiting,
+        uncertain: Bool = false,
+        accepted: Bool = false,
+        tryCount: Int = 0,
+        firstTry: Timestamp? = nil,
+        nextTry: Timestamp? = nil
+    ) {
+        self.state = state
+        self.uncertain = uncertain
+        self.accepted = accepted
+        self.tryCount = tryCount
+        self.firstTry = firstTry
+        self.nextTry = nextTry
+    }
+}
+
+/// The steps by which a ``RecipientStanding`` changes.
+public struct RecipientStateMerge: Sendable, Hashable {
+    /// When deferred recipients are tried again.
+    public var schedule: RetrySchedule
+    /// What an uncertain outcome leads to.
+    public var policy: UncertainPolicy
+    /// Whether another attempt may still be made; not once the mailing is ending or has finished.
+    public var mayRetry: Bool
+
+    /// Composes the rules that hold for one mailing.
+    public init(schedule: RetrySchedule, policy: UncertainPolicy, mayRetry: Bool) {
+        self.schedule = schedule
+        self.policy = policy
+        self.mayRetry = mayRetry
+    }
+
+    /// What an attempt's outcome leads to.
+    ///
+    /// - Parameters:
+    ///   - outcome: How the attempt ended.
+    ///   - old: The standing before.
+    ///   - isLatest: Whether no later attempt was granted; an earlier one counts only if it delivered.
+    ///   - isCounted: Whether the attempt is already in ``RecipientStanding/tryCount``: it was settled as uncertain.
+    ///   - granted: When the attempt was granted.
+    ///   - now: The master's clock.
+    public func applying(
+        _ outcome: DeliveryOutcome,
+        to old: RecipientStanding,
+        isLatest: Bool,
+        isCounted: Bool = false,
+        granted: Timestamp,
+        at now: Timestamp
+    ) -> RecipientStanding {
+        var new = old
+        if !isCounted {
+            let (sum, overflow) = old.tryCount.addingReportingOverflow(1)
+            new.tryCount = overflow ? old.tryCount : sum
+        }
+        new.firstTry = old.firstTry.map { min($0, granted) } ?? granted
+        if case .uncertain = outcome { new.uncertain = true }
+        if case .delivered = outcome {
+            new.accepted = true
+            return Self.settled(new, as: .delivered)
+        }
+        guard isLatest, !old.accepted else { return new }
+        switch outcome {
+        case .delivered, .failed: return Self.settled(new, as: .failed)
+        case .unrenderable: return Self.settled(new, as: .unrenderable)
+        case .deferred: return self.deferring(new, otherwise: self.mayRetry ? .failed : .expired, at: now)
+        case .uncertain:
+            switch self.policy {
+            case .hold: return Self.settled(new, as: .uncertain)
+            case .assumeDelivered: return Self.settled(new, as: .delivered)
+            case .resend: return self.deferring(new, otherwise: .uncertain, at: now)
+            }
+        }
+    }
+
+    /// A bounce (DSN) came for a recipient: failed, even if a server had accepted the message.
+    public static func bounced(_ old: RecipientStanding) -> RecipientStanding {
+        var new = old
+        new.accepted = false
+        return Self.settled(new, as: .failed)
+    }
+
+    /// The mailing ended before the recipient was finished; a terminal state stays.
+    public static func expiring(_ old: RecipientStanding) -> RecipientStanding {
+        old.state.isTerminal ? old : Self.settled(old, as: .expired)
+    }
+
+    /// The recipient is to be sent again from the beginning; what is not terminal stays.
+    public static func reset(_ old: RecipientStanding) -> RecipientStanding {
+        guard old.state.isTerminal else { return old }
+        return RecipientStanding(state: .waiting, uncertain: old.uncertain)
+    }
+
+    private func deferring(
+        _ standing: RecipientStanding,
+        otherwise: RecipientState,
+        at now: Timestamp
+    ) -> RecipientStanding {
+        let next = self.schedule.nextTry(
+            afterTries: standing.tryCount,
+            firstTry: standing.firstTry ?? now,
+            now: now
+        )
+        guard self.mayRetry, let next else { return Self.settled(standing, as: otherwise) }
+        var standing = standing
+        standing.state = .deferred
+        standing.nextTry = next
+        return standing
+    }
+
+    private static func settled(_ standing: RecipientStanding, as state: RecipientState) -> RecipientStanding {
+        var standing = standing
+        standing.state = state
+        standing.nextTry = nil
+        return standing
+    }
+}
