@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Splits a template into tokens the way Jinja2's default delimiters do, whitespace control and raw blocks included.
+struct Lexer {
+    /// Where a tracked link's address begins and ends.
+    struct LinkRange: Hashable, Sendable {
+        var range: Range<Int>
+        var index: Int
+    }
+
+    private let source: TemplateSource
+    private let marks: [(offset: Int, kind: Token.Kind)]
+    private var nextMark = 0
+    private var tokens: [Token] = []
+    private var stripNext = false
+
+    /// Prepares a source.
+    ///
+    /// - Parameter links: Ranges of text that hold whole tags only, ascending, apart from each other.
+    init(_ source: TemplateSource, links: [LinkRange] = []) {
+        self.source = source
+        self.marks = links.flatMap { link in
+            [(link.range.lowerBound, Token.Kind.linkBegin(link.index)), (link.range.upperBound, Token.Kind.linkEnd)]
+        }
+    }
+
+    /// All tokens, ending with ``Token/Kind/end``.
+    mutating func tokenize() throws(TemplateError) -> [Token] {
+        let bytes = self.source.bytes
+        var textStart = 0
+        var place = 0
+        while place < bytes.count {
+            guard bytes[place] == UInt8(ascii: "{") else {
+                place += 1
+                continue
+            }
+            let second = self.source.byte(place + 1)
+            guard second == UInt8(ascii: "{") || second == UInt8(ascii: "%") || second == UInt8(ascii: "#") else {
+                place += 1
+                continue
+            }
+            let sign = self.source.byte(place + 2)
+            let signed = sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+")
+            self.addText(textStart..<place, stripEnd: sign == UInt8(ascii: "-"))
+            let inner = place + (signed ? 3 : 2)
+            switch second {
+            case UInt8(ascii: "#"):
+                place = try self.passComment(from: place, inner: inner)
+            case UInt8(ascii: "%"):
+                if let raw = self.rawBegin(at: inner) {
+                    place = try self.readRaw(from: place, content: raw.content, strip: raw.strip)
+                } else {
+                    self.add(.blockBegin, at: place)
+                    place = try self.readTag(from: inner, begin: place, isBlock: true)
+                }
+            default:
+                self.add(.outputBegin, at: place)
+                place = try self.readTag(from: inner, begin: place, isBlock: false)
+            }
+            textStart = place
+        }
+        self.addText(textStart..<bytes.count, stripEnd: false)
+        self.addMarks(upTo: .max)
+        self.add(.end, at: bytes.count)
+        return self.tokens
+    }
+
+    private mutating func add(_ kind: Token.Kind, at offset: Int) {
+        self.tokens.append(Token(kind: kind, offset: offset))
+    }
+
+    private mutating func addMarks(upTo offset: Int) {
+        while self.nextMark < self.marks.count, self.marks[self.nextMark].offset <= offset {
+            self.add(self.marks[self.nextMark].kind, at: self.marks[self.nextMark].offset)
+            self.nextMark += 1
+        }
+    }
+
+    private mutating func addText(_ range: Range<Int>, stripEnd: Bool) {
+        var range = range
+        if self.stripNext {
+            self.stripNext = false
+            range = Spaces.skip(self.source.bytes, from: range.lowerBound, to: range.upperBound)..<range.upperBound
+        }
+        let full = range
+        if stripEnd {
+            range = range.lowerBound..<Spaces.skipBack(self.source.bytes, from: range.upperBound, to: range.lowerBound)
+        }
+        var start = range.lowerBound
+        while self.nextMark < self.marks.count, self.marks[self.nextMark].offset <= full.upperBound {
+            let stop = min(max(self.marks[self.nextMark].offset, start), range.upperBound)
+            self.addPlain(start..<stop)
+            start = stop
+            self.add(self.marks[self.nextMark].kind, at: self.marks[self.nextMark].offset)
+            self.nextMark += 1
+        }
+        self.addPlain(start..<range.upperBound)
+    }
+
+    private mutating func addPlain(_ range: Range<Int>) {
+        if !range.isEmpty { self.add(.text(Array(self.source.bytes[range])), at: range.lowerBound) }
+    }
+
+    private mutating func passComment(from begin: Int, inner: Int) throws(TemplateError) -> Int {
+        guard let end = self.source.find("#}", from: inner) else {
+            throw self.source.error(at: begin, "this comment has no end ('#}')")
+        }
+        self.stripNext = end > inner && self.source.byte(end - 1) == UInt8(ascii: "-")
+        return end + 2
+    }
+
+    private func rawBegin(at inner: Int) -> (content: Int, strip: Bool)? {
+        var place = Spaces.skip(self.source.bytes, from: inner, to: self.source.bytes.count)
+        guard self.source.has("raw", at: place) else { return nil }
+        place = Spaces.skip(self.source.bytes, from: place + 3, to: self.source.bytes.count)
+        if self.source.has("-%}", at: place) { return (place + 3, true) }
+        return self.source.has("%}", at: place) ? (place + 2, false) : nil
+    }
+
+    private mutating func readRaw(from begin: Int, content: Int, strip: Bool) throws(TemplateError) -> Int {
+        self.stripNext = strip
+        var place = content
+        while let open = self.source.find("{%", from: place) {
+            place = open + 2
+            let sign = self.source.byte(place)
+            if sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+") { place += 1 }
+            var inner = Spaces.skip(self.source.bytes, from: place, to: self.source.bytes.count)
+            guard self.source.has("endraw", at: inner) else {
+                place = open + 2
+                continue
+            }
+            inner = Spaces.skip(self.source.bytes, from: inner + 6, to: self.source.bytes.count)
+            let closing = self.source.byte(inner)
+            if closing == UInt8(ascii: "-") || closing == UInt8(ascii: "+") { inner += 1 }
+            guard self.source.has("%}", at: inner) else {
+                place = open + 2
+                continue
+            }
+            self.addText(content..<open, stripEnd: sign == UInt8(ascii: "-"))
+            self.stripNext = closing == UInt8(ascii: "-")
+            return inner + 2
+        }
+        throw self.source.error(at: begin, "this raw block has no end ('{% endraw %}')")
+    }
+
+    private mutating func readTag(from start: Int, begin: Int, isBlock: Bool) throws(TemplateError) -> Int {
+        var place = start
+        var open: [Symbol] = []
+        while true {
+            place = Spaces.skip(self.source.bytes, from: place, to: self.source.bytes.count)
+            guard place < self.source.bytes.count else {
+                throw self.source.error(at: begin, "this tag has no end ('\(isBlock ? "%}" : "}}")')")
+            }
+            if open.isEmpty, let end = self.tagEnd(at: place, isBlock: isBlock) {
+                self.add(isBlock ? .blockEnd : .outputEnd, at: place)
+                self.stripNext = self.source.byte(place) == UInt8(ascii: "-")
+                return end
+            }
+            let byte = self.source.bytes[place]
+            if Self.isDigit(byte) {
+                place = try self.readNumber(at: place)
+            } else if byte == UInt8(ascii: "'") || byte == UInt8(ascii: "\"") {
+                place = try self.readString(at: place)
+            } else if let end = self.nameEnd(at: place) {
+                self.add(.name(Array(self.source.bytes[place..<end])), at: place)
+                place = end
+            } else {
+                let (symbol, length) = try self.symbol(at: place)
+                try self.balance(symbol, &open, at: place)
+                self.add(.symbol(symbol), at: place)
+                place += length
+            }
+        }
+    }
+
+    private func tagEnd(at place: Int, isBlock: Bool) -> Int? {
+        if isBlock {
+            if self.source.has("%}", at: place) { return place + 2 }
+            return self.source.has("-%}", at: place) || self.source.has("+%}", at: place) ? place + 3 : nil
+        }
+        if self.source.has("}}", at: place) { return place + 2 }
+        return self.source.has("-}}", at: place) ? place + 3 : nil
+    }
+
+    private func balance(_ symbol: Symbol, _ open: inout [Symbol], at place: Int) throws(TemplateError) {
+        let expected: Symbol
+        switch symbol {
+        case .leftParenthesis, .leftBracket, .leftBrace:
+            open.append(symbol)
+            return
+        case .rightParenthesis: expected = .leftParenthesis
+        case .rightBracket: expected = .leftBracket
+        case .rightBrace: expected = .leftBrace
+        default: return
+        }
+        guard open.popLast() == expected else {
+            throw self.source.error(at: place, "'\(symbol.spelling)' closes nothing")
+        }
+    }
+
+    private func symbol(at place: Int) throws(TemplateError) -> (Symbol, Int) {
+        let next = self.source.byte(place + 1)
+        switch self.source.bytes[place] {
+        case UInt8(ascii: "+"): return (.add, 1)
+        case UInt8(ascii: "-"): return (.subtract, 1)
+        case UInt8(ascii: "*"): return next == UInt8(ascii: "*") ? (.power, 2) : (.multiply, 1)
+        case UInt8(ascii: "/"): return next == UInt8(ascii: "/") ? (.floorDivide, 2) : (.divide, 1)
+        case UInt8(ascii: "%"): return (.remainder, 1)
+        case UInt8(ascii: "~"): return (.tilde, 1)
+        case UInt8(ascii: "="): return next == UInt8(ascii: "=") ? (.equal, 2) : (.assign, 1)
+        case UInt8(ascii: "!") where next == UInt8(ascii: "="): return (.notEqual, 2)
+        case UInt8(ascii: "<"): return next == UInt8(ascii: "=") ? (.lessEqual, 2) : (.less, 1)
+        case UInt8(ascii: ">"): return next == UInt8(ascii: "=") ? (.greaterEqual, 2) : (.greater, 1)
+        case UInt8(ascii: "."): return (.dot, 1)
+        case UInt8(ascii: ","): return (.comma, 1)
+        case UInt8(ascii: ":"): return (.colon, 1)
+        case UInt8(ascii: ";"): return (.semicolon, 1)
+        case UInt8(ascii: "|"): return (.pipe, 1)
+        case UInt8(ascii: "("): return (.leftParenthesis, 1)
+        case UInt8(ascii: ")"): return (.rightParenthesis, 1)
+        case UInt8(ascii: "["): return (.leftBracket, 1)
+        case UInt8(ascii: "]"): return (.rightBracket, 1)
+        case UInt8(ascii: "{"): return (.leftBrace, 1)
+        case UInt8(ascii: "}"): return (.rightBrace, 1)
+        default:
+            let rest = String(decoding: self.source.bytes[place...].prefix(4), as: UTF8.self)
+            throw self.source.error(at: place, "'\(rest.prefix(1))' has no meaning inside a tag")
+        }
+    }
+
+    private func nameEnd(at place: Int) -> Int? {
+        var end = place
+        let bytes = self.source.bytes
+        while end < bytes.count {
+            let byte = bytes[end]
+            if Self.isNameByte(byte) {
+                end += 1
+            } else if byte >= 0x80, let scalar = UTF8Text.scalar(bytes, at: end) {
+                let properties = scalar.value.properties
+                guard end == place ? properties.isXIDStart : properties.isXIDContinue else { break }
+                end += scalar.length
+            } else {
+                break
+            }
+        }
+        return end > place ? end : nil
+    }
+
+    private mutating func readNumber(at start: Int) throws(TemplateError) -> Int {
+        let scanner = NumberScanner(self.source.bytes, at: start)
+        guard let literal = scanner.scan() else {
+            throw self.source.error(at: start, "this number is out of range")
+        }
+        switch literal.value {
+        case .integer(let value): self.add(.integer(value), at: start)
+        case .float(let value): self.add(.float(value), at: start)
+        }
+        return literal.end
+    }
+
+    private mutating func readString(at start: Int) throws(TemplateError) -> Int {
+        let bytes = self.source.bytes
+        let quote = bytes[start]
+        var end = start + 1
+        while end < bytes.count, bytes[end] != quote { end += bytes[end] == UInt8(ascii: "\\") ? 2 : 1 }
+        guard end < bytes.count else { throw self.source.error(at: start, "this string has no end") }
+        guard let text = StringLiteral.unescape(bytes[(start + 1)..<end]) else {
+            throw self.source.error(at: start, "this string holds an escape that cannot be read")
+        }
+        self.add(.string(text), at: start)
+        return end + 1
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        Self.isDigit(byte) || byte == UInt8(ascii: "_")
+            || (byte | 0x20) >= UInt8(ascii: "a") && (byte | 0x20) <= UInt8(ascii: "z")
+    }
+}
