@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+
+/// Appends records to preallocated segments and keeps the sum of what they say.
+///
+/// Room is reserved for the bookkeeping of every place that is open, so that a lease is refused before a dot, an outcome or
+/// an acknowledgement could find the disk full. Not thread-safe; its owner holds a lock.
+struct SegmentWriter {
+    struct Segment {
+        var number: UInt64
+        var file: any JournalFile
+        var offset = 0
+    }
+
+    /// Octets reserved for all records of one place beside its lease: started, dot, done with a short text, forget.
+    static let reservePerPlace = 768
+    /// The text kept of a reply when only reserved room is left.
+    static let shortText = 256
+    /// Octets lost at the end of a segment, and its first record.
+    static let slackPerSegment = 1024
+    /// Octets for the session records of later processes.
+    static let slackForSessions = 8192
+
+    private(set) var state: JournalState
+    private(set) var session: JournalSession
+    private(set) var current: Segment
+    private(set) var ahead: [Segment]
+    private(set) var older: [UInt64]
+    /// The first write or sync that failed; nothing is written after it.
+    private(set) var failure: JournalError?
+
+    private var home: [LeaseSerial: UInt64]
+    private var openPlaces: Int
+    private var pending = ByteEncoder()
+    private var scratch = ByteEncoder()
+    private let frame = RecordFrame()
+    private let segmentSize: Int
+    private let textLimit: Int
+
+    init(
+        state: JournalState,
+        home: [LeaseSerial: UInt64],
+        session: JournalSession,
+        current: Segment,
+        ahead: [Segment],
+        older: [UInt64],
+        segmentSize: Int,
+        textLimit: Int
+    ) {
+        self.state = state
+        self.home = home
+        self.session = session
+        self.current = current
+        self.ahead = ahead
+        self.older = older
+        self.segmentSize = segmentSize
+        self.textLimit = textLimit
+        self.openPlaces = state.leases.values.reduce(0) { $0 + $1.openCount }
+    }
+
+    /// All segments that exist.
+    var segmentCount: Int { self.older.count + 1 + self.ahead.count }
+    /// The number for the next segment to be created.
+    var nextNumber: UInt64 { (self.ahead.last?.number ?? self.current.number) + 1 }
+    /// Octets promised to places that are open.
+    var reserved: Int { self.openPlaces * Self.reservePerPlace + Self.slackForSessions }
+    /// Octets that records can still be written to.
+    var available: Int {
+        let room = self.segmentSize - self.current.offset - self.pending.bytes.count
+        return room + self.ahead.count * self.segmentSize - (self.ahead.count + 1) * Self.slackPerSegment
+    }
+
+    /// Whether a record of `size` octets leaves what is reserved, and `places` more, untouched.
+    func hasRoom(for size: Int, places: Int) -> Bool {
+        let room = self.segmentSize - self.current.offset - self.pending.bytes.count
+        let waste = size > room ? room : 0
+        return self.available - waste - size >= self.reserved + places * Self.reservePerPlace
+    }
+
+    /// The octets a record would take.
+    mutating func size(of record: JournalRecord) -> Int {
+        self.scratch.removeAll()
+        self.frame.append(record, to: &self.scratch, textLimit: self.textLimit)
+        return self.scratch.bytes.count
+    }
+
+    /// Takes a new segment over.
+    mutating func add(_ segment: Segment) { self.ahead.append(segment) }
+
+    /// Keeps a record for the next write.
+    mutating func append(_ record: JournalRecord) throws(JournalError) {
+        if let failure { throw JournalError(.broken, failure.description) }
+        let isTight = self.available - self.reserved < 64 * 1024
+        self.scratch.removeAll()
+        self.frame.append(record, to: &self.scratch, textLimit: isTight ? Self.shortText : self.textLimit)
+        if self.current.offset + self.pending.bytes.count + self.scratch.bytes.count > self.segmentSize {
+            try self.flush()
+            try self.rotate()
+        }
+        self.pending.raw(self.scratch.bytes)
+        self.account(record)
+    }
+
+    /// Writes what was kept.
+    mutating func flush() throws(JournalError) {
+        guard !self.pending.bytes.isEmpty else { return }
+        if let failure { throw JournalError(.broken, failure.description) }
+        do {
+            try self.current.file.write(self.pending.bytes, at: self.current.offset)
+        } catch {
+            self.failure = error
+            throw error
+        }
+        self.current.offset += self.pending.bytes.count
+        self.pending.removeAll()
+    }
+
+    /// Notes that a sync failed: what was written may be lost, and nothing more is.
+    mutating func fail(_ error: JournalError) { self.failure = self.failure ?? error }
+
+    /// Takes the segments out that come before the first with a lease still held.
+    mutating func dropFinishedSegments() -> [UInt64] {
+        let live = Set(self.home.values)
+        let finished = self.older.prefix { !live.contains($0) }
+        self.older.removeFirst(finished.count)
+        return Array(finished)
+    }
+
+    /// The leases whose records begin in the oldest segment, in order of serial.
+    var leasesOfOldest: [LeaseSerial] {
+        guard let oldest = self.older.first else { return [] }
+        return self.home.filter { $0.value == oldest }.keys.sorted()
+    }
+
+    private mutating func account(_ record: JournalRecord) {
+        let before: Int
+        switch record {
+        case .session, .started, .dot, .done:
+            _ = self.state.apply(record)
+            return
+        case .lease(let grant): before = self.state.leases[grant.serial]?.openCount ?? 0
+        case .checkpoint(let progress): before = self.state.leases[progress.grant.serial]?.openCount ?? 0
+        case .forget(let lease, _), .returned(let lease, _): before = self.state.leases[lease]?.openCount ?? 0
+        }
+        let effect = self.state.apply(record)
+        switch (effect, record) {
+        case (.held(let lease), _):
+            self.home[lease] = self.current.number
+            self.openPlaces += (self.state.leases[lease]?.openCount ?? 0) - before
+        case (.released(let lease), _):
+            self.home[lease] = nil
+            self.openPlaces -= before
+        case (.none, .forget(let lease, _)), (.none, .returned(let lease, _)):
+            self.openPlaces += (self.state.leases[lease]?.openCount ?? 0) - before
+        case (.none, _): break
+        }
+    }
+
+    private mutating func rotate() throws(JournalError) {
+        guard !self.ahead.isEmpty else {
+            let error = JournalError(.full, "no segment is left after segment \(self.current.number)")
+            self.failure = error
+            throw error
+        }
+        self.older.append(self.current.number)
+        self.current = self.ahead.removeFirst()
+        self.session.highestTerm = self.state.highestTerm
+        self.session.highestLease = self.state.highestLease
+        var header = ByteEncoder()
+        self.frame.append(.session(self.session), to: &header, textLimit: 0)
+        do {
+            try self.current.file.write(header.bytes, at: 0)
+        } catch {
+            self.failure = error
+            throw error
+        }
+        self.current.offset = header.bytes.count
+    }
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MailingModel
+
+extension Journal {
+    /// Opens the journal in a directory, or begins one.
+    ///
+    /// What an earlier process left is read, its doubtful attempts are journaled as uncertain, torn tails are mended. All of it
+    /// is synced when it returns.
+    ///
+    /// - Parameters:
+    ///   - directory: Where the segments are.
+    ///   - configuration: The bounds.
+    ///   - bootID: The kernel's, as by ``currentBootID()``.
+    ///   - incarnation: A random number that names this process.
+    ///   - now: The moment that uncertain reports carry.
+    /// - Returns: The journal, and what is left to do.
+    /// - Throws: ``JournalError``; ``JournalError/Code/noSpace`` only if a new journal finds no room.
+    public static func open(
+        _ directory: any JournalDirectory,
+        configuration: Configuration = Configuration(),
+        bootID: String,
+        incarnation: UInt64,
+        now: Timestamp
+    ) throws(JournalError) -> (journal: Journal, recovery: Recovery) {
+        let segments = try directory.segments()
+        var replay = SegmentReplay(bootID: bootID)
+        for segment in segments { replay.read(segment, try directory.contents(of: segment)) }
+        replay.finish()
+        var writer: SegmentWriter
+        var touched: [UInt64: any JournalFile] = [:]
+        if replay.state.session == nil || replay.damage != nil {
+            writer = try Self.begin(directory, configuration, replay, after: segments, bootID, incarnation)
+        } else {
+            writer = try Self.resume(directory, configuration, replay, segments, bootID, incarnation, &touched)
+        }
+        let recovery = try Self.recover(&writer, replay, at: now)
+        try writer.flush()
+        touched[writer.current.number] = writer.current.file
+        for (_, file) in touched.sorted(by: { $0.key < $1.key }) { try file.synchronize() }
+        if replay.damage != nil {
+            for segment in segments { try directory.setAside(segment) }
+        }
+        return (Journal(directory: directory, configuration: configuration, writer: writer), recovery)
+    }
+
+    /// The running kernel's boot identifier.
+    public static func currentBootID() throws(JournalError) -> String {
+        let path = "/proc/sys/kernel/random/boot_id"
+        guard let text = DiskJournalDirectory.text(of: path, limit: 64), !text.isEmpty else {
+            throw JournalError(.inputOutput, "\(path) cannot be read")
+        }
+        return text
+    }
+
+    /// A journal with a new name, which takes over what could be read of a damaged one.
+    private static func begin(
+        _ directory: any JournalDirectory,
+        _ configuration: Configuration,
+        _ replay: SegmentReplay,
+        after segments: [UInt64],
+        _ bootID: String,
+        _ incarnation: UInt64
+    ) throws(JournalError) -> SegmentWriter {
+        var numbers = (segments.last ?? 0)...
+        func create() throws(JournalError) -> SegmentWriter.Segment {
+            numbers = (numbers.lowerBound + 1)...
+            let number = numbers.lowerBound
+            return SegmentWriter.Segment(
+                number: number,
+                file: try directory.create(number, size: configuration.segmentSize)
+            )
+        }
+        var empty = JournalState()
+        let session = JournalSession(
+            journalID: Self.randomName(),
+            bootID: bootID,
+            incarnation: incarnation,
+            highestTerm: replay.state.highestTerm,
+            highestLease: replay.state.highestLease
+        )
+        _ = empty.apply(.session(session))
+        var writer = SegmentWriter(
+            state: empty,
+            home: [:],
+            session: session,
+            current: try create(),
+            ahead: [],
+            older: [],
+            segmentSize: configuration.segmentSize,
+            textLimit: configuration.replyTextLimit
+        )
+        try writer.append(.session(session))
+        for (_, progress) in replay.state.leases.sorted(by: { $0.key < $1.key }) {
+            let record = JournalRecord.checkpoint(progress)
+            while !writer.hasRoom(for: writer.size(of: record), places: progress.openCount) { writer.add(try create()) }
+            try writer.append(record)
+            try writer.flush()
+        }
+        return writer
+    }
+
+    private static func resume(
+        _ directory: any JournalDirectory,
+        _ configuration: Configuration,
+        _ replay: SegmentReplay,
+        _ segments: [UInt64],
+        _ bootID: String,
+        _ incarnation: UInt64,
+        _ touched: inout [UInt64: any JournalFile]
+    ) throws(JournalError) -> SegmentWriter {
+        for segment in replay.torn.sorted() {
+            let file = try directory.open(segment)
+            let used = replay.used[segment] ?? 0
+            let length = try directory.contents(of: segment).count - used
+            try file.write([UInt8](repeating: 0, count: max(0, length)), at: used)
+            touched[segment] = file
+        }
+        let last = segments.lastIndex { (replay.used[$0] ?? 0) > 0 } ?? 0
+        var open: [SegmentWriter.Segment] = []
+        for segment in segments[last...] {
+            let file: any JournalFile = if let known = touched[segment] { known } else { try directory.open(segment) }
+            open.append(SegmentWriter.Segment(number: segment, file: file, offset: replay.used[segment] ?? 0))
+        }
+        let session = JournalSession(
+            journalID: replay.state.session?.journalID ?? Self.randomName(),
+            bootID: bootID,
+            incarnation: incarnation,
+            highestTerm: replay.state.highestTerm,
+            highestLease: replay.state.highestLease
+        )
+        var writer = SegmentWriter(
+            state: replay.state,
+            home: replay.home,
+            session: session,
+            current: open.removeFirst(),
+            ahead: open,
+            older: Array(segments[..<last]),
+            segmentSize: configuration.segmentSize,
+            textLimit: configuration.replyTextLimit
+        )
+        try writer.append(.session(session))
+        return writer
+    }
+
+    /// Journals what is in doubt and says what is left to do.
+    private static func recover(
+        _ writer: inout SegmentWriter,
+        _ replay: SegmentReplay,
+        at now: Timestamp
+    ) throws(JournalError) -> Recovery {
+        var recovery = Recovery()
+        recovery.damage = replay.damage
+        let sessionHadDot = replay.state.doubtful
+        for lease in writer.state.leases.keys.sorted() {
+            guard let progress = writer.state.leases[lease] else { continue }
+            recovery.unacknowledged += progress.reports.sorted { $0.key < $1.key }.map(\.value)
+            let doubtful = (sessionHadDot[lease] ?? EntryBitmap()).removing(progress.finished)
+                .removing(progress.forgotten).removing(progress.returned)
+            for place in doubtful.places {
+                let text =
+                    progress.dotted.contains(place)
+                    ? "the satellite ended between the final dot and the reply"
+                    : "the satellite's machine was restarted after the recipient was started"
+                let outcome = DeliveryOutcome.uncertain(AttemptTrace(stage: .finalDot, text: text))
+                try writer.append(.done(lease, place: place, outcome, endedAt: now))
+                if let report = progress.report(of: place, outcome, endedAt: now) { recovery.uncertain.append(report) }
+            }
+            recovery.heldLeases.append(Self.held(progress, without: doubtful))
+        }
+        return recovery
+    }
+
+    private static func held(_ progress: LeaseProgress, without doubtful: EntryBitmap) -> Recovery.HeldLease {
+        let closed = progress.finished.union(progress.forgotten).union(progress.returned).union(doubtful)
+        let all = EntryBitmap(progress.grant.entries.indices)
+        return Recovery.HeldLease(
+            grant: progress.grant,
+            neverStarted: all.removing(progress.started).removing(closed),
+            started: progress.started.removing(closed).intersecting(all),
+            returned: progress.returned
+        )
+    }
+
+    private static func randomName() -> String {
+        var digits = ""
+        for _ in 0..<2 {
+            let half = String(UInt64.random(in: .min ... .max), radix: 16)
+            digits += String(repeating: "0", count: 16 - half.count) + half
+        }
+        return digits
+    }
+}

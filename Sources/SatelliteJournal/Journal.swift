@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What a satellite has accepted, is sending, and has not yet had acknowledged.
+//
+// The order of its writes is the satellite's half of the promise that a recipient is never sent to twice in silence: a lease
+// and the places started are synced before they are acknowledged or sent; the dot's record is handed to the operating system
+// before the dot; an outcome is written before it is reported. So the death of the process leaves a dot without outcome
+// uncertain, and a power cut every started place without one. Segments are preallocated with room for all the bookkeeping of
+// what they accept: a full disk refuses leases and nothing else.
+
+public import MailingModel
+import Synchronization
+
+/// The append-only journal of one satellite.
+///
+/// Thread-safe. ``recordDot(_:place:)`` and ``recordDone(_:place:_:endedAt:)`` are short and meant for event loops; the other
+/// verbs may wait for the disk and belong on threads that may block.
+public final class Journal: Sendable {
+    /// The bounds of the journal.
+    public struct Configuration: Sendable {
+        /// The size of one file, in octets; a grant must fit into one.
+        ///
+        /// Default 16 MiB.
+        public var segmentSize: Int
+        /// How many files there may be; leases are refused beyond.
+        ///
+        /// Default 16.
+        public var maximumSegments: Int
+        /// The number of files past which what is left in the oldest is written anew.
+        ///
+        /// Default 4.
+        public var compactionThreshold: Int
+        /// How much of a reply's text is kept, in octets.
+        ///
+        /// Default 2,048.
+        public var replyTextLimit: Int
+
+        /// Bounds with their defaults.
+        public init(
+            segmentSize: Int = 16 << 20,
+            maximumSegments: Int = 16,
+            compactionThreshold: Int = 4,
+            replyTextLimit: Int = 2048
+        ) {
+            self.segmentSize = segmentSize
+            self.maximumSegments = maximumSegments
+            self.compactionThreshold = compactionThreshold
+            self.replyTextLimit = replyTextLimit
+        }
+    }
+
+    /// What became of grants.
+    public struct Acceptance: Sendable {
+        /// Journaled and synced: they may be acknowledged.
+        public var accepted: [LeaseSerial] = []
+        /// Not taken; nothing of them is kept.
+        public var refused: [LeaseSerial] = []
+        /// Why the last of ``refused`` was not taken.
+        public var reason: JournalError?
+    }
+
+    /// The journal's random name; another one after the journal was lost or damaged.
+    public let journalID: String
+    /// The present boot's identifier.
+    public let bootID: String
+    /// This process's number.
+    public let incarnation: UInt64
+
+    private let directory: any JournalDirectory
+    private let configuration: Configuration
+    private let writer: Mutex<SegmentWriter>
+    /// Held by whoever creates or removes segments.
+    private let housekeeping = Mutex(())
+
+    init(directory: any JournalDirectory, configuration: Configuration, writer: SegmentWriter) {
+        self.directory = directory
+        self.configuration = configuration
+        self.journalID = writer.session.journalID
+        self.bootID = writer.session.bootID
+        self.incarnation = writer.session.incarnation
+        self.writer = Mutex(writer)
+    }
+
+    /// The highest term and lease serial in any grant accepted, this one or by an earlier process.
+    public var highest: (term: Term, lease: LeaseSerial) {
+        self.writer.withLock { ($0.state.highestTerm, $0.state.highestLease) }
+    }
+
+    /// Every lease with a place that is neither returned nor acknowledged, ascending.
+    public var heldLeases: [LeaseSerial] { self.writer.withLock { $0.state.leases.keys.sorted() } }
+
+    /// Octets in files, octets that can still be written, and octets of these that are promised to open places.
+    public var room: (size: Int, available: Int, reserved: Int) {
+        self.writer.withLock { ($0.segmentCount * self.configuration.segmentSize, $0.available, $0.reserved) }
+    }
+
+    /// Journals grants; those accepted survive the death of the machine when it returns.
+    ///
+    /// One sync for all. A grant that is held already is accepted again and changes nothing.
+    ///
+    /// - Throws: ``JournalError/Code/broken`` or ``JournalError/Code/inputOutput``: the journal is unusable.
+    public func accept(_ grants: [LeaseGrant]) throws(JournalError) -> Acceptance {
+        var acceptance = Acceptance()
+        var touched: [UInt64: any JournalFile] = [:]
+        for grant in grants {
+            do {
+                try self.write(grant, touching: &touched)
+                acceptance.accepted.append(grant.serial)
+            } catch  where error.code == .noSpace || error.code == .full {
+                acceptance.refused.append(grant.serial)
+                acceptance.reason = error
+            }
+        }
+        try self.synchronize(touched)
+        return acceptance
+    }
+
+    /// Journals places that the master has committed as started; they may be sent when it returns.
+    ///
+    /// One sync for all.
+    public func recordStarted(_ places: [LeaseSerial: EntryBitmap]) throws(JournalError) {
+        var touched: [UInt64: any JournalFile] = [:]
+        for (lease, places) in places.sorted(by: { $0.key < $1.key }) {
+            try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in
+                try writer.append(.started(lease, places))
+                try writer.flush()
+                touched[writer.current.number] = writer.current.file
+            }
+        }
+        try self.synchronize(touched)
+    }
+
+    /// Hands the record of an imminent final dot to the operating system; the dot may be sent when it returns.
+    ///
+    /// - Throws: The dot must not be sent then.
+    public func recordDot(_ lease: LeaseSerial, place: Int) throws(JournalError) {
+        try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in
+            try writer.append(.dot(lease, place: place))
+            try writer.flush()
+        }
+    }
+
+    /// Keeps the end of an attempt for the next write; ``flush()`` must return before it is reported.
+    public func recordDone(
+        _ lease: LeaseSerial,
+        place: Int,
+        _ outcome: DeliveryOutcome,
+        endedAt: Timestamp
+    ) throws(JournalError) {
+        try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in
+            try writer.append(.done(lease, place: place, outcome, endedAt: endedAt))
+        }
+    }
+
+    /// Writes every record kept back.
+    public func flush() throws(JournalError) {
+        try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in try writer.flush() }
+    }
+
+    /// Journals that reports have been acknowledged, and removes files that nothing needs any more.
+    ///
+    /// Not synced: a report that comes back is acknowledged again.
+    public func forget(_ reports: [DeliveryReport]) throws(JournalError) {
+        let byLease = Dictionary(grouping: reports, by: \.lease)
+        for (lease, reports) in byLease.sorted(by: { $0.key < $1.key }) {
+            try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in
+                guard let grant = writer.state.leases[lease]?.grant else { return }
+                let places = EntryBitmap(reports.compactMap { grant.place(of: $0.recipient) })
+                try writer.append(.forget(lease, places))
+            }
+        }
+        try self.flush()
+        try self.removeFinishedSegments()
+    }
+
+    /// Journals places that are given back without an attempt.
+    ///
+    /// Not synced: they come back as never started.
+    public func recordReturned(_ lease: LeaseSerial, _ places: EntryBitmap) throws(JournalError) {
+        try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in
+            try writer.append(.returned(lease, places))
+            try writer.flush()
+        }
+        try self.removeFinishedSegments()
+    }
+
+    // MARK: Inner steps
+
+    private func withWriter<Result: Sendable>(
+        _ body: (inout SegmentWriter) throws(JournalError) -> Result
+    ) throws(JournalError) -> Result {
+        try self.writer.withLock { (writer) throws(JournalError) in try body(&writer) }
+    }
+
+    private func write(_ grant: LeaseGrant, touching touched: inout [UInt64: any JournalFile]) throws(JournalError) {
+        let limit = self.configuration.segmentSize - SegmentWriter.slackPerSegment
+        while true {
+            let isWritten = try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in
+                guard writer.state.leases[grant.serial] == nil else { return true }
+                let size = writer.size(of: .lease(grant))
+                guard size <= limit else { throw JournalError(.full, "lease \(grant.serial) exceeds a segment") }
+                guard writer.hasRoom(for: size, places: grant.entries.count) else { return false }
+                try writer.append(.lease(grant))
+                try writer.flush()
+                touched[writer.current.number] = writer.current.file
+                return true
+            }
+            if isWritten { return }
+            try self.makeRoom()
+        }
+    }
+
+    /// Adds a segment, after making the oldest superfluous if there are many.
+    private func makeRoom() throws(JournalError) {
+        try self.housekeeping.withLock { (_) throws(JournalError) in
+            try self.compact()
+            let (count, number) = self.writer.withLock { ($0.segmentCount, $0.nextNumber) }
+            guard count < self.configuration.maximumSegments else {
+                throw JournalError(.full, "the journal has reached its bound of \(count) segments")
+            }
+            let file = try self.directory.create(number, size: self.configuration.segmentSize)
+            self.writer.withLock { $0.add(SegmentWriter.Segment(number: number, file: file)) }
+        }
+    }
+
+    /// Writes what the oldest segment still holds anew and removes it.
+    private func compact() throws(JournalError) {
+        try self.remove(self.writer.withLock { $0.dropFinishedSegments() })
+        guard self.writer.withLock({ $0.segmentCount }) >= self.configuration.compactionThreshold else { return }
+        var touched: [UInt64: any JournalFile] = [:]
+        for lease in self.writer.withLock({ $0.leasesOfOldest }) {
+            try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in
+                guard let progress = writer.state.leases[lease] else { return }
+                let record = JournalRecord.checkpoint(progress)
+                let size = writer.size(of: record)
+                guard size < self.configuration.segmentSize / 2, writer.hasRoom(for: size, places: 0) else { return }
+                try writer.append(record)
+                try writer.flush()
+                touched[writer.current.number] = writer.current.file
+            }
+        }
+        try self.synchronize(touched)
+        try self.remove(self.writer.withLock { $0.dropFinishedSegments() })
+    }
+
+    private func removeFinishedSegments() throws(JournalError) {
+        try self.housekeeping.withLock { (_) throws(JournalError) in
+            try self.remove(self.writer.withLock { $0.dropFinishedSegments() })
+        }
+    }
+
+    private func remove(_ segments: [UInt64]) throws(JournalError) {
+        for segment in segments { try self.directory.remove(segment) }
+    }
+
+    private func synchronize(_ files: [UInt64: any JournalFile]) throws(JournalError) {
+        for (_, file) in files.sorted(by: { $0.key < $1.key }) {
+            do {
+                try file.synchronize()
+            } catch {
+                self.writer.withLock { $0.fail(error) }
+                throw error
+            }
+        }
+    }
+}
+
+extension LeaseGrant {
+    /// Where a recipient stands in the lease.
+    fileprivate func place(of recipient: RecipientID) -> Int? {
+        var low = 0
+        var high = self.entries.count
+        while low < high {
+            let middle = (low + high) / 2
+            if self.entries[middle].recipient < recipient { low = middle + 1 } else { high = middle }
+        }
+        if low < self.entries.count, self.entries[low].recipient == recipient { return low }
+        return self.entries.firstIndex { $0.recipient == recipient }
+    }
+}

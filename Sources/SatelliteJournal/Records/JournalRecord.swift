@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+
+/// One entry of the journal.
+enum JournalRecord: Hashable, Sendable {
+    /// First in each segment, and written again by each process that opens the journal.
+    case session(JournalSession)
+    /// A grant accepted; synced before it is acknowledged.
+    case lease(LeaseGrant)
+    /// Places that the master has committed as started; synced before any of them is sent.
+    case started(LeaseSerial, EntryBitmap)
+    /// The final dot of a place is about to be written; written before it, not synced.
+    case dot(LeaseSerial, place: Int)
+    /// A place's attempt ended; written before it is reported.
+    case done(LeaseSerial, place: Int, DeliveryOutcome, endedAt: Timestamp)
+    /// Reports that the master has acknowledged.
+    case forget(LeaseSerial, EntryBitmap)
+    /// Places given back without an attempt.
+    case returned(LeaseSerial, EntryBitmap)
+    /// All that is known of a lease, so that the segment with its earlier records may go.
+    case checkpoint(LeaseProgress)
+}
+
+/// Whose journal it is and which process writes it.
+struct JournalSession: Hashable, Sendable {
+    static let formVersion: UInt8 = 1
+
+    /// The journal's random name, 32 hexadecimal digits; a new journal has a new one.
+    var journalID: String
+    /// The kernel's boot identifier.
+    var bootID: String
+    /// The process's random number.
+    var incarnation: UInt64
+    /// The highest term seen in grants.
+    var highestTerm: Term
+    /// The highest lease serial seen in grants.
+    var highestLease: LeaseSerial
+}
+
+extension JournalRecord {
+    private enum Kind: UInt8 {
+        case session = 1
+        case lease = 2
+        case started = 3
+        case dot = 4
+        case done = 5
+        case forget = 6
+        case returned = 7
+        case checkpoint = 8
+    }
+
+    /// Writes the record's kind and contents, with at most `textLimit` octets of a reply's text.
+    func encode(into encoder: inout ByteEncoder, textLimit: Int) {
+        switch self {
+        case .session(let session):
+            encoder.octet(Kind.session.rawValue)
+            encoder.octet(JournalSession.formVersion)
+            encoder.string(session.journalID)
+            encoder.string(session.bootID)
+            encoder.unsigned(session.incarnation)
+            encoder.signed(session.highestTerm.rawValue)
+            encoder.signed(session.highestLease.rawValue)
+        case .lease(let grant):
+            encoder.octet(Kind.lease.rawValue)
+            grant.encode(into: &encoder)
+        case .started(let lease, let places):
+            encoder.octet(Kind.started.rawValue)
+            encoder.signed(lease.rawValue)
+            encoder.places(places)
+        case .dot(let lease, let place):
+            encoder.octet(Kind.dot.rawValue)
+            encoder.signed(lease.rawValue)
+            encoder.count(place)
+        case .done(let lease, let place, let outcome, let endedAt):
+            encoder.octet(Kind.done.rawValue)
+            encoder.signed(lease.rawValue)
+            encoder.count(place)
+            encoder.signed(endedAt.milliseconds)
+            outcome.encode(into: &encoder, textLimit: textLimit)
+        case .forget(let lease, let places):
+            encoder.octet(Kind.forget.rawValue)
+            encoder.signed(lease.rawValue)
+            encoder.places(places)
+        case .returned(let lease, let places):
+            encoder.octet(Kind.returned.rawValue)
+            encoder.signed(lease.rawValue)
+            encoder.places(places)
+        case .checkpoint(let progress):
+            encoder.octet(Kind.checkpoint.rawValue)
+            progress.encode(into: &encoder, textLimit: textLimit)
+        }
+    }
+
+    /// Reads a record back.
+    init(from decoder: inout ByteDecoder) throws(DecodingFailure) {
+        let octet = try decoder.octet()
+        guard let kind = Kind(rawValue: octet) else { throw DecodingFailure(reason: "unknown kind of record \(octet)") }
+        switch kind {
+        case .session:
+            let version = try decoder.octet()
+            guard version == JournalSession.formVersion else {
+                throw DecodingFailure(reason: "unknown form \(version)")
+            }
+            self = .session(
+                JournalSession(
+                    journalID: try decoder.string(),
+                    bootID: try decoder.string(),
+                    incarnation: try decoder.unsigned(),
+                    highestTerm: Term(rawValue: try decoder.signed()),
+                    highestLease: LeaseSerial(rawValue: try decoder.signed())
+                )
+            )
+        case .lease:
+            self = .lease(try LeaseGrant(from: &decoder))
+        case .started:
+            self = .started(LeaseSerial(rawValue: try decoder.signed()), try decoder.places())
+        case .dot:
+            self = .dot(LeaseSerial(rawValue: try decoder.signed()), place: try decoder.place())
+        case .done:
+            let lease = LeaseSerial(rawValue: try decoder.signed())
+            let place = try decoder.place()
+            let endedAt = Timestamp(milliseconds: try decoder.signed())
+            self = .done(lease, place: place, try DeliveryOutcome(from: &decoder), endedAt: endedAt)
+        case .forget:
+            self = .forget(LeaseSerial(rawValue: try decoder.signed()), try decoder.places())
+        case .returned:
+            self = .returned(LeaseSerial(rawValue: try decoder.signed()), try decoder.places())
+        case .checkpoint:
+            self = .checkpoint(try LeaseProgress(from: &decoder))
+        }
+        try decoder.finish()
+    }
+}
+
+extension ByteEncoder {
+    /// A set of places, as a list or as bits, whichever is shorter.
+    mutating func places(_ places: EntryBitmap) {
+        let count = places.count
+        if count * 2 < places.octets.count {
+            self.octet(0)
+            self.count(count)
+            for place in places.places { self.count(place) }
+        } else {
+            self.octet(1)
+            self.data(places.octets)
+        }
+    }
+}
+
+extension ByteDecoder {
+    /// The greatest place that a record may name: a lease holds about 1,000 recipients.
+    static let greatestPlace: UInt64 = 1 << 20
+
+    mutating func place() throws(DecodingFailure) -> Int {
+        let place = try self.unsigned()
+        guard place <= Self.greatestPlace else { throw DecodingFailure(reason: "place \(place) is out of range") }
+        return Int(place)
+    }
+
+    mutating func places() throws(DecodingFailure) -> EntryBitmap {
+        switch try self.octet() {
+        case 0:
+            var places = EntryBitmap()
+            for _ in 0..<(try self.count()) { places.insert(try self.place()) }
+            return places
+        case 1:
+            let octets = try self.data()
+            guard octets.count <= Self.greatestPlace / 8 else { throw DecodingFailure(reason: "a set is too large") }
+            return EntryBitmap(octets: octets)
+        default: throw DecodingFailure(reason: "unknown form of a set")
+        }
+    }
+}

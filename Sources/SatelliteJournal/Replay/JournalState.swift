@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+
+/// What the journal's records add up to; the same rules for a record just written and for one read back.
+///
+/// Records of leases that are not held are ignored: their segment outlived the one with the lease. Pure.
+struct JournalState: Hashable, Sendable {
+    /// The newest session, `nil` before the first record.
+    private(set) var session: JournalSession?
+    /// Leases with at least one place not yet forgotten or returned.
+    private(set) var leases: [LeaseSerial: LeaseProgress] = [:]
+    /// The highest term seen.
+    private(set) var highestTerm = Term(rawValue: 0)
+    /// The highest lease serial seen.
+    private(set) var highestLease = LeaseSerial(rawValue: 0)
+    /// Places that a process left between dot and reply, or that a power cut made doubtful.
+    private(set) var doubtful: [LeaseSerial: EntryBitmap] = [:]
+
+    /// What a record did to the set of leases held.
+    enum Effect: Equatable {
+        case none
+        /// The lease's records begin with this one.
+        case held(LeaseSerial)
+        /// The lease's last place is closed.
+        case released(LeaseSerial)
+    }
+
+    /// Takes a record into account.
+    mutating func apply(_ record: JournalRecord) -> Effect {
+        switch record {
+        case .session(let session): return self.begin(session)
+        case .lease(let grant): return self.hold(LeaseProgress(grant: grant))
+        case .checkpoint(let progress): return self.hold(progress)
+        case .started(let lease, let places):
+            self.leases[lease]?.started.formUnion(places)
+        case .dot(let lease, let place):
+            self.leases[lease]?.dotted.insert(place)
+        case .done(let lease, let place, let outcome, let endedAt):
+            self.leases[lease]?.finish(place, outcome, endedAt: endedAt)
+        case .forget(let lease, let places):
+            return self.close(lease, places, \.forgotten)
+        case .returned(let lease, let places):
+            return self.close(lease, places, \.returned)
+        }
+        return .none
+    }
+
+    /// Marks what the end of the process that wrote the last session leaves in doubt.
+    ///
+    /// A dot without a reply always; if the machine has been started anew, every started place without an outcome,
+    /// since a dot's record is not synced.
+    mutating func endSession(sameBoot: Bool) {
+        for (lease, progress) in self.leases {
+            let open = sameBoot ? progress.dotted : progress.started.union(progress.dotted)
+            let doubtful = open.removing(progress.finished).removing(progress.forgotten).removing(progress.returned)
+            if doubtful.count > 0 { self.doubtful[lease, default: EntryBitmap()].formUnion(doubtful) }
+        }
+    }
+
+    private mutating func begin(_ session: JournalSession) -> Effect {
+        if let previous = self.session, previous.incarnation != session.incarnation {
+            self.endSession(sameBoot: previous.bootID == session.bootID)
+        }
+        self.session = session
+        self.highestTerm = max(self.highestTerm, session.highestTerm)
+        self.highestLease = max(self.highestLease, session.highestLease)
+        return .none
+    }
+
+    private mutating func hold(_ progress: LeaseProgress) -> Effect {
+        let serial = progress.grant.serial
+        self.highestTerm = max(self.highestTerm, progress.grant.term)
+        self.highestLease = max(self.highestLease, serial)
+        guard progress.openCount > 0 else { return .none }
+        self.leases[serial] = progress
+        return .held(serial)
+    }
+
+    private mutating func close(
+        _ lease: LeaseSerial,
+        _ places: EntryBitmap,
+        _ set: WritableKeyPath<LeaseProgress, EntryBitmap>
+    ) -> Effect {
+        guard var progress = self.leases.removeValue(forKey: lease) else { return .none }
+        progress[keyPath: set].formUnion(places.clipped(to: progress.grant.entries.count))
+        for place in places.places { progress.reports[place] = nil }
+        guard progress.openCount > 0 else {
+            self.doubtful[lease] = nil
+            return .released(lease)
+        }
+        self.leases[lease] = progress
+        return .none
+    }
+}
+
+extension EntryBitmap {
+    func union(_ other: EntryBitmap) -> EntryBitmap {
+        var union = self
+        union.formUnion(other)
+        return union
+    }
+
+    /// The places below `count`.
+    fileprivate func clipped(to count: Int) -> EntryBitmap {
+        self.octets.count * 8 <= count ? self : EntryBitmap(self.places.filter { $0 < count })
+    }
+}
