@@ -1,16 +1,67 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// One set of settings for every target: all of Swift 6's checks, and a warning is an error.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// A library and what it may import; arrows point down only.
+func library(
+    _ name: String,
+    _ dependencies: [Target.Dependency],
+    settings own: [SwiftSetting] = []
+) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings + own)
+}
+
+/// The tests of a library.
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(name: "\(name)Tests", dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "_CryptoExtras", package: "swift-crypto")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let gRDBSQLite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
+
 let package = Package(
     name: "telstar",
     platforms: [.macOS(.v15)],
+    products: [.executable(name: "telstar", targets: ["telstar"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-asn1.git", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-certificates.git", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-configuration.git", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-configuration.git", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
@@ -18,35 +69,85 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
         .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
-        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
     targets: [
         .executableTarget(
             name: "telstar",
             dependencies: [
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "SwiftASN1", package: "swift-asn1"),
-                .product(name: "X509", package: "swift-certificates"),
-                .product(name: "DequeModule", package: "swift-collections"),
-                .product(name: "Configuration", package: "swift-configuration"),
-                .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "_CryptoExtras", package: "swift-crypto"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "Metrics", package: "swift-metrics"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOEmbedded", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
-                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-                .product(name: "GRDB", package: "GRDB.swift"),
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdTLS", package: "hummingbird"),
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "Yams", package: "Yams"),
+                "ClusterLink", "DKIM", "DaemonSupport", "MailDNS", "MailingModel", "MasterAPI", "MasterCore", "MasterStore",
+                "SMTPSink", "SatelliteCore", "Secrets", "ZeroMQ", argumentParser, httpClient, crypto, logging, metrics,
+                nioCore, nioPosix, nioSSL,
+            ],
+            swiftSettings: settings
+        ),
+        // Faces
+        library(
+            "MasterAPI",
+            [
+                "MailingModel", "MasterCore", "MasterStore", "XMLRPC", "ZeroMQ", httpTypes, hummingbird, hummingbirdTLS,
+                logging, nioCore, nioPosix, nioSSL,
             ]
-        )
+        ),
+        // Engines
+        library(
+            "MasterCore",
+            ["ClusterLink", "DKIM", "MailFormat", "MailMerge", "MailingModel", "MasterStore", "Secrets", logging]
+        ),
+        library(
+            "SatelliteCore",
+            [
+                "ClusterLink", "DKIM", "MailDNS", "MailFormat", "MailMerge", "MailingModel", "SMTP", "SatelliteJournal",
+                deque, logging, metrics, nioCore, nioPosix,
+            ]
+        ),
+        // Promises
+        library("MasterStore", ["MailingModel", grdb, gRDBSQLite, logging]),
+        library("ClusterLink", ["MailingModel", "ZeroMQ", crypto, logging, protobuf]),
+        library("SatelliteJournal", ["MailingModel"]),
+        // Subject
+        library("MailMerge", ["MailFormat", "MailingModel"]),
+        library("MailingModel", []),
+        // Formats
+        library("MailFormat", ["CIDN2"]),
+        library("DKIM", ["MailFormat", crypto, cryptoExtras]),
+        library("SMTP", ["MailFormat", nioCore, nioPosix, nioSSL, nioTLS]),
+        library("SMTPSink", ["DKIM", "MailFormat", "SMTP", crypto, logging, nioCore, nioPosix, nioSSL]),
+        library("MailDNS", ["CUnbound", "MailFormat", logging]),
+        library("XMLRPC", []),
+        library("ZeroMQ", ["CZeroMQ", deque], settings: [.strictMemorySafety()]),
+        // General
+        library(
+            "DaemonSupport",
+            [configuration, coreMetrics, hummingbird, lifecycle, logging, metrics, nioCore, nioPosix, yams]
+        ),
+        library("Secrets", [asn1, crypto, cryptoExtras, x509]),
+        .systemLibrary(name: "CIDN2", providers: [.apt(["libidn2-dev"])]),
+        .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
+        .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
+        // Tests
+        tests("ClusterLink", ["ClusterLink", "MailingModel", "ZeroMQ", crypto, logging, protobuf]),
+        tests("DKIM", ["DKIM", "MailFormat", crypto, cryptoExtras]),
+        tests(
+            "DaemonSupport",
+            ["DaemonSupport", coreMetrics, hummingbird, lifecycle, logging, metrics, nioCore, nioPosix, httpClient]
+        ),
+        tests("MailDNS", ["MailDNS", logging]),
+        tests("MailFormat", ["MailFormat"]),
+        tests("MailMerge", ["MailFormat", "MailMerge", "MailingModel"]),
+        tests("MailingModel", ["MailingModel"]),
+        tests(
+            "MasterCore",
+            ["ClusterLink", "MailFormat", "MailMerge", "MailingModel", "MasterCore", "MasterStore", "Secrets", logging]
+        ),
+        tests("MasterStore", ["MailingModel", "MasterStore", crypto, grdb, gRDBSQLite, logging]),
+        tests("SMTP", ["MailFormat", "SMTP", nioCore, nioEmbedded, nioPosix, nioSSL], resources: [.copy("Dialogues")]),
+        tests("SMTPSink", ["DKIM", "MailFormat", "SMTP", "SMTPSink", logging, nioCore, nioPosix, nioSSL]),
+        tests("SatelliteJournal", ["MailingModel", "SatelliteJournal"]),
+        tests("Secrets", ["Secrets", nioSSL, x509]),
+        tests("XMLRPC", ["XMLRPC"]),
+        tests("ZeroMQ", ["ZeroMQ"]),
     ]
 )

@@ -23,8 +23,6 @@ struct ReportCommand: AsyncParsableCommand {
                 var query = "limit=1000&cursor=\(cursor)"
                 if let mailing = self.mailing { query += "&mailing=\(mailing)" }
                 for state in self.status { query += "&status=\(state)" }
-                // The master holds the request until there is something to tell, or 30 seconds have passed.
-                if self.follow { query += "&wait=30" }
                 let page = try await client.send("GET", "/feed?\(query)", as: FeedView.self)
                 for report in page.reports { try self.show(report) }
                 if page.reports.isEmpty, !self.follow {
@@ -32,6 +30,7 @@ struct ReportCommand: AsyncParsableCommand {
                     return
                 }
                 cursor = page.cursor
+                if page.reports.isEmpty { try await Task.sleep(for: .seconds(1)) }
             }
         }
     }

@@ -4,13 +4,24 @@ import Foundation
 
 /// Finds TCP ports that nobody listens on.
 enum FreePort {
-    /// A port of 127.0.0.1 that was free a moment ago.
+    /// Ports of 127.0.0.1 that were free a moment ago, all different.
     ///
     /// - Throws: If the system gives none.
-    static func pick() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0 else { throw POSIXError(.init(rawValue: errno) ?? .EMFILE) }
-        defer { close(descriptor) }
+    static func pick(_ count: Int) throws -> [Int] {
+        // All are held until the last is found, so that none is given twice.
+        var held: [Int32] = []
+        defer { held.forEach { _ = close($0) } }
+        var ports: [Int] = []
+        for _ in 0..<count {
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            guard descriptor >= 0 else { throw POSIXError(.init(rawValue: errno) ?? .EMFILE) }
+            held.append(descriptor)
+            ports.append(try Self.bindAnywhere(descriptor))
+        }
+        return ports
+    }
+
+    private static func bindAnywhere(_ descriptor: Int32) throws -> Int {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import MailingModel
+import MasterCore
+import XMLRPC
+
+/// Reads the struct of `set_mailing_properties`.
+enum CloudMailingProperties {
+    /// The change that the properties ask for.
+    ///
+    /// - Throws: Fault 406 for an unknown property or a bad value.
+    static func change(_ properties: XMLRPCStructure) throws -> MailingChange {
+        var change = MailingChange()
+        let charset: Charset
+        if let named = properties["charset"] {
+            charset = try Charset(named: try self.text(named, of: "charset"))
+        } else {
+            guard properties["html_content"] == nil, properties["plain_content"] == nil else {
+                throw CloudMailingFault(406, "Missing charset field. It is required with html_content and plain_content.")
+            }
+            charset = .utf8
+        }
+        for property in properties.members where property.name != "charset" {
+            try self.set(property.name, property.value, charset: charset, in: &change)
+        }
+        return change
+    }
+
+    private static func set(
+        _ name: String, _ value: XMLRPCValue, charset: Charset, in change: inout MailingChange
+    ) throws {
+        switch name {
+        case "type": change.type = try self.type(value)
+        case "satellite_group": change.satelliteGroup = try self.optional(value, of: name)
+        case "mail_from": change.mailFrom = try self.text(value, of: name)
+        case "sender_name": change.senderName = try self.text(value, of: name)
+        case "shown_name": change.shownName = try self.optional(value, of: name)
+        case "tracking_url": change.trackingURL = try self.optional(value, of: name)
+        case "testing": change.testing = try self.truth(value, of: name)
+        case "backup_customized_emails": change.backupCustomizedEmails = try self.truth(value, of: name)
+        case "owner_guid": change.ownerGUID = try self.optional(value, of: name)
+        case "scheduled_start": change.scheduledStart = try self.moment(value, of: name)
+        case "scheduled_end": change.scheduledEnd = try self.moment(value, of: name)
+        case "scheduled_duration": change.scheduledDurationMinutes = try self.minutes(value, of: name)
+        case "dont_close_if_empty": change.dontCloseIfEmpty = try self.truth(value, of: name)
+        case "subject": change.subject = try self.text(value, of: name, charset: charset)
+        case "html_content": change.html = try self.text(value, of: name, charset: charset)
+        case "plain_content": change.plain = try self.text(value, of: name, charset: charset)
+        case "header": change.header = try self.octets(value, of: name)
+        case "body": change.body = try self.octets(value, of: name)
+        case "read_tracking": change.readTracking = try self.truth(value, of: name)
+        case "click_tracking": change.clickTracking = try self.truth(value, of: name)
+        case "url_encoding": change.urlEncoding = try self.urlEncoding(value)
+        case "uncertain_policy": change.uncertainPolicy = try self.uncertainPolicy(value)
+        case "autoescape": change.autoescape = try self.truth(value, of: name)
+        case "dkim": change.dkim = try self.dkim(value)
+        default: throw CloudMailingFault(406, "Property '\(name)' is unknown or can't be changed.")
+        }
+    }
+
+    private static func bad(_ name: String, _ wanted: String, _ value: XMLRPCValue) -> CloudMailingFault {
+        CloudMailingFault(406, "Property '\(name)' has to be \(wanted), not \(value.typeName).")
+    }
+
+    private static func text(_ value: XMLRPCValue, of name: String, charset: Charset = .utf8) throws -> String {
+        guard let text = try value.text(charset: charset) else { throw self.bad(name, "a string", value) }
+        return text
+    }
+
+    private static func optional(_ value: XMLRPCValue, of name: String) throws -> PropertyChange<String> {
+        if value == .nil { return .clear }
+        let text = try self.text(value, of: name)
+        return text.isEmpty ? .clear : .set(text)
+    }
+
+    private static func truth(_ value: XMLRPCValue, of name: String) throws -> Bool {
+        guard let truth = value.truth else { throw self.bad(name, "a boolean", value) }
+        return truth
+    }
+
+    private static func moment(_ value: XMLRPCValue, of name: String) throws -> PropertyChange<Timestamp> {
+        if value == .nil || value == .string("") { return .clear }
+        guard let moment = value.moment else { throw self.bad(name, "a date, as dateTime or in ISO 8601,", value) }
+        return .set(moment)
+    }
+
+    private static func minutes(_ value: XMLRPCValue, of name: String) throws -> PropertyChange<Int> {
+        if value == .nil { return .clear }
+        guard let minutes = value.integer, let count = Int(exactly: minutes), count >= 0, count <= 100 * 366 * 24 * 60 else {
+            throw self.bad(name, "a number of minutes from 0", value)
+        }
+        return count == 0 ? .clear : .set(count)
+    }
+
+    private static func octets(_ value: XMLRPCValue, of name: String) throws -> [UInt8] {
+        switch value {
+        case .base64(let octets): return octets
+        case .string(let text): return Array(text.utf8)
+        default: throw self.bad(name, "base64", value)
+        }
+    }
+
+    private static func type(_ value: XMLRPCValue) throws -> MailingType {
+        switch try self.text(value, of: "type") {
+        case "REGULAR": return .regular
+        case "OPENED": return .opened
+        case let word: throw CloudMailingFault(406, "Property 'type' has to be REGULAR or OPENED, not '\(word)'.")
+        }
+    }
+
+    private static func urlEncoding(_ value: XMLRPCValue) throws -> MailingProperties.URLEncoding {
+        if value == .nil { return .percent }
+        switch try self.text(value, of: "url_encoding") {
+        case "", "percent": return .percent
+        case "base64": return .base64
+        case let word: throw CloudMailingFault(406, "Property 'url_encoding' has to be base64 or empty, not '\(word)'.")
+        }
+    }
+
+    private static func uncertainPolicy(_ value: XMLRPCValue) throws -> UncertainPolicy {
+        let word = try self.text(value, of: "uncertain_policy")
+        guard let policy = UncertainPolicy(rawValue: word) else {
+            let words = UncertainPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+            throw CloudMailingFault(406, "Property 'uncertain_policy' has to be one of \(words), not '\(word)'.")
+        }
+        return policy
+    }
+
+    /// One signature as a struct, or several as an array of structs; empty takes them away.
+    private static func dkim(_ value: XMLRPCValue) throws -> [DKIMSettingDraft] {
+        switch value {
+        case .nil: return []
+        case .array(let items): return try items.flatMap(self.dkim)
+        case .structure(let members):
+            if members.members.isEmpty { return [] }
+            func text(_ name: String) throws -> String? {
+                guard let value = members[name], value != .nil else { return nil }
+                return try self.text(value, of: "dkim.\(name)")
+            }
+            guard let selector = try text("selector"), let domain = try text("domain") else {
+                throw CloudMailingFault(406, "Property 'dkim' needs selector, domain and privkey.")
+            }
+            let known: Set<String> = [
+                "selector", "domain", "privkey", "enabled", "identity", "canonicalize", "signature_algorithm",
+                "include_headers", "length",
+            ]
+            if let unknown = members.members.first(where: { !known.contains($0.name) }) {
+                throw CloudMailingFault(406, "Property 'dkim.\(unknown.name)' is unknown or can't be changed.")
+            }
+            return [
+                DKIMSettingDraft(
+                    domain: domain, selector: selector, privateKey: try text("privkey"), identity: try text("identity"),
+                    enabled: try members["enabled"].map { try self.truth($0, of: "dkim.enabled") } ?? true
+                )
+            ]
+        default: throw self.bad("dkim", "a struct", value)
+        }
+    }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+import Hummingbird
+import Logging
+import MasterCore
+import NIOCore
+
+/// Sends each request to the face that owns the first segments of its path; a face renders its own refusals.
+struct APIResponder: Sendable {
+    private let cloudMailing: CloudMailingFace
+    private let control: ControlFace
+
+    init(master: Master, door: APIDoor, maximumBodyOctets: Int, logger: Logger) {
+        self.cloudMailing = CloudMailingFace(master: master, maximumBodyOctets: maximumBodyOctets, logger: logger)
+        self.control = ControlFace(master: master, door: door, maximumBodyOctets: maximumBodyOctets, logger: logger)
+    }
+
+    func respond(to request: Request) async throws -> Response {
+        let segments = request.uri.path.split(separator: "/", omittingEmptySubsequences: true)
+        switch segments.first {
+        // Python's client posts to /RPC2 when it is given a base URL without a path.
+        case "CloudMailing", "RPC2": return try await self.cloudMailing.respond(to: request)
+        case "telstar" where segments.dropFirst().first == "v1":
+            return try await self.control.respond(to: request, path: segments.dropFirst(2).map(String.init))
+        default:
+            return Response(
+                status: .notFound, headers: [.contentType: "text/plain; charset=utf-8"],
+                body: .init(byteBuffer: ByteBuffer(string: "nothing is served at this path\n"))
+            )
+        }
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DaemonSupport
+import Foundation
+import Logging
+import Metrics
+import ServiceLifecycle
+
+/// What both daemons do alike: logging, metrics, signals, services in order.
+enum Daemon {
+    /// Starts logging and metrics for the process; called once.
+    static func bootstrap(log: (level: String, format: String)) -> (logger: Logger, output: LogOutput, metrics: MetricsRegistry) {
+        let output = LogOutput(
+            format: LogFormat(rawValue: log.format) ?? .logfmt, level: Logger.Level(rawValue: log.level) ?? .info
+        )
+        output.bootstrap()
+        let metrics = MetricsRegistry(definitions: ProcessMetrics.definitions)
+        metrics.addCollector { ProcessMetrics.collect() }
+        MetricsSystem.bootstrap(metrics)
+        return (output.logger(label: "telstar"), output, metrics)
+    }
+
+    /// Tells which settings differ from their defaults, and what looks like a mistake.
+    static func tell(_ settings: Settings, to logger: Logger) {
+        for difference in settings.differences {
+            logger.info(
+                "setting", metadata: ["key": "\(difference.key)", "value": "\(difference.text)", "from": "\(difference.source.rawValue)"]
+            )
+        }
+        for note in settings.notes { logger.warning("doubtful setting", metadata: ["note": "\(note)"]) }
+    }
+
+    /// Runs services until SIGTERM or SIGINT; they end in reverse order. A second signal leaves at once.
+    ///
+    /// - Parameter stopping: Called at the first signal, before any service ends.
+    /// - Throws: What ended a service.
+    static func run(
+        _ services: [any Service], logger: Logger, stopping: @escaping @Sendable () async -> Void = {}
+    ) async throws {
+        let quiet = Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
+        let group = ServiceGroup(configuration: .init(services: services, gracefulShutdownSignals: [], logger: quiet))
+        let signals = SignalWait.stream([SIGTERM, SIGINT])
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await group.run() }
+            tasks.addTask {
+                var isStopping = false
+                for await number in signals {
+                    guard !isStopping else {
+                        logger.warning("second signal: leaving at once", metadata: ["signal": "\(number)"])
+                        _exit(0)
+                    }
+                    isStopping = true
+                    logger.info("stopping", metadata: ["signal": "\(number)"])
+                    SupervisorNotifier(environment: ProcessInfo.processInfo.environment).stopping()
+                    await stopping()
+                    await group.triggerGracefulShutdown()
+                }
+            }
+            // The group ends first; the signals would be waited for for ever.
+            try await tasks.next()
+            tasks.cancelAll()
+        }
+    }
+}
+
+/// A piece of a daemon that runs until its task is cancelled, as a service.
+struct Piece: Service {
+    let body: @Sendable () async throws -> Void
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            do {
+                try await self.body()
+            } catch is CancellationError {
+                // Cancellation is how a piece is asked to end.
+            }
+        }
+    }
+}

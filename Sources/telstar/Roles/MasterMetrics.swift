@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterLink
+import DaemonSupport
+import MasterCore
+import Synchronization
+
+/// The master's status as metrics.
+final class MasterMetrics: Sendable {
+    private let master: Master
+    private let link: MasterLink
+    private let status = Mutex<MasterStatus?>(nil)
+
+    init(master: Master, link: MasterLink) {
+        self.master = master
+        self.link = link
+    }
+
+    /// Asks the master; an unreachable store leaves the last values standing, and `telstar_master_ready` tells.
+    func refresh() async {
+        let current = try? await self.master.status()
+        self.status.withLock { status in
+            if let current { status = current } else { status?.ready = false }
+        }
+    }
+
+    /// The values of the last refresh.
+    func collect() -> [CollectedMetric] {
+        guard let status = self.status.withLock({ $0 }) else { return [] }
+        func gauge(_ name: String, _ help: String, _ value: Int) -> CollectedMetric {
+            CollectedMetric(MetricDefinition("telstar_master_" + name, .gauge, help: help), Double(value))
+        }
+        return [
+            gauge("ready", "Whether the master does its work.", status.ready ? 1 : 0),
+            gauge("pending_recipients", "Recipients that wait or are deferred.", status.pending),
+            gauge("backlog_recipients", "Recipients that could be leased now.", status.backlog),
+            gauge("unroutable_recipients", "Recipients that no known satellite may take.", status.unroutable),
+            gauge("uncertain_recipients", "Recipients held as uncertain.", status.uncertain),
+            gauge("leased_recipients", "Recipients under a lease.", status.leased),
+            gauge("oldest_lease_seconds", "Age of the oldest open lease.", Int(status.oldestLeaseSeconds)),
+            gauge("queued_reports", "Reports that wait for the store.", status.queuedReports),
+            gauge("feed_head", "The newest position of the feed.", Int(status.feedHead)),
+            gauge("delivered_last_minute", "Deliveries reported within the last minute.", status.deliveredLastMinute),
+            CollectedMetric(
+                MetricDefinition("telstar_master_mailings", .gauge, help: "Mailings by state."),
+                status.mailings.sorted { $0.key < $1.key }.map { (labels: [("state", $0.key)], value: Double($0.value)) }
+            ),
+            CollectedMetric(
+                MetricDefinition("telstar_master_satellite_connected", .gauge, help: "Whether a satellite is connected."),
+                status.satellites.map { (labels: [("satellite", $0.serial)], value: $0.connected ? 1 : 0) }
+            ),
+            CollectedMetric(
+                MetricDefinition("telstar_master_satellite_outstanding", .gauge, help: "Recipients that a satellite holds."),
+                status.satellites.map { (labels: [("satellite", $0.serial)], value: Double($0.outstanding)) }
+            ),
+            CollectedMetric(
+                MetricDefinition("telstar_master_link_troubles_total", .counter, help: "Trouble on the cluster link by kind."),
+                self.link.troubleCounts.sorted { $0.key < $1.key }.map {
+                    (labels: [("kind", $0.key)], value: Double($0.value))
+                }
+            ),
+        ]
+    }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterLink
+import DaemonSupport
+import Foundation
+import Logging
+import MailingModel
+import MasterCore
+import MasterStore
+import ZeroMQ
+
+/// The master's door without a running master: what `key` and `satellites` use when nobody else holds the store.
+struct OfflineStore: Sendable {
+    private let master: Master
+
+    /// Opens the store under the master's lock, runs `body` and closes it again.
+    static func with<Result: Sendable>(
+        _ settings: MasterSettings, _ body: (OfflineStore) async throws -> Result
+    ) async throws -> Result {
+        let logger = Logger(label: "telstar") { _ in SwiftLogNoOpLogHandler() }
+        let opening = try await StoreOpening(settings)
+        let directory = SatelliteDirectory()
+        do {
+            try await directory.reload(from: opening.store)
+            let master = Master(
+                store: opening.store, channel: NobodyListens(), directory: directory, configuration: settings.core,
+                cursorSecret: opening.cursorSecret, now: { .now }, logger: logger
+            )
+            let result = try await body(OfflineStore(master: master))
+            try await opening.store.close()
+            return result
+        } catch {
+            // The first error is the one to tell; the lock goes with the process in any case.
+            try? await opening.store.close()
+            throw error
+        }
+    }
+
+    /// Asks the running master, or opens the store if there is none.
+    static func orMaster<Result: Sendable>(
+        _ control: ControlOptions, _ offline: (OfflineStore) async throws -> Result,
+        master: (ControlClient) async throws -> Result
+    ) async throws -> Result {
+        guard control.masterIsAbsent else { return try await ControlClient.with(control.door(), master) }
+        let directory = control.masterDirectory
+        let file = [directory + ".yaml", "/etc/telstar/master.yaml"].first { FileManager.default.fileExists(atPath: $0) }
+        let settings = try MasterSettings.load(file: file, overrides: [("dataDirectory", directory)])
+        guard FileManager.default.fileExists(atPath: directory) else {
+            throw StartFailure(.unavailable, "no master runs at \(directory), and there is no such directory; give --dir or --url")
+        }
+        return try await Self.with(settings, offline)
+    }
+
+    func createKey(name: String, autoescape: Bool?) async throws -> KeyView {
+        let created = try await self.master.createKey(name: name, autoescape: autoescape)
+        return KeyView(created.record, secret: created.secret)
+    }
+
+    /// Makes sure that a key with this secret exists; makes one if no secret is given.
+    func ensureKey(secret: String?, name: String) async throws -> String {
+        guard let secret else { return try await self.master.createKey(name: name).secret }
+        try await self.master.ensureKey(secret: secret, name: name)
+        return secret
+    }
+
+    func keys() async throws -> [KeyView] { try await self.master.apiKeys().map { KeyView($0, secret: nil) } }
+
+    func revokeKey(_ id: String) async throws { try await self.master.revokeKey(id) }
+
+    func satellites() async throws -> [SatelliteView] { try await self.master.satellites().map(SatelliteView.init) }
+
+    func addSatellite(_ body: SatellitesCommand.Add.Body) async throws -> SatelliteView {
+        var draft = SatelliteDraft(serial: body.serial)
+        draft.publicKey = try body.publicKey.map { try Z85.decode(key: $0) }
+        draft.sharedKey = body.sharedKey
+        draft.group = body.group
+        draft.weight = body.weight
+        return SatelliteView(try await self.master.addSatellite(draft))
+    }
+
+    func removeSatellite(_ serial: String, force: Bool) async throws {
+        guard let record = try await self.master.satellites().first(where: { $0.serial == serial }) else {
+            throw StartFailure(.usage, "there is no satellite \(serial)")
+        }
+        try await self.master.removeSatellite(record.id, force: force)
+    }
+}
+
+extension KeyView {
+    fileprivate init(_ record: APIKeyRecord, secret: String?) {
+        self.init(
+            id: record.publicID, name: record.name, created: record.created.iso, revoked: record.revoked?.iso, key: secret
+        )
+    }
+}
+
+extension SatelliteView {
+    fileprivate init(_ record: SatelliteRecord) {
+        self.init(
+            id: record.id.rawValue, serial: record.serial, enabled: record.enabled, group: record.group,
+            weight: record.weight, publicKeys: record.publicKeys.compactMap { try? Z85.encode(key: $0) },
+            version: record.version, connected: false
+        )
+    }
+}
+
+extension Timestamp {
+    /// The system's civil clock.
+    static var now: Timestamp { Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }
+
+    /// ISO 8601, UTC.
+    var iso: String { Date(timeIntervalSince1970: Double(self.milliseconds) / 1000).formatted(.iso8601) }
+}
+
+/// The channel of a master that serves no satellites.
+private struct NobodyListens: SatelliteChannel {
+    var events: any AsyncSequence<MasterLinkEvent, Never> & Sendable {
+        AsyncStream<MasterLinkEvent> { $0.finish() }
+    }
+    func send(_ message: MasterMessage, to session: SatelliteSession) async -> SendResult { .noSession }
+    func drop(_ session: SatelliteSession) async {}
+}

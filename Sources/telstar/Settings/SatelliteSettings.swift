@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DaemonSupport
+import Foundation
+import SatelliteCore
+
+/// The satellite's options and what they configure.
+struct SatelliteSettings: Sendable {
+    private static let dataDirectory = ConfigurationOption.path(
+        "dataDirectory", default: "/var/lib/telstar-satellite",
+        doc: "Holds the journal, cached content and the link's key; readable for the satellite's user only.")
+    private static let serial = ConfigurationOption.string(
+        "serial", default: nil, doc: "The satellite's name, as the master knows it.")
+    private static let endpoints = ConfigurationOption.list(
+        "master.endpoints", default: ["tcp://127.0.0.1:33620"], doc: "The masters: the active one and its standbys.")
+    private static let contentEndpoints = ConfigurationOption.list(
+        "master.contentEndpoints", default: ["tcp://127.0.0.1:33621"], doc: "Where each master serves content, in the same order.")
+    private static let masterKey = ConfigurationOption.string(
+        "master.publicKey", default: nil, doc: "The master's public key, as `telstar master --show-key` prints it.")
+    private static let enrolEndpoint = ConfigurationOption.string(
+        "enrol.endpoint", default: "", doc: "Where the master takes enrolments, such as tcp://master:33622.")
+    private static let enrolKeyFile = ConfigurationOption.path(
+        "enrol.sharedKeyFile", default: "", doc: "The secret shared with the master; empty means that the key is known there.")
+    private static let statusListen = ConfigurationOption.string(
+        "status.listen", default: "127.0.0.1:33690", doc: "HOST:PORT of /healthz, /readyz, /status and /metrics.")
+    private static let logLevel = ConfigurationOption.choice(
+        "log.level", of: ["trace", "debug", "info", "notice", "warning", "error", "critical"], default: "info",
+        doc: "What is logged.")
+    private static let logFormat = ConfigurationOption.choice(
+        "log.format", of: ["logfmt", "json"], default: "logfmt", doc: "How log lines are written, to standard error.")
+    private static let heloName = ConfigurationOption.string(
+        "smtp.heloName", default: "", doc: "The name given with EHLO; empty is the host's name.")
+    private static let port = ConfigurationOption.int(
+        "smtp.port", default: 25, range: 1...65_535, doc: "The port of mail servers.")
+    private static let localAddress = ConfigurationOption.string(
+        "smtp.localAddress", default: "", doc: "The address to connect from; empty leaves it to the system.")
+    private static let tls = ConfigurationOption.bool("smtp.tls", default: true, doc: "Use STARTTLS where it is offered.")
+    private static let maximumConnections = ConfigurationOption.int(
+        "smtp.maxConnections", default: 500, range: 1...20_000, unit: "connections", doc: "Of all sites together.")
+    private static let connectionsPerSite = ConfigurationOption.int(
+        "smtp.maxConnectionsPerSite", default: 20, range: 1...10_000, unit: "connections", doc: "To the hosts of one site.")
+    private static let messagesPerConnection = ConfigurationOption.int(
+        "smtp.maxMessagesPerConnection", default: 100, range: 1...100_000, unit: "messages",
+        doc: "After so many a connection is ended.")
+    private static let connectTimeout = ConfigurationOption.duration(
+        "smtp.connectTimeout", default: .seconds(30), doc: "How long a connection may take to be made.")
+    private static let finalDotTimeout = ConfigurationOption.duration(
+        "smtp.finalDotTimeout", default: .seconds(600), doc: "How long the reply to the final dot is awaited; RFC 5321 asks for 600 s.")
+    private static let transactionDeadline = ConfigurationOption.duration(
+        "smtp.transactionDeadline", default: .seconds(1200), doc: "How long one message may take in all.")
+    private static let siteBackoff = ConfigurationOption.duration(
+        "smtp.siteBackoff", default: .seconds(60), doc: "The first pause after all hosts of a site failed; doubles up to 15 minutes.")
+    private static let testTarget = ConfigurationOption.string(
+        "testTarget", default: "", doc: "ADDRESS:PORT where mailings with `testing` go instead of the MX.")
+    private static let fakeZone = ConfigurationOption.path(
+        "dns.fakeZone", default: "", doc: "A zone file answered in place of the network.")
+    private static let forwardTo = ConfigurationOption.list(
+        "dns.forwardTo", doc: "Resolvers to ask, as ADDRESS or ADDRESS@PORT; empty asks the root servers.")
+    private static let bulkCredit = ConfigurationOption.int(
+        "credit.bulk", default: 5000, range: 1...1_000_000, unit: "recipients", doc: "Held at most, waiting and started together.")
+    private static let expressCredit = ConfigurationOption.int(
+        "credit.express", default: 500, range: 1...100_000, unit: "recipients", doc: "Of test and transactional mail, held at most.")
+    private static let maximumStarted = ConfigurationOption.int(
+        "credit.started", default: 2000, range: 1...100_000, unit: "recipients", doc: "Started and not yet with a connection, at most.")
+    private static let contentCache = ConfigurationOption.size(
+        "content.cache", default: 2 << 30, range: (1 << 20)...(1 << 40), doc: "Content and attachments kept on disk.")
+
+    /// Every option, in the order of the sample.
+    static let table = OptionTable(
+        prefix: "telstar",
+        groups: [
+            .init("Who the satellite is and where it keeps what it holds.", [Self.serial.definition, Self.dataDirectory.definition]),
+            .init(
+                "The master.",
+                [
+                    Self.endpoints.definition, Self.contentEndpoints.definition, Self.masterKey.definition,
+                    Self.enrolEndpoint.definition, Self.enrolKeyFile.definition,
+                ]),
+            .init("Monitoring.", [Self.statusListen.definition, Self.logLevel.definition, Self.logFormat.definition]),
+            .init(
+                "Delivery.",
+                [
+                    Self.heloName.definition, Self.port.definition, Self.localAddress.definition, Self.tls.definition,
+                    Self.maximumConnections.definition, Self.connectionsPerSite.definition,
+                    Self.messagesPerConnection.definition, Self.connectTimeout.definition, Self.finalDotTimeout.definition,
+                    Self.transactionDeadline.definition, Self.siteBackoff.definition, Self.testTarget.definition,
+                ]),
+            .init("The DNS.", [Self.fakeZone.definition, Self.forwardTo.definition]),
+            .init(
+                "How much is held.",
+                [
+                    Self.bulkCredit.definition, Self.expressCredit.definition, Self.maximumStarted.definition,
+                    Self.contentCache.definition,
+                ]),
+        ])
+
+    /// The values as read.
+    let values: Settings
+
+    /// Reads the file, the environment and the flags.
+    ///
+    /// - Throws: ``StartFailure`` for an unreadable file, `SettingsError` for what is wrong in it.
+    static func load(file: String?, overrides: [(key: String, value: String)]) throws -> SatelliteSettings {
+        SatelliteSettings(
+            values: try self.table.read(
+                yaml: try file.map(ConfigurationFile.read), environment: ProcessInfo.processInfo.environment,
+                flags: overrides.map { "\($0.key)=\($0.value)" }))
+    }
+
+    /// The data directory, absolute.
+    var directory: String { URL(fileURLWithPath: self.values[Self.dataDirectory]).standardizedFileURL.path }
+    /// The satellite's name.
+    var name: String { self.values[Self.serial] }
+    /// The masters' control and content addresses, in pairs.
+    ///
+    /// - Throws: ``StartFailure`` if the lists differ in length.
+    func masters() throws -> [(control: String, content: String)] {
+        let control = self.values[Self.endpoints]
+        let content = self.values[Self.contentEndpoints]
+        guard !control.isEmpty, control.count == content.count else {
+            throw StartFailure(.configuration, "master.endpoints and master.contentEndpoints need as many addresses, one or more")
+        }
+        return Array(zip(control, content))
+    }
+    /// The master's public key, Z85.
+    var masterPublicKey: String { self.values[Self.masterKey] }
+    /// Where and with which secret to enrol, if the satellite shall.
+    var enrolment: (endpoint: String, keyFile: String)? {
+        let file = self.values[Self.enrolKeyFile]
+        return file.isEmpty ? nil : (self.values[Self.enrolEndpoint], file)
+    }
+    /// The health listener.
+    func statusListen() throws -> ListenAddress? {
+        try ListenAddress(optional: self.values[Self.statusListen], key: "status.listen")
+    }
+    /// The log's level and format.
+    var log: (level: String, format: String) { (self.values[Self.logLevel], self.values[Self.logFormat]) }
+    /// The zone file, if the network is not to be asked.
+    var zoneFile: String? {
+        let path = self.values[Self.fakeZone]
+        return path.isEmpty ? nil : path
+    }
+    /// The resolvers to ask.
+    var resolvers: [String] { self.values[Self.forwardTo] }
+
+    /// What steers the core.
+    ///
+    /// - Throws: ``StartFailure`` for a bad test target.
+    func core() throws -> SatelliteConfiguration {
+        let helo = self.values[Self.heloName]
+        var core = SatelliteConfiguration(
+            serial: self.name, heloName: helo.isEmpty ? ProcessInfo.processInfo.hostName : helo, dataDirectory: self.directory)
+        core.softwareVersion = Telstar.version
+        core.smtpPort = self.values[Self.port]
+        let local = self.values[Self.localAddress]
+        core.localAddress = local.isEmpty ? nil : local
+        core.usesTLS = self.values[Self.tls]
+        core.maximumConnections = self.values[Self.maximumConnections]
+        core.connectionsPerSite = self.values[Self.connectionsPerSite]
+        core.messagesPerConnection = self.values[Self.messagesPerConnection]
+        core.connectTimeout = self.values[Self.connectTimeout]
+        core.finalDotTimeout = self.values[Self.finalDotTimeout]
+        core.transactionDeadline = self.values[Self.transactionDeadline]
+        core.siteBackoff = self.values[Self.siteBackoff]
+        core.testTarget = try ListenAddress(optional: self.values[Self.testTarget], key: "testTarget").map {
+            SatelliteConfiguration.TestTarget(address: $0.host == "localhost" ? "127.0.0.1" : $0.host, port: $0.port)
+        }
+        core.bulkCredit = self.values[Self.bulkCredit]
+        core.expressCredit = self.values[Self.expressCredit]
+        core.maximumStarted = self.values[Self.maximumStarted]
+        core.contentCacheOctets = self.values[Self.contentCache]
+        return core
+    }
+}

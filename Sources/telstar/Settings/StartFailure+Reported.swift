@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import DaemonSupport
+
+extension StartFailure {
+    /// Runs `body`; a failed start is told in one line on standard error and becomes the exit status.
+    static func reported(_ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch let error as StartFailure {
+            Output.problem("telstar: \(error.description)")
+            throw ArgumentParser.ExitCode(error.exitCode.rawValue)
+        } catch let error as SettingsError {
+            for problem in error.problems { Output.problem("telstar: \(problem)") }
+            throw ArgumentParser.ExitCode(DaemonSupport.ExitCode.configuration.rawValue)
+        }
+    }
+}
