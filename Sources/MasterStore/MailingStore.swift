@@ -14,7 +14,7 @@ public protocol MailingStore: Sendable {
 
     /// Creates a mailing in ``MailingStatus/filling`` with its first content revision.
     ///
-    /// - Parameter content: Composes the revision once the number is known; its canonical bytes become a blob.
+    /// `content` composes the revision once the number is known; its canonical bytes become a blob.
     func createMailing(
         _ properties: MailingProperties,
         account: AccountID,
@@ -29,8 +29,13 @@ public protocol MailingStore: Sendable {
     func countMailings(_ filter: MailingFilter) async throws -> Int
     /// Reads, changes and writes one mailing (properties, status, times) in one transaction, serialised with every other write.
     ///
-    /// - Parameter change: A pure step; may return a new content revision. What it throws is rethrown and nothing changes.
-    /// - Throws: ``StoreError/Code/unknownMailing``, and whatever `change` throws.
+    /// `change` is a pure step, may return a new content revision, and may run twice. The fields that only the store may
+    /// change (number, account, counters, ``Mailing/lastAdded``, ``Mailing/ending``) stay as they are. What it throws is
+    /// rethrown and nothing changes.
+    ///
+    /// - Returns: The mailing after.
+    /// - Throws: ``StoreError/Code/conflict`` if it would be finished with unfinished recipients,
+    ///   ``StoreError/Code/unknownMailing``, and whatever `change` throws.
     func updateMailing(
         _ id: MailingID,
         at now: Timestamp,
@@ -40,9 +45,11 @@ public protocol MailingStore: Sendable {
     func content(of id: MailingID) async throws -> MailingContent?
     /// Sets ``MailingStatus/paused`` and takes every never-started recipient back, in one transaction.
     ///
-    /// - Parameter decide: Throws if the mailing may not be paused.
+    /// `decide` throws if the mailing may not be paused.
     func pauseMailing(
-        _ id: MailingID, at now: Timestamp, decide: @escaping @Sendable (Mailing) throws -> Void
+        _ id: MailingID,
+        at now: Timestamp,
+        decide: @escaping @Sendable (Mailing) throws -> Void
     ) async throws -> (mailing: Mailing, revoked: [RevokedLease])
     /// Removes a mailing and leaves a tombstone, so that late reports are acknowledged, counted and dropped.
     func deleteMailing(_ id: MailingID, at now: Timestamp) async throws -> [RevokedLease]
@@ -61,10 +68,15 @@ public protocol MailingStore: Sendable {
 
     /// Adds recipients, durable when it returns; one admission per draft, input order.
     ///
-    /// - Parameter deliveryClass: ``DeliveryClass/express`` for test sends: leased even in `filling`.
+    /// ``DeliveryClass/express`` is for test sends: leased even in `filling`.
+    ///
+    /// - Returns: One admission per draft.
     /// - Throws: ``StoreError/Code/unknownMailing``, ``StoreError/Code/mailingFinished``.
     func addRecipients(
-        _ drafts: [RecipientDraft], to mailing: MailingID, deliveryClass: DeliveryClass, at now: Timestamp
+        _ drafts: [RecipientDraft],
+        to mailing: MailingID,
+        deliveryClass: DeliveryClass,
+        at now: Timestamp
     ) async throws -> [RecipientAdmission]
     /// The current reports of the recipients found among those ids (generated ones or the client's own).
     func reports(of trackingIDs: [String], account: AccountID) async throws -> [RecipientReport]
@@ -73,7 +85,11 @@ public protocol MailingStore: Sendable {
     /// Settles recipients held as uncertain.
     ///
     /// - Returns: How many changed.
-    func resolveUncertain(_ mailing: MailingID, as resolution: UncertainResolution, at now: Timestamp) async throws -> Int
+    func resolveUncertain(
+        _ mailing: MailingID,
+        as resolution: UncertainResolution,
+        at now: Timestamp
+    ) async throws -> Int
     /// Puts terminal recipients back to waiting so that they are sent again (`reset_recipients_status`).
     func resetRecipients(_ trackingIDs: [String], account: AccountID, at now: Timestamp) async throws -> Int
 
@@ -101,7 +117,12 @@ public protocol MailingStore: Sendable {
     /// Applies reports idempotently: state, counters, event and feed position in one transaction.
     func apply(_ reports: [DeliveryReport], from satellite: SatelliteID, at now: Timestamp) async throws -> IntakeResult
     /// Takes never-started recipients of a lease back at the satellite's own word.
-    func takeBack(_ lease: LeaseSerial, places: EntryBitmap, from satellite: SatelliteID, at now: Timestamp) async throws
+    func takeBack(
+        _ lease: LeaseSerial,
+        places: EntryBitmap,
+        from satellite: SatelliteID,
+        at now: Timestamp
+    ) async throws
     /// Leases with something left to report, of one satellite or of all.
     func leases(of satellite: SatelliteID?) async throws -> [LeaseSummary]
     /// Revokes leases: their never-started recipients wait again; the started ones stay with the lease.
@@ -130,7 +151,8 @@ public protocol MailingStore: Sendable {
     func satellites() async throws -> [SatelliteRecord]
     /// Reads, changes and writes one satellite.
     func updateSatellite(
-        _ id: SatelliteID, _ change: @escaping @Sendable (inout SatelliteRecord) throws -> Void
+        _ id: SatelliteID,
+        _ change: @escaping @Sendable (inout SatelliteRecord) throws -> Void
     ) async throws -> SatelliteRecord
     /// Removes a satellite; its leases must have been settled.
     func removeSatellite(_ id: SatelliteID) async throws

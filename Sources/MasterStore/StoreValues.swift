@@ -57,7 +57,11 @@ public struct RecipientDraft: Sendable, Hashable {
 
     /// Composes a draft.
     public init(
-        address: String, domain: String, trackingID: String? = nil, mergeFields: [UInt8], attachments: [BlobHash] = []
+        address: String,
+        domain: String,
+        trackingID: String? = nil,
+        mergeFields: [UInt8],
+        attachments: [BlobHash] = []
     ) {
         self.address = address
         self.domain = domain
@@ -125,10 +129,22 @@ public struct RecipientReport: Sendable, Hashable {
 
     /// Composes a report.
     public init(
-        recipient: RecipientID, trackingID: String, address: String, domain: String, state: RecipientState,
-        uncertain: Bool = false, trace: AttemptTrace? = nil, satellite: String? = nil, inProgress: Bool = false,
-        isTest: Bool = false, tryCount: Int = 0, firstTry: Timestamp? = nil, nextTry: Timestamp? = nil,
-        created: Timestamp, modified: Timestamp, leasedAt: Timestamp? = nil
+        recipient: RecipientID,
+        trackingID: String,
+        address: String,
+        domain: String,
+        state: RecipientState,
+        uncertain: Bool = false,
+        trace: AttemptTrace? = nil,
+        satellite: String? = nil,
+        inProgress: Bool = false,
+        isTest: Bool = false,
+        tryCount: Int = 0,
+        firstTry: Timestamp? = nil,
+        nextTry: Timestamp? = nil,
+        created: Timestamp,
+        modified: Timestamp,
+        leasedAt: Timestamp? = nil
     ) {
         self.recipient = recipient
         self.trackingID = trackingID
@@ -214,8 +230,14 @@ public struct Backlog: Sendable, Hashable {
 
     /// Composes a row.
     public init(
-        mailing: MailingID, bucket: Bucket, deliveryClass: DeliveryClass, isWaiting: Bool, count: Int,
-        satelliteGroup: String?, domain: String?, started: Timestamp?
+        mailing: MailingID,
+        bucket: Bucket,
+        deliveryClass: DeliveryClass,
+        isWaiting: Bool,
+        count: Int,
+        satelliteGroup: String?,
+        domain: String?,
+        started: Timestamp?
     ) {
         self.mailing = mailing
         self.bucket = bucket
@@ -230,25 +252,30 @@ public struct Backlog: Sendable, Hashable {
 
 /// A wish for a lease.
 public struct ClaimRequest: Sendable, Hashable {
-    /// From this mailing,
+    /// The mailing to take from.
     public var mailing: MailingID
-    /// this bucket
+    /// Its bucket.
     public var bucket: Bucket
-    /// and this class,
+    /// Their class.
     public var deliveryClass: DeliveryClass
-    /// its exceptions or its untouched rest,
+    /// Whether the bucket's exceptions are wanted, or its untouched rest.
     public var isWaiting: Bool
-    /// for this satellite,
+    /// Whom they are for.
     public var satellite: SatelliteID
-    /// which may take these domains,
+    /// Which domains that satellite may take.
     public var affinity: DomainAffinity
-    /// at most so many.
+    /// The most recipients.
     public var limit: Int
 
     /// Composes a wish.
     public init(
-        mailing: MailingID, bucket: Bucket, deliveryClass: DeliveryClass, isWaiting: Bool, satellite: SatelliteID,
-        affinity: DomainAffinity, limit: Int
+        mailing: MailingID,
+        bucket: Bucket,
+        deliveryClass: DeliveryClass,
+        isWaiting: Bool,
+        satellite: SatelliteID,
+        affinity: DomainAffinity,
+        limit: Int
     ) {
         self.mailing = mailing
         self.bucket = bucket
@@ -314,8 +341,15 @@ public struct LeaseSummary: Sendable, Hashable {
 
     /// Composes a summary.
     public init(
-        serial: LeaseSerial, satellite: SatelliteID, mailing: MailingID, deliveryClass: DeliveryClass, granted: Timestamp,
-        size: Int, started: Int, open: Int, isRevoked: Bool
+        serial: LeaseSerial,
+        satellite: SatelliteID,
+        mailing: MailingID,
+        deliveryClass: DeliveryClass,
+        granted: Timestamp,
+        size: Int,
+        started: Int,
+        open: Int,
+        isRevoked: Bool
     ) {
         self.serial = serial
         self.satellite = satellite
@@ -351,6 +385,8 @@ public struct IntakeResult: Sendable, Hashable {
     public var repeated: Int = 0
     /// How many were for deleted mailings or unknown recipients.
     public var dropped: Int = 0
+    /// How many of the applied ones were for recipients that the satellite had not been allowed to start.
+    public var unstarted: Int = 0
     /// Mailings that may now be complete.
     public var mailings: Set<MailingID> = []
     /// Leases of which nothing is left open.
@@ -381,8 +417,13 @@ public struct APIKeyRecord: Sendable, Hashable {
 
     /// Composes a record.
     public init(
-        publicID: String, secretHash: [UInt8], name: String, account: AccountID, autoescape: Bool? = nil,
-        created: Timestamp, revoked: Timestamp? = nil
+        publicID: String,
+        secretHash: [UInt8],
+        name: String,
+        account: AccountID,
+        autoescape: Bool? = nil,
+        created: Timestamp,
+        revoked: Timestamp? = nil
     ) {
         self.publicID = publicID
         self.secretHash = secretHash

@@ -57,7 +57,7 @@ public struct AttemptTrace: Hashable, Sendable, Codable {
     }
 }
 
-/// How one attempt ended. A result, never an error.
+/// How one attempt ended: a result, never an error.
 public enum DeliveryOutcome: Hashable, Sendable {
     /// The server took responsibility: 2xx after the final dot.
     case delivered(AttemptTrace)

@@ -46,7 +46,7 @@ public enum OutcomePolicy {
     private static let beforeEnvelope: [DeliveryStage] = [.lookup, .connect, .greeting, .hello, .tls]
     private static let withContent: [DeliveryStage] = [.data, .content, .finalDot]
 
-    /// The table. RFC 5321 §4.2, RFC 3463, RFC 7504, RFC 4954.
+    /// The table, after RFC 5321 §4.2, RFC 3463 and RFC 7504.
     static let rules: [Rule] = [
         Rule(name: "accepted after the final dot", stages: [.finalDot], codes: 200...299, verdict: .delivered),
         Rule(
@@ -86,6 +86,7 @@ public enum OutcomePolicy {
     ///   - stage: What the reply answered.
     ///   - replyCode: The three digits.
     ///   - enhancedStatus: `class.subject.detail`, if the reply carried one; RFC 3463.
+    /// - Returns: The verdict of the first row that fits.
     public static func verdict(stage: DeliveryStage, replyCode: Int, enhancedStatus: String?) -> Verdict {
         self.rule(stage: stage, replyCode: replyCode, enhancedStatus: enhancedStatus)?.verdict ?? .deferred
     }

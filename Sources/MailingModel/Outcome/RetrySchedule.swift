@@ -42,6 +42,7 @@ public struct RetrySchedule: Sendable, Hashable {
     /// The wait after a deferral.
     ///
     /// - Parameter tryCount: Attempts made so far, the deferred one included; from 1.
+    /// - Returns: The wait until the next attempt.
     /// - Note: RFC 5321 §4.5.4.1 asks for at least 30 minutes between attempts; the first waits are shorter because
     ///   most deferrals of bulk mail are greylisting.
     public func delay(afterTries tryCount: Int) -> Duration {

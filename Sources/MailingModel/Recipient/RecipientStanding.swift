@@ -61,6 +61,7 @@ public struct RecipientStateMerge: Sendable, Hashable {
     ///   - isCounted: Whether the attempt is already in ``RecipientStanding/tryCount``: it was settled as uncertain.
     ///   - granted: When the attempt was granted.
     ///   - now: The master's clock.
+    /// - Returns: The standing after.
     public func applying(
         _ outcome: DeliveryOutcome,
         to old: RecipientStanding,

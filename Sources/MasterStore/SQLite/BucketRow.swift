@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MailingModel
+
+/// A row of `bucket`.
+struct BucketRow {
+    var bucket: Bucket
+    var deliveryClass: DeliveryClass
+    /// The domain of a bucket of its own; empty for express ones, `nil` for hashed ones.
+    var domain: String?
+    /// The next ordinal.
+    var fill: UInt32
+    /// The first ordinal that was never leased.
+    var watermark: UInt32
+    /// How many recipients of it wait as exceptions, due or not.
+    var waiting: Int
+
+    /// The buckets of a mailing in order of number; at most 1,024.
+    static func fetch(of mailing: MailingID, _ transaction: StoreTransaction) throws -> [BucketRow] {
+        var found: [BucketRow] = []
+        try transaction.prepare(
+            "SELECT bucket, class, domain, fill, watermark, waiting FROM bucket WHERE mailing = ? ORDER BY bucket"
+        ).bind(1, Int(mailing.rawValue)).rows { row in
+            found.append(
+                BucketRow(
+                    bucket: Bucket(rawValue: UInt16(truncatingIfNeeded: row.int(0))),
+                    deliveryClass: DeliveryClass(rawValue: UInt8(truncatingIfNeeded: row.int(1))) ?? .bulk,
+                    domain: row.optionalText(2),
+                    fill: UInt32(truncatingIfNeeded: row.int64(3)),
+                    watermark: UInt32(truncatingIfNeeded: row.int64(4)),
+                    waiting: row.int(5)
+                )
+            )
+        }
+        return found
+    }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MailingModel
+
+/// Leases recipients at a cost that depends on the size of the lease, never on the size of the mailing.
+///
+/// The untouched are a range scan from the bucket's watermark; watermark and lease are written together, and no
+/// recipient's row changes. The exceptions (retries, taken back, passed over) are found by the moment they are due.
+struct Claiming {
+    /// The most recipients in one lease.
+    static let largestLease = 4096
+    /// How many waiting entries are looked at for each one wanted, past those that the affinity forbids.
+    private static let waitingLookahead = 16
+
+    private struct Candidate {
+        var entry: LeaseRow.Entry
+        var delivery: DeliveryRow?
+        var trackingID: String
+        var address: String
+        var mergeFields: [UInt8]
+        var attachments: [BlobHash]
+    }
+
+    private let transaction: StoreTransaction
+    private let request: ClaimRequest
+    private let mailing: MailingRow
+    private let now: Timestamp
+
+    /// Serves one wish; `nil` if nothing is to be had.
+    static func claim(
+        _ request: ClaimRequest,
+        at now: Timestamp,
+        lifetime: Duration,
+        _ transaction: StoreTransaction
+    ) throws -> LeaseGrant? {
+        guard let mailing = try transaction.mailing(request.mailing), request.limit > 0,
+            MailingLifecycle.mayLease(mailing.mailing, request.deliveryClass, at: now)
+        else { return nil }
+        let claiming = Claiming(transaction: transaction, request: request, mailing: mailing, now: now)
+        let bucket =
+            try transaction
+            .prepare("SELECT class, domain, fill, watermark FROM bucket WHERE mailing = ? AND bucket = ?")
+            .bind(1, Int(request.mailing.rawValue)).bind(2, Int(request.bucket.rawValue))
+            .first { (class: $0.int(0), domain: $0.optionalText(1), fill: $0.int64(2), watermark: $0.int64(3)) }
+        guard let bucket, bucket.class == Int(request.deliveryClass.rawValue) else { return nil }
+        if let domain = bucket.domain, !domain.isEmpty, !request.affinity.allows(domain) { return nil }
+        let revision: Int64
+        let candidates: [Candidate]
+        if request.isWaiting {
+            (candidates, revision) = try claiming.waiting()
+        } else {
+            candidates = try claiming.untouched(
+                from: UInt32(truncatingIfNeeded: bucket.watermark),
+                before: UInt32(truncatingIfNeeded: bucket.fill)
+            )
+            revision = mailing.revision
+        }
+        guard !candidates.isEmpty else { return nil }
+        return try claiming.grant(candidates, revision: revision, lifetime: lifetime)
+    }
+
+    private var limit: Int { min(self.request.limit, Self.largestLease) }
+
+    // MARK: The untouched
+
+    private func untouched(from watermark: UInt32, before fill: UInt32) throws -> [Candidate] {
+        guard watermark < fill else { return [] }
+        let mailing = self.request.mailing
+        let bucket = self.request.bucket
+        let start = RecipientID(mailing: mailing, bucket: bucket, ordinal: watermark)
+        let count = min(fill - watermark, UInt32(self.limit))
+        let end = start.packed + Int64(count)
+        // Normally there are none: a row past the watermark is an exception that was made out of turn.
+        let touched = Set(try DeliveryRow.fetch(from: start, before: end, self.transaction).map(\.id))
+        var candidates: [Candidate] = []
+        var forbidden: [RecipientID] = []
+        candidates.reserveCapacity(Int(count))
+        let ids = self.transaction.context.secrets.recipientIDs
+        try self.transaction.prepare(
+            "SELECT id, address, domain, tracking, attachments, merge FROM recipient WHERE id >= ? AND id < ? ORDER BY id"
+        ).bind(1, start.packed).bind(2, end).rows { row in
+            let id = RecipientID(packed: row.int64(0))
+            if !touched.isEmpty, touched.contains(id) { return }
+            guard self.request.affinity.allows(row.text(2)) else { return forbidden.append(id) }
+            candidates.append(
+                Candidate(
+                    entry: LeaseRow.Entry(ordinal: id.ordinal, attempt: 1),
+                    delivery: nil,
+                    trackingID: row.optionalText(3) ?? ids.encode(id),
+                    address: row.text(1),
+                    mergeFields: row.blob(5),
+                    attachments: try Self.hashes(row.blob(4))
+                )
+            )
+        }
+        for id in forbidden {
+            var delivery = DeliveryRow(id: id, modified: self.now)
+            delivery.due = self.now
+            try self.transaction.save(delivery, replacing: nil)
+        }
+        try self.transaction.prepare("UPDATE bucket SET watermark = ? WHERE mailing = ? AND bucket = ?")
+            .bind(1, Int(watermark + count)).bind(2, Int(mailing.rawValue)).bind(3, Int(bucket.rawValue)).run()
+        return candidates
+    }
+
+    // MARK: The exceptions
+
+    /// Waiting recipients that share the content revision of the one that is due longest.
+    private func waiting() throws -> (candidates: [Candidate], revision: Int64) {
+        var chosen: [DeliveryRow] = []
+        var revision: Int64?
+        let ids = self.transaction.context.secrets.recipientIDs
+        var candidates: [Candidate] = []
+        try DeliveryRow.fetchDue(
+            mailing: self.request.mailing,
+            bucket: self.request.bucket,
+            at: self.now,
+            limit: self.limit * Self.waitingLookahead,
+            self.transaction
+        ) { delivery in
+            let wanted = delivery.revision ?? self.mailing.revision
+            guard revision == nil || revision == wanted else { return true }
+            let domain = try self.transaction.prepare("SELECT domain FROM recipient WHERE id = ?")
+                .bind(1, delivery.id.packed).first { $0.text(0) }
+            guard let domain, self.request.affinity.allows(domain) else { return true }
+            revision = wanted
+            chosen.append(delivery)
+            return chosen.count < self.limit
+        }
+        chosen.sort { $0.id < $1.id }
+        for delivery in chosen {
+            let candidate = try self.transaction
+                .prepare("SELECT address, tracking, attachments, merge FROM recipient WHERE id = ?")
+                .bind(1, delivery.id.packed).first { row in
+                    Candidate(
+                        entry: LeaseRow.Entry(ordinal: delivery.id.ordinal, attempt: delivery.attempt + 1),
+                        delivery: delivery,
+                        trackingID: row.optionalText(1) ?? ids.encode(delivery.id),
+                        address: row.text(0),
+                        mergeFields: row.blob(3),
+                        attachments: try Self.hashes(row.blob(2))
+                    )
+                }
+            if let candidate { candidates.append(candidate) }
+        }
+        return (candidates, revision ?? self.mailing.revision)
+    }
+
+    // MARK: The lease
+
+    private func grant(_ candidates: [Candidate], revision: Int64, lifetime: Duration) throws -> LeaseGrant {
+        let content = try self.transaction.prepare("SELECT content FROM revision WHERE mailing = ? AND number = ?")
+            .bind(1, Int(self.request.mailing.rawValue)).bind(2, revision).first { try $0.hash(0) }
+        guard let content else {
+            throw StoreError(.corrupt, "mailing \(self.request.mailing) has no content revision \(revision)")
+        }
+        let lease = try LeaseRow.insert(
+            satellite: self.request.satellite,
+            mailing: self.request.mailing,
+            bucket: self.request.bucket,
+            deliveryClass: self.request.deliveryClass,
+            revision: revision,
+            entries: candidates.map(\.entry),
+            granted: self.now,
+            self.transaction
+        )
+        var entries: [LeaseEntry] = []
+        entries.reserveCapacity(candidates.count)
+        for candidate in candidates {
+            if let old = candidate.delivery {
+                var new = old
+                new.attempt = candidate.entry.attempt
+                new.messageDate = old.messageDate ?? self.now
+                new.due = nil
+                new.lease = lease.serial
+                new.satellite = self.request.satellite
+                new.leasedAt = self.now
+                try self.transaction.save(new, replacing: old)
+            }
+            entries.append(
+                LeaseEntry(
+                    recipient: RecipientID(
+                        mailing: self.request.mailing,
+                        bucket: self.request.bucket,
+                        ordinal: candidate.entry.ordinal
+                    ),
+                    attempt: AttemptSerial(rawValue: candidate.entry.attempt),
+                    trackingID: candidate.trackingID,
+                    address: candidate.address,
+                    mergeFields: candidate.mergeFields,
+                    date: candidate.delivery?.messageDate ?? self.now,
+                    attachments: candidate.attachments
+                )
+            )
+        }
+        try self.transaction.update(self.request.mailing) { MailingLifecycle.noteLease(&$0.mailing, at: self.now) }
+        return LeaseGrant(
+            serial: lease.serial,
+            term: lease.term,
+            mailing: lease.mailing,
+            content: content,
+            deliveryClass: lease.deliveryClass,
+            testing: self.mailing.mailing.properties.testing,
+            lifetime: lifetime,
+            returnPathDomain: "",
+            entries: entries
+        )
+    }
+
+    private static func hashes(_ bytes: [UInt8]) throws -> [BlobHash] {
+        try stride(from: 0, to: bytes.count, by: 32).map { start in
+            guard let hash = BlobHash(bytes: Array(bytes[start..<min(start + 32, bytes.count)])) else {
+                throw StoreError(.corrupt, "a list of attachments is cut off")
+            }
+            return hash
+        }
+    }
+}

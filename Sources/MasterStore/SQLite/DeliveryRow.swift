@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MailingModel
+
+/// A row of `delivery`: what is known of a recipient that was reported, taken back, passed over or ended.
+///
+/// A recipient without a row is untouched: waiting if its ordinal is not below its bucket's watermark, else in its first
+/// attempt under the lease of a range.
+struct DeliveryRow {
+    var id: RecipientID
+    /// State, attempts made and flags; `nextTry` is not used, ``due`` holds it.
+    var standing = RecipientStanding()
+    /// The latest attempt that was granted; 0 if none.
+    var attempt: Int32 = 0
+    /// The latest attempt that was reported; 0 if none.
+    var reported: Int32 = 0
+    /// Attempts below ``reported`` that were not reported: taken back, or settled and perhaps reported late.
+    var missing: [Int32] = []
+    /// The latest attempt that was settled as uncertain without a report; 0 if none.
+    var settled: Int32 = 0
+    /// The message's Date.
+    var messageDate: Timestamp?
+    /// When it may be leased; exactly the recipients that wait for a lease have one.
+    var due: Timestamp?
+    /// The lease that holds it.
+    var lease: LeaseSerial?
+    /// The content revision of its first started attempt.
+    var revision: Int64?
+    /// The last attempt's trace.
+    var trace: AttemptTrace?
+    /// Who took it last.
+    var satellite: SatelliteID?
+    /// When it was last leased.
+    var leasedAt: Timestamp?
+    /// When its state last changed.
+    var modified: Timestamp
+
+    init(id: RecipientID, modified: Timestamp) {
+        self.id = id
+        self.modified = modified
+    }
+
+    /// An untouched recipient of a range, as if its first attempt had had a row all along.
+    init(id: RecipientID, firstAttemptOf lease: LeaseRow) {
+        self.init(id: id, modified: lease.granted)
+        self.attempt = 1
+        self.messageDate = lease.granted
+        self.lease = lease.serial
+        self.satellite = lease.satellite
+        self.leasedAt = lease.granted
+    }
+
+    // MARK: Idempotence
+
+    /// Notes the report of an attempt.
+    ///
+    /// - Returns: `false` if it was noted before.
+    mutating func noteReport(of attempt: Int32) -> Bool {
+        if attempt > self.reported {
+            for skipped in (self.reported + 1)..<max(attempt, self.reported + 1) { self.missing.append(skipped) }
+            if self.missing.count > Self.mostMissing { self.missing.removeFirst(self.missing.count - Self.mostMissing) }
+            self.reported = attempt
+            return true
+        }
+        guard let place = self.missing.firstIndex(of: attempt) else { return false }
+        self.missing.remove(at: place)
+        return true
+    }
+
+    /// Unreported attempts that are remembered; the oldest are forgotten, and their reports then count as repeated.
+    private static let mostMissing = 64
+
+    // MARK: Database
+
+    private static let columns = """
+        id, state, attempt, reported, missing, settled, flags, try_count, first_try, message_date, due, lease, \
+        revision, stage, code, enhanced, text, mx, satellite, leased_at, modified
+        """
+    private static let insertion = """
+        INSERT OR REPLACE INTO delivery(\(columns)) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+        """
+    private static let selection = "SELECT \(columns) FROM delivery WHERE id = ?"
+    private static let rangeSelection = "SELECT \(columns) FROM delivery WHERE id >= ? AND id < ? ORDER BY id"
+    private static let dueSelection = """
+        SELECT \(columns) FROM delivery WHERE (id >> 22) = ? AND due <= ? ORDER BY due LIMIT ?
+        """
+
+    static func fetch(_ id: RecipientID, _ transaction: StoreTransaction) throws -> DeliveryRow? {
+        try transaction.prepare(Self.selection).bind(1, id.packed).first { try DeliveryRow(row: $0) }
+    }
+
+    /// Rows from one recipient up to, not including, another.
+    static func fetch(
+        from first: RecipientID,
+        before end: Int64,
+        _ transaction: StoreTransaction
+    ) throws -> [DeliveryRow] {
+        var found: [DeliveryRow] = []
+        try transaction.prepare(Self.rangeSelection).bind(1, first.packed).bind(2, end)
+            .rows { found.append(try DeliveryRow(row: $0)) }
+        return found
+    }
+
+    /// Waiting recipients of a bucket that are due, the longest due first, until `read` returns `false`.
+    static func fetchDue(
+        mailing: MailingID,
+        bucket: Bucket,
+        at now: Timestamp,
+        limit: Int,
+        _ transaction: StoreTransaction,
+        _ read: (DeliveryRow) throws -> Bool
+    ) throws {
+        let key = RecipientID(mailing: mailing, bucket: bucket, ordinal: 0).packed >> 22
+        try transaction.prepare(Self.dueSelection).bind(1, key).bind(2, now.milliseconds).bind(3, limit)
+            .rowsWhile { try read(try DeliveryRow(row: $0)) }
+    }
+
+    /// Held recipients of a mailing.
+    static func fetchUncertain(
+        _ mailing: MailingID,
+        limit: Int,
+        _ transaction: StoreTransaction
+    ) throws -> [DeliveryRow] {
+        var found: [DeliveryRow] = []
+        try transaction.prepare(
+            "SELECT \(Self.columns) FROM delivery WHERE state = 5 AND id >= ? AND id < ? ORDER BY id LIMIT ?"
+        ).bind(1, Int64(mailing.rawValue) << 32).bind(2, (Int64(mailing.rawValue) + 1) << 32).bind(3, limit)
+            .rows { found.append(try DeliveryRow(row: $0)) }
+        return found
+    }
+
+    /// Writes the row; only ``StoreTransaction/save(_:replacing:)`` calls it, so that counters follow.
+    func write(_ transaction: StoreTransaction) throws {
+        var flags = 0
+        if self.standing.uncertain { flags |= 1 }
+        if self.standing.accepted { flags |= 2 }
+        let statement = try transaction.prepare(Self.insertion)
+        statement.bind(1, self.id.packed).bind(2, Int(self.standing.state.rawValue)).bind(3, Int(self.attempt))
+            .bind(4, Int(self.reported)).bind(5, self.missing.isEmpty ? nil : self.encodedMissing())
+            .bind(6, Int(self.settled)).bind(7, flags).bind(8, self.standing.tryCount)
+            .bind(9, self.standing.firstTry).bind(10, self.messageDate).bind(11, self.due)
+            .bind(12, self.lease?.rawValue).bind(13, self.revision)
+        statement.bind(14, self.trace.map { Int64(StageCode.number(of: $0.stage)) })
+            .bind(15, self.trace?.replyCode.map { Int64($0) }).bind(16, self.trace?.enhancedStatus)
+            .bind(17, self.trace?.text).bind(18, self.trace?.mxHost)
+            .bind(19, self.satellite.map { Int64($0.rawValue) }).bind(20, self.leasedAt).bind(21, self.modified)
+        try statement.run()
+    }
+
+    private init(row: PreparedRow) throws {
+        self.id = RecipientID(packed: row.int64(0))
+        guard let state = RecipientState(rawValue: UInt8(truncatingIfNeeded: row.int(1))) else {
+            throw StoreError(.corrupt, "recipient \(self.id) has an unknown state")
+        }
+        self.attempt = row.int32(2)
+        self.reported = row.int32(3)
+        self.missing = []
+        self.settled = row.int32(5)
+        let flags = row.int(6)
+        self.standing = RecipientStanding(
+            state: state,
+            uncertain: flags & 1 != 0,
+            accepted: flags & 2 != 0,
+            tryCount: row.int(7),
+            firstTry: row.optionalTimestamp(8)
+        )
+        self.messageDate = row.optionalTimestamp(9)
+        self.due = row.optionalTimestamp(10)
+        self.lease = row.optionalInt64(11).map { LeaseSerial(rawValue: $0) }
+        self.revision = row.optionalInt64(12)
+        if let stage = row.optionalInt64(13) {
+            self.trace = AttemptTrace(
+                stage: try StageCode.stage(of: Int(stage)),
+                replyCode: row.optionalInt64(14).map { Int($0) },
+                enhancedStatus: row.optionalText(15),
+                text: row.text(16),
+                mxHost: row.optionalText(17)
+            )
+        }
+        self.satellite = row.optionalInt64(18).map { SatelliteID(rawValue: Int32(truncatingIfNeeded: $0)) }
+        self.leasedAt = row.optionalTimestamp(19)
+        self.modified = row.timestamp(20)
+        if let bytes = row.optionalBlob(4) {
+            var reader = ByteReader(bytes)
+            while !reader.isAtEnd { self.missing.append(Int32(truncatingIfNeeded: try reader.unsigned())) }
+        }
+    }
+
+    private func encodedMissing() -> [UInt8] {
+        var writer = ByteWriter()
+        for attempt in self.missing { writer.unsigned(UInt64(attempt)) }
+        return writer.bytes
+    }
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MailingModel
+
+/// Answers what there is to do and how the store stands, without looking at recipients.
+enum Overview {
+    /// Waiting entries of a bucket are counted up to here; more makes no difference to who gets them.
+    static let mostCounted = 10_000
+
+    // MARK: Work
+
+    static func backlog(at now: Timestamp, _ transaction: StoreTransaction) throws -> [Backlog] {
+        var rows: [Backlog] = []
+        for mailing in try Self.active(transaction).map(\.mailing) where mailing.counters.pending > 0 {
+            for bucket in try BucketRow.fetch(of: mailing.id, transaction)
+            where MailingLifecycle.mayLease(mailing, bucket.deliveryClass, at: now) {
+                let untouched = Int(bucket.fill - bucket.watermark)
+                let due = bucket.waiting == 0 ? 0 : try Self.countDue(mailing.id, bucket.bucket, at: now, transaction)
+                for (isWaiting, count) in [(false, untouched), (true, due)] where count > 0 {
+                    rows.append(
+                        Backlog(
+                            mailing: mailing.id,
+                            bucket: bucket.bucket,
+                            deliveryClass: bucket.deliveryClass,
+                            isWaiting: isWaiting,
+                            count: count,
+                            satelliteGroup: mailing.properties.satelliteGroup,
+                            domain: bucket.domain.flatMap { $0.isEmpty ? nil : $0 },
+                            started: mailing.started
+                        )
+                    )
+                }
+            }
+        }
+        return rows
+    }
+
+    static func nextDue(
+        after now: Timestamp,
+        finishGrace: Duration,
+        _ transaction: StoreTransaction
+    ) throws -> Timestamp? {
+        var next: Timestamp?
+        func consider(_ moment: Timestamp?) {
+            guard let moment, moment > now else { return }
+            next = next.map { min($0, moment) } ?? moment
+        }
+        for mailing in try Self.active(transaction, includingPaused: true).map(\.mailing) {
+            if let ending = mailing.ending {
+                consider(ending.advanced(by: MailingLifecycle.settlingTime))
+                continue
+            }
+            consider(MailingLifecycle.end(of: mailing))
+            if mailing.counters.pending == 0 {
+                consider(MailingLifecycle.closing(of: mailing, grace: finishGrace))
+            } else if mailing.status != .paused {
+                if mailing.status == .ready || mailing.status == .running {
+                    consider(mailing.properties.scheduledStart)
+                }
+                for bucket in try BucketRow.fetch(of: mailing.id, transaction) where bucket.waiting > 0 {
+                    consider(try Self.firstDue(mailing.id, bucket.bucket, after: now, transaction))
+                }
+            }
+        }
+        return next
+    }
+
+    private static func active(
+        _ transaction: StoreTransaction,
+        includingPaused: Bool = false
+    ) throws -> [MailingRow] {
+        var filter = MailingFilter()
+        filter.statuses = [.filling, .ready, .running] + (includingPaused ? [.paused] : [])
+        return try MailingRow.fetch(filter, transaction)
+    }
+
+    private static func countDue(
+        _ mailing: MailingID,
+        _ bucket: Bucket,
+        at now: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws -> Int {
+        try transaction.prepare(
+            "SELECT count(*) FROM (SELECT 1 FROM delivery WHERE (id >> 22) = ? AND due <= ? LIMIT ?)"
+        ).bind(1, RecipientID(mailing: mailing, bucket: bucket, ordinal: 0).packed >> 22).bind(2, now)
+            .bind(3, Self.mostCounted).first { $0.int(0) } ?? 0
+    }
+
+    private static func firstDue(
+        _ mailing: MailingID,
+        _ bucket: Bucket,
+        after now: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws -> Timestamp? {
+        try transaction.prepare(
+            "SELECT due FROM delivery WHERE (id >> 22) = ? AND due > ? ORDER BY due LIMIT 1"
+        ).bind(1, RecipientID(mailing: mailing, bucket: bucket, ordinal: 0).packed >> 22).bind(2, now)
+            .first { $0.timestamp(0) }
+    }
+
+    // MARK: Status
+
+    static func summary(_ transaction: StoreTransaction) throws -> StoreSummary {
+        var summary = StoreSummary()
+        try transaction.prepare(
+            """
+            SELECT status, count(*), sum(total - delivered - failed - expired), sum(uncertain) FROM mailing
+            GROUP BY status
+            """
+        ).rows { row in
+            guard let status = MailingStatus(rawValue: UInt8(truncatingIfNeeded: row.int(0))) else { return }
+            summary.mailings[status] = row.int(1)
+            summary.pending += row.int(2)
+            summary.uncertain += row.int(3)
+        }
+        try transaction.prepare("SELECT sum(open), min(granted) FROM lease").rows { row in
+            summary.leased = row.int(0)
+            summary.oldestLease = row.optionalTimestamp(1)
+        }
+        summary.pending -= summary.leased
+        summary.feedHead = try transaction.storedFeedPosition()
+        return summary
+    }
+
+    // MARK: Recount
+
+    /// Recounts one mailing from its rows and mends what differs.
+    ///
+    /// - Returns: How many counters differed.
+    static func reconcile(_ id: MailingID, _ transaction: StoreTransaction) throws -> Int {
+        guard let stored = try transaction.mailing(id) else { return 0 }
+        let range = (first: Int64(id.rawValue) << 32, end: (Int64(id.rawValue) + 1) << 32)
+        var counted = stored
+        counted.mailing.counters = MailingCounters()
+        counted.unrenderable = 0
+        counted.mailing.counters.total =
+            try transaction.prepare("SELECT count(*) FROM recipient WHERE id >= ? AND id < ?")
+            .bind(1, range.first).bind(2, range.end).first { $0.int(0) } ?? 0
+        try transaction.prepare("SELECT state, count(*) FROM delivery WHERE id >= ? AND id < ? GROUP BY state")
+            .bind(1, range.first).bind(2, range.end).rows { row in
+                guard let state = RecipientState(rawValue: UInt8(truncatingIfNeeded: row.int(0))) else { return }
+                counted.count(state, by: row.int(1))
+            }
+        let before = stored.mailing.counters
+        let after = counted.mailing.counters
+        var differences = [
+            before.total != after.total, before.delivered != after.delivered, before.failed != after.failed,
+            before.expired != after.expired, before.deferred != after.deferred, before.uncertain != after.uncertain,
+            stored.unrenderable != counted.unrenderable,
+        ].count { $0 }
+        if differences > 0 {
+            try transaction.update(id) {
+                $0.mailing.counters = after
+                $0.unrenderable = counted.unrenderable
+            }
+        }
+        for bucket in try BucketRow.fetch(of: id, transaction) {
+            let key = RecipientID(mailing: id, bucket: bucket.bucket, ordinal: 0).packed >> 22
+            let waiting =
+                try transaction.prepare("SELECT count(*) FROM delivery WHERE (id >> 22) = ? AND due IS NOT NULL")
+                .bind(1, key).first { $0.int(0) } ?? 0
+            guard waiting != bucket.waiting else { continue }
+            differences += 1
+            try transaction.prepare("UPDATE bucket SET waiting = ? WHERE mailing = ? AND bucket = ?")
+                .bind(1, waiting).bind(2, Int(id.rawValue)).bind(3, Int(bucket.bucket.rawValue)).run()
+        }
+        return differences
+    }
+}

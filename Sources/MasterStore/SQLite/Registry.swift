@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MailingModel
+
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+
+/// Blobs, signing keys, satellites and API keys.
+enum Registry {
+    // MARK: Blobs
+
+    static func putBlob(_ bytes: [UInt8], _ hash: BlobHash, _ transaction: StoreTransaction) throws {
+        try transaction.prepare("INSERT OR IGNORE INTO blob(hash, bytes) VALUES (?, ?)")
+            .bind(1, hash.bytes).bind(2, bytes).run()
+    }
+
+    static func blob(_ hash: BlobHash, _ transaction: StoreTransaction) throws -> [UInt8]? {
+        try transaction.prepare("SELECT bytes FROM blob WHERE hash = ?").bind(1, hash.bytes).first { $0.blob(0) }
+    }
+
+    static func putKey(sealed: [UInt8], _ hash: BlobHash, _ transaction: StoreTransaction) throws {
+        try transaction.prepare("INSERT OR IGNORE INTO signing_key(hash, sealed) VALUES (?, ?)")
+            .bind(1, hash.bytes).bind(2, sealed).run()
+    }
+
+    static func key(_ hash: BlobHash, _ transaction: StoreTransaction) throws -> [UInt8]? {
+        try transaction.prepare("SELECT sealed FROM signing_key WHERE hash = ?").bind(1, hash.bytes)
+            .first { $0.blob(0) }
+    }
+
+    // MARK: Satellites
+
+    private static let satelliteColumns =
+        "id, serial, enabled, keys, shared_key, paired, satellite_group, weight, affinity, version"
+
+    static func satellites(_ transaction: StoreTransaction) throws -> [SatelliteRecord] {
+        var found: [SatelliteRecord] = []
+        try transaction.prepare("SELECT \(Self.satelliteColumns) FROM satellite WHERE removed IS NULL ORDER BY id")
+            .rows { found.append(try Self.satellite($0, transaction)) }
+        return found
+    }
+
+    static func satellite(_ id: SatelliteID, _ transaction: StoreTransaction) throws -> SatelliteRecord {
+        let found =
+            try transaction
+            .prepare("SELECT \(Self.satelliteColumns) FROM satellite WHERE id = ? AND removed IS NULL")
+            .bind(1, Int(id.rawValue)).first { try Self.satellite($0, transaction) }
+        guard let found else { throw StoreError(.unknownRecord, "there is no satellite \(id.rawValue)") }
+        return found
+    }
+
+    static func add(_ record: SatelliteRecord, _ transaction: StoreTransaction) throws -> SatelliteRecord {
+        let statement = try transaction.prepare(
+            """
+            INSERT INTO satellite(serial, enabled, keys, shared_key, paired, satellite_group, weight, affinity, version)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """
+        )
+        try Self.bind(record, statement, transaction).run()
+        var record = record
+        record.id = SatelliteID(rawValue: Int32(truncatingIfNeeded: transaction.lastID))
+        try Self.noteAffinities(transaction)
+        return record
+    }
+
+    static func update(_ record: SatelliteRecord, _ transaction: StoreTransaction) throws {
+        let statement = try transaction.prepare(
+            """
+            UPDATE satellite SET serial = ?, enabled = ?, keys = ?, shared_key = ?, paired = ?, satellite_group = ?,
+            weight = ?, affinity = ?, version = ? WHERE id = ?
+            """
+        )
+        try Self.bind(record, statement, transaction).bind(10, Int(record.id.rawValue)).run()
+        try Self.noteAffinities(transaction)
+    }
+
+    /// Hides a satellite; its row stays for the name in old reports.
+    static func remove(_ id: SatelliteID, _ transaction: StoreTransaction) throws {
+        _ = try Self.satellite(id, transaction)
+        guard try LeaseRow.fetch(of: id, transaction).isEmpty else {
+            throw StoreError(.conflict, "satellite \(id.rawValue) still holds leases")
+        }
+        try transaction.prepare("UPDATE satellite SET removed = 1, keys = x'', shared_key = NULL WHERE id = ?")
+            .bind(1, Int(id.rawValue)).run()
+        try Self.noteAffinities(transaction)
+    }
+
+    /// Keeps the set of domains that some affinity names; they get buckets of their own.
+    private static func noteAffinities(_ transaction: StoreTransaction) throws {
+        var domains: Set<String> = []
+        for satellite in try Self.satellites(transaction) {
+            domains.formUnion(satellite.affinity.include)
+            domains.formUnion(satellite.affinity.exclude)
+        }
+        try transaction.prepare("DELETE FROM affinity_domain").run()
+        for domain in domains.sorted() {
+            try transaction.prepare("INSERT INTO affinity_domain(domain) VALUES (?)").bind(1, domain).run()
+        }
+    }
+
+    private static func bind(
+        _ record: SatelliteRecord,
+        _ statement: PreparedStatement,
+        _ transaction: StoreTransaction
+    ) throws -> PreparedStatement {
+        let sealed = try record.sharedKey.map { try transaction.context.secrets.seal(Array($0.utf8)) }
+        return statement.bind(1, record.serial).bind(2, record.enabled ? 1 : 0)
+            .bind(3, record.publicKeys.flatMap { $0 }).bind(4, sealed).bind(5, record.paired)
+            .bind(6, record.group).bind(7, record.weight)
+            .bind(8, [UInt8](try JSONEncoder().encode(record.affinity))).bind(9, record.version)
+    }
+
+    private static func satellite(_ row: PreparedRow, _ transaction: StoreTransaction) throws -> SatelliteRecord {
+        let keys = row.blob(3)
+        let sharedKey = try row.optionalBlob(4).map { try transaction.context.secrets.open($0) }
+        return SatelliteRecord(
+            id: SatelliteID(rawValue: row.int32(0)),
+            serial: row.text(1),
+            enabled: row.bool(2),
+            publicKeys: stride(from: 0, to: keys.count, by: 32).map { Array(keys[$0..<min($0 + 32, keys.count)]) },
+            sharedKey: sharedKey.map { String(decoding: $0, as: UTF8.self) },
+            paired: row.optionalTimestamp(5),
+            group: row.optionalText(6),
+            weight: row.int(7),
+            affinity: try JSONDecoder().decode(DomainAffinity.self, from: Data(row.blob(8))),
+            version: row.optionalText(9)
+        )
+    }
+
+    // MARK: API keys
+
+    static func add(_ key: APIKeyRecord, _ transaction: StoreTransaction) throws {
+        try transaction.prepare(
+            """
+            INSERT INTO api_key(public_id, hash, name, account, autoescape, created, revoked)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
+            """
+        ).bind(1, key.publicID).bind(2, key.secretHash).bind(3, key.name).bind(4, Int(key.account.rawValue))
+            .bind(5, key.autoescape.map { $0 ? 1 : 0 }).bind(6, key.created).bind(7, key.revoked).run()
+    }
+
+    static func keys(_ transaction: StoreTransaction) throws -> [APIKeyRecord] {
+        var found: [APIKeyRecord] = []
+        try transaction.prepare(
+            "SELECT public_id, hash, name, account, autoescape, created, revoked FROM api_key ORDER BY id"
+        ).rows { row in
+            found.append(
+                APIKeyRecord(
+                    publicID: row.text(0),
+                    secretHash: row.blob(1),
+                    name: row.text(2),
+                    account: AccountID(rawValue: row.int32(3)),
+                    autoescape: row.isNull(4) ? nil : row.bool(4),
+                    created: row.timestamp(5),
+                    revoked: row.optionalTimestamp(6)
+                )
+            )
+        }
+        return found
+    }
+
+    /// Revokes a key; revoking it again keeps the first time.
+    static func revoke(_ publicID: String, at now: Timestamp, _ transaction: StoreTransaction) throws -> Bool {
+        try transaction.prepare("UPDATE api_key SET revoked = coalesce(revoked, ?) WHERE public_id = ?")
+            .bind(1, now).bind(2, publicID).run()
+        return transaction.changedRows > 0
+    }
+}

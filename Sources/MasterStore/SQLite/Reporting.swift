@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MailingModel
+
+/// Reads what is known of recipients: the feed, single reports, counts.
+enum Reporting {
+    /// How many events one step of a page looks at; between steps the reader lets go, so that it never holds an old
+    /// snapshot for long.
+    static let scanStep = 20_000
+
+    // MARK: Ids
+
+    /// The recipient of an id, generated or the client's own; `nil` if there is none in this account.
+    static func recipient(
+        _ trackingID: String,
+        account: AccountID,
+        _ transaction: StoreTransaction
+    ) throws -> RecipientID? {
+        let id: RecipientID?
+        if let generated = transaction.context.secrets.recipientIDs.decode(trackingID) {
+            id = generated
+        } else {
+            id = try transaction.prepare("SELECT recipient FROM tracking WHERE account = ? AND tracking = ?")
+                .bind(1, Int(account.rawValue)).bind(2, trackingID).first { RecipientID(packed: $0.int64(0)) }
+        }
+        guard let id, let mailing = try transaction.mailing(id.mailing), mailing.mailing.account == account else {
+            return nil
+        }
+        return id
+    }
+
+    // MARK: Reports
+
+    /// The current reports of the recipients found, in the order asked.
+    static func reports(
+        of trackingIDs: [String],
+        account: AccountID,
+        _ transaction: StoreTransaction
+    ) throws -> [RecipientReport] {
+        var found: [RecipientReport] = []
+        for trackingID in trackingIDs {
+            guard let id = try Self.recipient(trackingID, account: account, transaction),
+                let recipient = try RecipientRow.fetch(id, transaction),
+                recipient.trackingID(transaction.context.secrets.recipientIDs) == trackingID.lowercased()
+                    || recipient.ownTrackingID == trackingID
+            else { continue }
+            let delivery = try DeliveryRow.fetch(id, transaction)
+            let lease = delivery == nil ? try Self.lease(holding: id, transaction) : nil
+            found.append(try recipient.report(delivery, heldBy: lease, transaction))
+        }
+        return found
+    }
+
+    /// The lease of a range that holds an untouched recipient.
+    private static func lease(holding id: RecipientID, _ transaction: StoreTransaction) throws -> LeaseRow? {
+        try transaction.leases(of: id.mailing, bucket: id.bucket).first { lease in
+            lease.place(of: id).map { !lease.closed.contains($0) } ?? false
+        }
+    }
+
+    /// How many recipients match; computed from the counters, never by looking at recipients.
+    static func count(_ filter: RecipientFilter, _ transaction: StoreTransaction) throws -> Int {
+        let states = Set(filter.states ?? RecipientState.allCases)
+        return try MailingRow.fetch(filter, transaction).reduce(0) { sum, mailing in
+            states.reduce(sum) { $0 + mailing.count(of: $1) }
+        }
+    }
+
+    // MARK: Feed
+
+    /// One step of a page: at most `limit` matching events among the next ``scanStep``.
+    static func page(
+        after position: Int64,
+        filter: RecipientFilter,
+        limit: Int,
+        _ transaction: StoreTransaction
+    ) throws -> FeedPage {
+        let head = try transaction.storedFeedPosition()
+        let horizon = try transaction.prepare("SELECT value FROM meta WHERE name = 'horizon'").first { $0.int64(0) }
+        let mailings = filter.mailings.map(Set.init)
+        let states = filter.states.map(Set.init)
+        var page = FeedPage(entries: [], next: position, head: head, horizon: horizon ?? 0)
+        guard position < head, limit > 0 else { return page }
+
+        let statement: PreparedStatement
+        if let mailings, mailings.count == 1, let only = mailings.first {
+            statement = try transaction.prepare(
+                "SELECT seq, state, mailing, account, snapshot FROM event WHERE mailing = ? AND seq > ? ORDER BY seq LIMIT ?"
+            ).bind(1, Int(only.rawValue)).bind(2, position).bind(3, Self.scanStep)
+        } else {
+            statement = try transaction.prepare(
+                "SELECT seq, state, mailing, account, snapshot FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
+            ).bind(1, position).bind(2, Self.scanStep)
+        }
+        let ids = transaction.context.secrets.recipientIDs
+        var scanned = 0
+        try statement.rowsWhile { row in
+            scanned += 1
+            page.next = row.int64(0)
+            let matches =
+                (states?.contains { Int($0.rawValue) == row.int(1) } ?? true)
+                && (mailings?.contains(MailingID(rawValue: row.int32(2))) ?? true)
+                && (filter.account.map { $0.rawValue == row.int32(3) } ?? true)
+            if matches {
+                page.entries.append(
+                    FeedEntry(position: page.next, report: try ReportSnapshot.decode(row.blob(4), ids: ids))
+                )
+            }
+            return page.entries.count < limit
+        }
+        // Everything up to the head was looked at, events of other mailings included.
+        if scanned < Self.scanStep, page.entries.count < limit { page.next = head }
+        return page
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MailingModel
+
+/// Settles held recipients and puts finished ones back, at somebody's word.
+enum Resending {
+    /// How many recipients change in one transaction.
+    static let step = 5_000
+
+    /// One step of settling held recipients.
+    ///
+    /// - Returns: How many changed; less than ``step`` once none is left.
+    static func resolve(
+        _ id: MailingID,
+        as resolution: UncertainResolution,
+        at now: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws -> Int {
+        let mailing = try transaction.requireMailing(id).mailing
+        // A finished mailing has no waiting recipients, so nothing in it can be sent again.
+        if resolution == .resend, mailing.status == .finished || mailing.ending != nil { return 0 }
+        let held = try DeliveryRow.fetchUncertain(id, limit: Self.step, transaction)
+        for old in held {
+            var new = old
+            switch resolution {
+            case .delivered:
+                new.standing.state = .delivered
+                new.standing.accepted = true
+            case .failed: new.standing.state = .failed
+            case .resend: Self.putBack(&new, at: now)
+            }
+            new.modified = now
+            try transaction.save(new, replacing: old)
+            try RecipientRow.fetch(old.id, transaction)?.appendEvent(new, account: mailing.account, transaction)
+        }
+        return held.count
+    }
+
+    /// Puts terminal recipients back to waiting, unless their mailing has ended.
+    static func reset(
+        _ ids: [RecipientID],
+        at now: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws -> Int {
+        var changed = 0
+        for id in ids {
+            guard let mailing = try transaction.mailing(id.mailing)?.mailing, mailing.status != .finished,
+                mailing.ending == nil, let old = try DeliveryRow.fetch(id, transaction),
+                old.standing.state.isTerminal, old.lease == nil
+            else { continue }
+            var new = old
+            Self.putBack(&new, at: now)
+            new.trace = nil
+            new.modified = now
+            try transaction.save(new, replacing: old)
+            try RecipientRow.fetch(id, transaction)?.appendEvent(new, account: mailing.account, transaction)
+            changed += 1
+        }
+        return changed
+    }
+
+    private static func putBack(_ row: inout DeliveryRow, at now: Timestamp) {
+        row.standing = RecipientStateMerge.reset(row.standing)
+        row.due = now
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import GRDB
+
+/// The tables, as an ordered list of steps that are never edited once released; a change is a further step.
+///
+/// A recipient's row never changes. What happens to it lies in `delivery`, which has a row only for recipients that
+/// were reported, taken back or passed over: an untouched one costs nothing. Claiming the untouched moves a watermark
+/// in `bucket` and writes one `lease`, both in one transaction.
+enum Schema {
+    /// The newest version that this code can read.
+    static var newest: Int { Self.steps.count }
+
+    /// "TLST": tells a store from another program's database.
+    static let applicationID = 0x544C_5354
+
+    /// Brings a database up to date.
+    ///
+    /// - Throws: ``StoreError/Code/newerSchema`` if it was written by a newer version, ``StoreError/Code/corrupt`` if it
+    ///   is another program's.
+    static func migrate(_ database: Database) throws {
+        let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+        let owner = try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0
+        guard owner == Self.applicationID || (owner == 0 && version == 0) else {
+            throw StoreError(.corrupt, "the file is another program's database (application id \(owner))")
+        }
+        guard version <= Self.newest else {
+            throw StoreError(
+                .newerSchema,
+                "the store has schema version \(version), this program knows \(Self.newest): install a newer one"
+            )
+        }
+        for step in version..<Self.newest {
+            try database.execute(sql: Self.steps[step])
+            try database.execute(sql: "PRAGMA user_version = \(step + 1)")
+        }
+        try database.execute(sql: "PRAGMA application_id = \(Self.applicationID)")
+    }
+
+    /// Step `i` leads from version `i` to `i + 1`; never edit one.
+    static let steps: [String] = [
+        """
+        CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+        INSERT INTO meta VALUES ('store_id', lower(hex(randomblob(16)))), ('term', 0), ('feed', 0), ('horizon', 0);
+
+        CREATE TABLE account(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL);
+        INSERT INTO account(id, name) VALUES (0, 'root');
+
+        CREATE TABLE blob(id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL);
+        CREATE TABLE signing_key(hash BLOB PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
+
+        CREATE TABLE mailing(
+            id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL, status INTEGER NOT NULL,
+            domain TEXT NOT NULL, owner TEXT, satellite_group TEXT, properties BLOB NOT NULL,
+            content BLOB NOT NULL, revision INTEGER NOT NULL, subject TEXT NOT NULL,
+            created INTEGER NOT NULL, submitted INTEGER, started INTEGER, ended INTEGER,
+            last_added INTEGER, ending INTEGER, no_grace INTEGER NOT NULL DEFAULT 0,
+            total INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,
+            expired INTEGER NOT NULL DEFAULT 0, deferred INTEGER NOT NULL DEFAULT 0,
+            uncertain INTEGER NOT NULL DEFAULT 0, unrenderable INTEGER NOT NULL DEFAULT 0);
+        CREATE INDEX mailing_status ON mailing(status);
+        CREATE TABLE revision(
+            mailing INTEGER NOT NULL, number INTEGER NOT NULL, content BLOB NOT NULL, created INTEGER NOT NULL,
+            PRIMARY KEY(mailing, number)) WITHOUT ROWID;
+        CREATE TABLE cohort(id INTEGER PRIMARY KEY AUTOINCREMENT, mailing INTEGER NOT NULL UNIQUE);
+        CREATE TABLE tombstone(mailing INTEGER PRIMARY KEY, account INTEGER NOT NULL, deleted INTEGER NOT NULL,
+            purged INTEGER, late_reports INTEGER NOT NULL DEFAULT 0);
+
+        CREATE TABLE bucket(
+            mailing INTEGER NOT NULL, bucket INTEGER NOT NULL, class INTEGER NOT NULL, domain TEXT,
+            fill INTEGER NOT NULL DEFAULT 0, watermark INTEGER NOT NULL DEFAULT 0, waiting INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY(mailing, bucket)) WITHOUT ROWID;
+        CREATE TABLE domain_count(
+            mailing INTEGER NOT NULL, domain TEXT NOT NULL, count INTEGER NOT NULL,
+            PRIMARY KEY(mailing, domain)) WITHOUT ROWID;
+        CREATE TABLE affinity_domain(domain TEXT PRIMARY KEY) WITHOUT ROWID;
+
+        CREATE TABLE recipient(
+            id INTEGER PRIMARY KEY, cohort INTEGER NOT NULL, address TEXT NOT NULL, domain TEXT NOT NULL,
+            tracking TEXT, flags INTEGER NOT NULL, created INTEGER NOT NULL, attachments BLOB, merge BLOB NOT NULL);
+        CREATE TABLE tracking(
+            account INTEGER NOT NULL, tracking TEXT NOT NULL, recipient INTEGER NOT NULL,
+            PRIMARY KEY(account, tracking)) WITHOUT ROWID;
+
+        CREATE TABLE delivery(
+            id INTEGER PRIMARY KEY, state INTEGER NOT NULL, attempt INTEGER NOT NULL, reported INTEGER NOT NULL,
+            missing BLOB, settled INTEGER NOT NULL, flags INTEGER NOT NULL, try_count INTEGER NOT NULL,
+            first_try INTEGER, message_date INTEGER, due INTEGER, lease INTEGER, revision INTEGER,
+            stage INTEGER, code INTEGER, enhanced TEXT, text TEXT, mx TEXT,
+            satellite INTEGER, leased_at INTEGER, modified INTEGER NOT NULL);
+        CREATE INDEX delivery_due ON delivery(id >> 22, due) WHERE due IS NOT NULL;
+        CREATE INDEX delivery_uncertain ON delivery(id) WHERE state = 5;
+
+        CREATE TABLE lease(
+            serial INTEGER PRIMARY KEY AUTOINCREMENT, term INTEGER NOT NULL, satellite INTEGER NOT NULL,
+            mailing INTEGER NOT NULL, bucket INTEGER NOT NULL, class INTEGER NOT NULL, revision INTEGER NOT NULL,
+            first INTEGER NOT NULL, size INTEGER NOT NULL, entries BLOB,
+            started BLOB NOT NULL, closed BLOB NOT NULL, open INTEGER NOT NULL,
+            granted INTEGER NOT NULL, revoked INTEGER);
+        CREATE INDEX lease_satellite ON lease(satellite);
+        CREATE INDEX lease_place ON lease(mailing, bucket);
+
+        CREATE TABLE event(
+            seq INTEGER PRIMARY KEY, account INTEGER NOT NULL, mailing INTEGER NOT NULL, state INTEGER NOT NULL,
+            snapshot BLOB NOT NULL);
+        CREATE INDEX event_mailing ON event(mailing, seq);
+
+        CREATE TABLE satellite(
+            id INTEGER PRIMARY KEY AUTOINCREMENT, serial TEXT NOT NULL, enabled INTEGER NOT NULL, keys BLOB NOT NULL,
+            shared_key BLOB, paired INTEGER, satellite_group TEXT, weight INTEGER NOT NULL, affinity BLOB NOT NULL,
+            version TEXT, removed INTEGER);
+        CREATE UNIQUE INDEX satellite_serial ON satellite(serial) WHERE removed IS NULL;
+        CREATE TABLE api_key(
+            id INTEGER PRIMARY KEY AUTOINCREMENT, public_id TEXT NOT NULL UNIQUE, hash BLOB NOT NULL,
+            name TEXT NOT NULL, account INTEGER NOT NULL, autoescape INTEGER, created INTEGER NOT NULL, revoked INTEGER);
+        """
+    ]
+}

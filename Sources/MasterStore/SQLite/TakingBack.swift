@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MailingModel
+
+/// Starts places of a lease, takes them back, and settles those that nobody reports.
+enum TakingBack {
+    // MARK: Start
+
+    /// Marks places as started: nothing may be sent before.
+    ///
+    /// A place that the same satellite has started before is granted again, so that a lost answer costs nothing. What is
+    /// refused is no longer the satellite's: it waits again at once.
+    static func start(
+        _ request: StartRequest,
+        by satellite: SatelliteID,
+        at now: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws -> StartDecision {
+        var decision = StartDecision(lease: request.lease, granted: EntryBitmap(), refused: EntryBitmap())
+        guard var lease = try transaction.lease(request.lease), lease.satellite == satellite else {
+            decision.refused = request.places
+            return decision
+        }
+        let mailing = try transaction.mailing(lease.mailing)?.mailing
+        let mayStart =
+            lease.revoked == nil
+            && mailing.map {
+                MailingLifecycle.mayStart(status: $0.status, isEnding: $0.ending != nil, lease.deliveryClass)
+            } ?? false
+        var takenBack: [Int] = []
+        for place in request.places.places {
+            guard place < lease.size, !lease.closed.contains(place) else {
+                decision.refused.insert(place)
+                continue
+            }
+            if lease.started.contains(place) {
+                decision.granted.insert(place)
+            } else if mayStart, try Self.isStillWanted(place, of: lease, transaction) {
+                lease.started.insert(place)
+                decision.granted.insert(place)
+            } else {
+                decision.refused.insert(place)
+                takenBack.append(place)
+            }
+        }
+        transaction.update(lease)
+        try Self.takeBack(takenBack, of: request.lease, at: now, transaction)
+        return decision
+    }
+
+    /// Whether an entry of its own kind is still held by the lease and unfinished; a late report may have finished it.
+    private static func isStillWanted(
+        _ place: Int,
+        of lease: LeaseRow,
+        _ transaction: StoreTransaction
+    ) throws -> Bool {
+        guard lease.entries != nil else { return true }
+        guard let delivery = try DeliveryRow.fetch(lease.recipient(at: place), transaction) else { return true }
+        return delivery.lease == lease.serial && !delivery.standing.state.isTerminal
+    }
+
+    // MARK: Taking back
+
+    /// Closes places that were not sent; their recipients wait again, due at once, for their next attempt.
+    static func takeBack(
+        _ places: [Int],
+        of serial: LeaseSerial,
+        at now: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws {
+        guard !places.isEmpty, var lease = try transaction.lease(serial) else { return }
+        for place in places where place < lease.size && !lease.closed.contains(place) {
+            lease.close(place)
+            let id = lease.recipient(at: place)
+            let old = try DeliveryRow.fetch(id, transaction)
+            // An earlier attempt's late report may have finished the recipient, or it is with another lease already.
+            if let old, old.lease != serial { continue }
+            var new = old ?? DeliveryRow(id: id, firstAttemptOf: lease)
+            new.lease = nil
+            new.due = new.standing.state.isTerminal ? nil : now
+            try transaction.save(new, replacing: old)
+        }
+        transaction.update(lease)
+    }
+
+    /// Takes places back at the satellite's own word that nothing was sent, started or not.
+    static func takeBack(
+        _ serial: LeaseSerial,
+        _ places: EntryBitmap,
+        from satellite: SatelliteID,
+        at now: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws {
+        guard let lease = try transaction.lease(serial), lease.satellite == satellite else { return }
+        try Self.takeBack(places.places, of: serial, at: now, transaction)
+    }
+
+    /// Revokes leases: what was never started waits again; what was started stays with the lease.
+    static func revoke(
+        _ serials: [LeaseSerial],
+        at now: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws -> [RevokedLease] {
+        var revoked: [RevokedLease] = []
+        for serial in serials {
+            guard var lease = try transaction.lease(serial), lease.open > 0 else { continue }
+            if lease.revoked == nil {
+                lease.revoked = now
+                transaction.update(lease)
+                revoked.append(RevokedLease(serial: serial, satellite: lease.satellite))
+            }
+            let unstarted = (0..<lease.size).filter { !lease.started.contains($0) }
+            try Self.takeBack(unstarted, of: serial, at: now, transaction)
+        }
+        return revoked
+    }
+
+    // MARK: Settling
+
+    /// Counts started, unreported recipients of leases as uncertain; a report may still come and will count.
+    ///
+    /// - Returns: How many were settled.
+    static func settle(
+        _ serials: [LeaseSerial],
+        mailingEnds: Bool,
+        at now: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws -> Int {
+        var settled = 0
+        for serial in serials {
+            guard var lease = try transaction.lease(serial) else { continue }
+            let places = (0..<lease.size).filter { lease.started.contains($0) && !lease.closed.contains($0) }
+            guard !places.isEmpty else { continue }
+            let name = try transaction.satelliteName(lease.satellite) ?? "?"
+            let trace = AttemptTrace(
+                stage: .master,
+                text: "satellite \(name) did not report whether the message was sent; it may have arrived"
+            )
+            for place in places { lease.close(place) }
+            transaction.update(lease)
+            for place in places {
+                let isSettled = try Self.settle(
+                    place,
+                    of: lease,
+                    trace,
+                    mailingEnds: mailingEnds,
+                    at: now,
+                    transaction
+                )
+                settled += isSettled ? 1 : 0
+            }
+        }
+        return settled
+    }
+
+    private static func settle(
+        _ place: Int,
+        of lease: LeaseRow,
+        _ trace: AttemptTrace,
+        mailingEnds: Bool,
+        at now: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws -> Bool {
+        let id = lease.recipient(at: place)
+        guard let mailing = try transaction.mailing(id.mailing)?.mailing,
+            let recipient = try RecipientRow.fetch(id, transaction)
+        else { return false }
+        let old = try DeliveryRow.fetch(id, transaction)
+        if let old, old.lease != lease.serial { return false }
+        var new = old ?? DeliveryRow(id: id, firstAttemptOf: lease)
+        let merge = RecipientStateMerge(
+            schedule: transaction.context.retry,
+            policy: mailing.properties.uncertainPolicy,
+            mayRetry: !mailingEnds && mailing.ending == nil && mailing.status != .finished
+        )
+        new.standing = merge.applying(
+            .uncertain(trace),
+            to: new.standing,
+            isLatest: true,
+            granted: lease.granted,
+            at: now
+        )
+        new.settled = lease.entry(at: place).attempt
+        new.lease = nil
+        new.due = new.standing.nextTry
+        new.trace = trace
+        new.revision = new.revision ?? lease.revision
+        new.modified = now
+        try transaction.save(new, replacing: old)
+        try recipient.appendEvent(new, account: mailing.account, transaction)
+        return true
+    }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import MailingModel
+import MasterStore
+import Testing
+
+/// A backend under test: the same suite runs on each.
+struct StoreFactory: Sendable, CustomTestStringConvertible {
+    /// Where a store lives while a test runs.
+    struct Place: Sendable {
+        let directory: String
+    }
+
+    let name: String
+    /// Opens the store of a place; opening it again after closing finds what was there.
+    let open: @Sendable (Place, RetrySchedule) async throws -> any MailingStore
+
+    var testDescription: String { self.name }
+
+    static let sqlite = StoreFactory(name: "SQLite") { place, retry in
+        try await SQLiteStore.open(
+            SQLiteStore.Configuration(path: place.directory + "/store.db", retry: retry),
+            secrets: TestSecrets.make()
+        )
+    }
+
+    static let all = [Self.sqlite]
+
+    /// Runs a test on a store of its own and closes and removes it after.
+    func withStore(
+        retry: RetrySchedule = RetrySchedule(),
+        _ body: (Fixture) async throws -> Void
+    ) async throws {
+        try await withTemporaryDirectory { directory in
+            let place = Place(directory: directory)
+            let fixture = Fixture(
+                store: try await self.open(place, retry),
+                factory: self,
+                place: place,
+                retry: retry
+            )
+            do {
+                try await body(fixture)
+            } catch {
+                try? await fixture.store.close()
+                throw error
+            }
+            try await fixture.store.close()
+        }
+    }
+}
+
+/// Makes a directory, and removes it with all that is in it.
+func withTemporaryDirectory(_ body: (String) async throws -> Void) async throws {
+    let path = FileManager.default.temporaryDirectory.path + "/store-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try await body(path)
+}
+
+/// Cryptography of no strength at all, quick and without dependencies.
+enum TestSecrets {
+    static func make(key: UInt64 = 7) -> StoreSecrets {
+        StoreSecrets(
+            digest: { bytes in
+                let hash = (0..<4).flatMap { Self.octets(Self.hash(bytes, seed: UInt64($0))) }
+                guard let digest = BlobHash(bytes: hash) else { preconditionFailure("four hashes of 8 octets") }
+                return digest
+            },
+            seal: { [0x53] + $0.map { $0 ^ 0x5A } },
+            open: { bytes in
+                guard bytes.first == 0x53 else { throw StoreError(.corrupt, "not sealed") }
+                return bytes.dropFirst().map { $0 ^ 0x5A }
+            },
+            recipientIDs: RecipientIDCodec { Self.octets(Self.hash($0, seed: key)) }
+        )
+    }
+
+    private static func hash(_ bytes: [UInt8], seed: UInt64) -> UInt64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325 ^ (seed &* 0x9e37_79b9_7f4a_7c15)
+        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        return hash ^ hash >> 29
+    }
+
+    private static func octets(_ number: UInt64) -> [UInt8] {
+        (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * UInt64($0))) }
+    }
+}
