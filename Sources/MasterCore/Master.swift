@@ -3,6 +3,7 @@
 public import Logging
 public import MailingModel
 public import MasterStore
+public import Secrets
 
 /// The deciding heart of the cluster: the one door for every API, the command line and the satellites.
 ///
@@ -26,7 +27,7 @@ public final class Master: Sendable {
     ///   - channel: The way to the satellites. Whoever runs it must let it outlive ``run()``.
     ///   - directory: Shared with the channel, which asks it who may connect.
     ///   - configuration: Bounds and waits.
-    ///   - cursorSecret: Random octets, 32 or more, that outlive the process: they authenticate the feed's cursors.
+    ///   - cursorKey: Outlives the process; proves that the feed's cursors were made here.
     ///   - clock: Measures waits.
     ///   - now: The civil clock.
     ///   - logger: Hears of what an operator should know.
@@ -35,7 +36,7 @@ public final class Master: Sendable {
         channel: any SatelliteChannel,
         directory: SatelliteDirectory,
         configuration: MasterConfiguration,
-        cursorSecret: [UInt8],
+        cursorKey: MACKey,
         clock: any Clock<Duration> = ContinuousClock(),
         now: @escaping @Sendable () -> Timestamp,
         logger: Logger
@@ -45,12 +46,17 @@ public final class Master: Sendable {
         self.directory = directory
         self.now = now
         self.logger = logger
-        self.cursors = FeedCursorCodec(storeID: store.identity.storeID, secret: cursorSecret)
+        self.cursors = FeedCursorCodec(storeID: store.identity.storeID, key: cursorKey)
         self.keys = KeyRing()
         self.gate = CallGate()
         self.engine = Engine(
-            store: store, channel: channel, directory: directory, configuration: configuration,
-            time: MasterTime(clock: clock, now: now), logger: logger)
+            store: store,
+            channel: channel,
+            directory: directory,
+            configuration: configuration,
+            time: MasterTime(clock: clock, now: now),
+            logger: logger
+        )
     }
 
     /// Serves the satellites until the task is cancelled.
@@ -72,15 +78,27 @@ public final class Master: Sendable {
     }
 
     /// Runs one call of a verb: refused once the master stops, its errors said in the master's words.
-    func call<Result: Sendable>(_ body: () async throws -> Result) async throws -> Result {
+    ///
+    /// - Parameters:
+    ///   - mailing: The mailing that the verb is about, for errors that name it.
+    ///   - body: The call.
+    /// - Returns: What the call returned.
+    /// - Throws: ``MasterError``, and what is not the store's or the lifecycle's as it is.
+    func call<Result: Sendable>(
+        _ mailing: MailingID? = nil,
+        _ body: () async throws -> Result
+    ) async throws -> Result {
         try self.gate.enter()
         defer { self.gate.leave() }
         do {
             return try await body()
         } catch let error as MasterError {
             throw error
+        } catch let refusal as MailingLifecycle.Refusal {
+            guard let mailing else { throw MasterError(.storeFailed, "\(refusal)") }
+            throw MasterError(refusal, of: mailing)
         } catch let error as StoreError {
-            throw MasterError(error)
+            throw MasterError(error, mailing: mailing)
         }
     }
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import MailingModel
-
 /// What steers the master beside the mailings themselves; immutable, swapped whole.
 public struct MasterConfiguration: Sendable, Hashable {
     /// How leases are made and ended.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import MailingModel
+import MasterStore
 
 /// Why the master did not do what was asked.
 public struct MasterError: Error, Sendable, Hashable, CustomStringConvertible {
@@ -65,4 +66,25 @@ public struct MasterError: Error, Sendable, Hashable, CustomStringConvertible {
 
     /// The message.
     public var description: String { self.message }
+}
+
+extension MasterError {
+    /// There is no such mailing.
+    static func unknown(_ id: MailingID) -> MasterError {
+        MasterError(.unknownMailing(id), "there is no mailing \(id)")
+    }
+
+    /// Says a store's failure in the master's words.
+    ///
+    /// Verbs that can say more (which satellite, which key) catch the store's code before it comes here.
+    init(_ error: StoreError, mailing: MailingID? = nil) {
+        switch (error.code, mailing) {
+        case (.unknownMailing, let id?): self = .unknown(id)
+        case (.mailingFinished, let id?): self.init(.mailingFinished(id), "mailing \(id) is finished")
+        case (.full, _): self.init(.storeFull, "the store has no space left: \(error.message)")
+        case (.unknownRecord, _), (.conflict, _), (.newerSchema, _), (.locked, _), (.database, _), (.corrupt, _),
+            (.unknownMailing, nil), (.mailingFinished, nil):
+            self.init(.storeFailed, "the store could not do it: \(error)")
+        }
+    }
 }

@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Logging
 public import MailingModel
 public import MasterStore
 
 extension Master {
     /// Makes an API key.
     ///
-    /// - Parameter autoescape: The default for mailings created with it; `nil` leaves it to the configuration.
+    /// - Parameters:
+    ///   - name: A name for people.
+    ///   - account: The account that it acts for.
+    ///   - autoescape: The default for mailings created with it; `nil` leaves it to the configuration.
+    /// - Returns: The key with its secret, which is not to be had again.
+    /// - Throws: ``MasterError/Code/storeFailed``.
     public func createKey(
-        name: String, account: AccountID = .root, autoescape: Bool? = nil
+        name: String,
+        account: AccountID = .root,
+        autoescape: Bool? = nil
     ) async throws -> CreatedKey {
         try await self.call {
             let created = KeyRing.makeKey(name: name, account: account, autoescape: autoescape, at: self.now())

@@ -8,20 +8,23 @@ extension Master {
     ///
     /// - Parameters:
     ///   - submissions: As many as ``MasterConfiguration/maximumRecipientsPerCall`` at most; may be empty.
+    ///   - id: The mailing.
     ///   - test: Sent at once, even while the mailing is filling, before everything else.
     /// - Returns: One result per submission, in input order.
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``, ``MasterError/Code/mailingFinished(_:)``,
     ///   ``MasterError/Code/tooMany(limit:)``; then nothing was added.
     public func addRecipients(
-        _ submissions: [RecipientSubmission], to id: MailingID, test: Bool = false
+        _ submissions: [RecipientSubmission],
+        to id: MailingID,
+        test: Bool = false
     ) async throws -> [SubmissionResult] {
-        try await self.call {
+        try await self.call(id) {
             let limit = self.configuration.maximumRecipientsPerCall
             guard submissions.count <= limit else {
                 throw MasterError(.tooMany(limit: limit), "at most \(limit) recipients may be added in one call")
             }
             guard let mailing = try await self.store.mailing(id) else { throw MasterError.unknown(id) }
-            try MailingLifecycle.mayTakeRecipients(mailing)
+            try MailingLifecycle.checkChange(of: mailing)
             let admission = Admission(configuration: self.configuration)
             var results: [SubmissionResult] = []
             var drafts: [RecipientDraft] = []
@@ -31,7 +34,8 @@ extension Master {
                 case .success(var draft):
                     for attachment in submission.attachments {
                         draft.attachments.append(
-                            try await self.store.putBlob(AttachmentEncoding.octets(of: attachment)))
+                            try await self.store.putBlob(attachment.octets)
+                        )
                     }
                     drafts.append(draft)
                     places.append(place)
@@ -43,7 +47,11 @@ extension Master {
             guard !drafts.isEmpty else { return results }
             CrashPoint.reached(.masterBeforeAddRecipients)
             let answers = try await self.store.addRecipients(
-                drafts, to: id, deliveryClass: test ? .express : .bulk, at: self.now())
+                drafts,
+                to: id,
+                deliveryClass: test ? .express : .bulk,
+                at: self.now()
+            )
             CrashPoint.reached(.masterAfterAddRecipients)
             for (place, answer) in zip(places, answers) {
                 switch answer {
@@ -73,7 +81,7 @@ extension Master {
     /// - Returns: How many changed.
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``.
     public func resolveUncertain(_ id: MailingID, as resolution: UncertainResolution) async throws -> Int {
-        try await self.call {
+        try await self.call(id) {
             let changed = try await self.store.resolveUncertain(id, as: resolution, at: self.now())
             await self.engine.workChanged(of: id)
             return changed

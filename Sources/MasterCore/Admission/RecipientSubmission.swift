@@ -15,7 +15,9 @@ public struct RecipientSubmission: Sendable, Hashable {
 
     /// Composes a submission.
     public init(
-        address: String, trackingID: String? = nil, fields: MergeFields = MergeFields(),
+        address: String,
+        trackingID: String? = nil,
+        fields: MergeFields = MergeFields(),
         attachments: [AttachmentSubmission] = []
     ) {
         self.address = address
@@ -40,7 +42,11 @@ public struct AttachmentSubmission: Sendable, Hashable {
 
     /// Composes an attachment.
     public init(
-        filename: String? = nil, contentType: String, charset: String? = nil, contentID: String? = nil, bytes: [UInt8]
+        filename: String? = nil,
+        contentType: String,
+        charset: String? = nil,
+        contentID: String? = nil,
+        bytes: [UInt8]
     ) {
         self.filename = filename
         self.contentType = contentType

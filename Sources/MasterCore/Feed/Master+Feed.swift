@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import MailingModel
+import MailingModel
 public import MasterStore
 
 /// A page of the report feed, with where to continue.
@@ -18,24 +18,30 @@ extension Master {
     ///   - cursor: As a former call gave it; `nil` and the empty string start at the beginning.
     ///   - filter: Which recipients' events; the cursor passes over the others.
     ///   - limit: 1 or more; capped at ``MasterConfiguration/maximumFeedPage``.
+    /// - Returns: The events and where to continue.
     /// - Throws: ``MasterError/Code/badCursor(_:)``: it never skips silently.
     public func feed(after cursor: String?, filter: RecipientFilter, limit: Int) async throws -> FeedAnswer {
         try await self.call {
             let start = cursor.flatMap { $0.isEmpty ? nil : $0 }
             let position = try start.map { try self.cursors.position(of: $0) } ?? 0
             let page = try await self.store.feed(
-                after: position, filter: filter, limit: min(max(limit, 1), self.configuration.maximumFeedPage))
+                after: position,
+                filter: filter,
+                limit: min(max(limit, 1), self.configuration.maximumFeedPage)
+            )
             if position > page.head {
                 await self.engine.storeIsBehind("a validly signed cursor lies ahead of the newest event")
                 throw MasterError(
                     .badCursor(.aheadOfHead),
                     "the cursor lies ahead of the newest event: the store was restored from an older copy; "
-                        + "start again from the beginning")
+                        + "start again from the beginning"
+                )
             }
             if start != nil, position < page.horizon {
                 throw MasterError(
                     .badCursor(.belowHorizon),
-                    "the events after this cursor were purged; start again from the beginning")
+                    "the events after this cursor were purged; start again from the beginning"
+                )
             }
             return FeedAnswer(entries: page.entries, cursor: self.cursors.cursor(at: page.next))
         }

@@ -21,12 +21,17 @@ public struct MailingDraft: Sendable, Hashable {
     public var subject: String?
     /// The content.
     public var content: ContentSource
-    /// Escape merge fields in HTML parts; `nil` is the configuration's default. A face passes its key's own default.
+    /// Escape merge fields in HTML parts; `nil` is the configuration's default.
+    ///
+    /// A face passes its key's own default.
     public var autoescape: Bool?
 
     /// Composes a draft.
     public init(
-        content: ContentSource, mailFrom: String? = nil, senderName: String? = nil, subject: String? = nil,
+        content: ContentSource,
+        mailFrom: String? = nil,
+        senderName: String? = nil,
+        subject: String? = nil,
         autoescape: Bool? = nil
     ) {
         self.content = content
@@ -52,7 +57,11 @@ public struct DKIMSettingDraft: Sendable, Hashable {
 
     /// Composes a setting.
     public init(
-        domain: String, selector: String, privateKey: String?, identity: String? = nil, enabled: Bool = true
+        domain: String,
+        selector: String,
+        privateKey: String?,
+        identity: String? = nil,
+        enabled: Bool = true
     ) {
         self.domain = domain
         self.selector = selector

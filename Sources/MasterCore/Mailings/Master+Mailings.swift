@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterLink
+import Logging
 public import MailingModel
 public import MasterStore
 
@@ -25,12 +27,16 @@ extension Master {
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``, ``MasterError/Code/mailingFinished(_:)``,
     ///   ``MasterError/Code/badProperty(_:)``, ``MasterError/Code/badContent(part:line:column:reason:)``.
     public func setProperties(of id: MailingID, to change: MailingChange) async throws -> MailingChangeResult {
-        try await self.call {
+        try await self.call(id) {
             let prepared = try await PreparedChange(
-                change, mailing: id, store: self.store, configuration: self.configuration, now: self.now())
+                change,
+                mailing: id,
+                store: self.store,
+                configuration: self.configuration
+            )
             let mailing = try await self.store.updateMailing(id, at: self.now()) { try prepared.apply(to: &$0) }
             self.logger.info("mailing changed", metadata: ["mailing": "\(id)"])
-            await self.engine.mailingChanged(mailing, closesAtOnce: change.dontCloseIfEmpty == false)
+            try await self.engine.mailingChanged(mailing, closesAtOnce: change.dontCloseIfEmpty == false)
             return MailingChangeResult(mailing: mailing, warnings: prepared.warnings)
         }
     }
@@ -44,7 +50,7 @@ extension Master {
     ///
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``.
     public func mailing(_ id: MailingID) async throws -> Mailing {
-        try await self.call {
+        try await self.call(id) {
             guard let mailing = try await self.store.mailing(id) else { throw MasterError.unknown(id) }
             return mailing
         }
@@ -54,7 +60,7 @@ extension Master {
     ///
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``.
     public func content(of id: MailingID) async throws -> MailingContent {
-        try await self.call {
+        try await self.call(id) {
             guard let content = try await self.store.content(of: id) else { throw MasterError.unknown(id) }
             return content
         }
@@ -71,7 +77,7 @@ extension Master {
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``; ``MasterError/Code/badStatus(_:)`` unless it is filling or paused;
     ///   ``MasterError/Code/safeMode``.
     public func startMailing(_ id: MailingID) async throws -> MailingStatus {
-        try await self.call {
+        try await self.call(id) {
             CrashPoint.reached(.masterBeforeStartMailing)
             let now = self.now()
             let mailing = try await self.store.updateMailing(id, at: now) { mailing in
@@ -80,25 +86,28 @@ extension Master {
             }
             CrashPoint.reached(.masterAfterStartMailing)
             self.logger.info("mailing started", metadata: ["mailing": "\(id)", "status": "\(mailing.status)"])
-            await self.engine.mailingChanged(mailing, closesAtOnce: false)
+            try await self.engine.mailingChanged(mailing, closesAtOnce: false)
             return mailing.status
         }
     }
 
-    /// Pauses a mailing: never-started recipients wait again at once, started ones are finished. Pausing a paused one is
+    /// Pauses a mailing: never-started recipients wait again at once, started ones are finished.
+    ///
+    /// Pausing a paused one is
     /// allowed and changes nothing.
     ///
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``; ``MasterError/Code/badStatus(_:)`` unless ready, running or paused.
     public func pauseMailing(_ id: MailingID) async throws -> MailingStatus {
-        try await self.call {
+        try await self.call(id) {
             CrashPoint.reached(.masterBeforePause)
-            let (mailing, revoked) = try await self.store.pauseMailing(id, at: self.now()) {
-                try MailingLifecycle.mayPause($0)
+            let (mailing, revoked) = try await self.store.pauseMailing(id, at: self.now()) { mailing in
+                var mailing = mailing
+                try MailingLifecycle.pause(&mailing)
             }
             CrashPoint.reached(.masterAfterPause)
             self.logger.info("mailing paused", metadata: ["mailing": "\(id)", "revoked": "\(revoked.count)"])
             await self.engine.leasesRevoked(revoked, because: .paused)
-            await self.engine.mailingChanged(mailing, closesAtOnce: false)
+            try await self.engine.mailingChanged(mailing, closesAtOnce: false)
             return mailing.status
         }
     }
@@ -108,10 +117,10 @@ extension Master {
     /// - Returns: The mailing; ``MailingStatus/finished`` unless started recipients are still to be reported.
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``, ``MasterError/Code/mailingFinished(_:)``.
     public func closeMailing(_ id: MailingID) async throws -> Mailing {
-        try await self.call {
+        try await self.call(id) {
             let now = self.now()
             _ = try await self.store.updateMailing(id, at: now) { mailing in
-                try MailingLifecycle.close(&mailing, at: now)
+                try mailing.endNow(now)
                 return nil
             }
             return try await self.engine.end(id)
@@ -122,7 +131,7 @@ extension Master {
     ///
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``.
     public func deleteMailing(_ id: MailingID) async throws {
-        try await self.call {
+        try await self.call(id) {
             let revoked = try await self.store.deleteMailing(id, at: self.now())
             self.logger.info("mailing deleted", metadata: ["mailing": "\(id)", "revoked": "\(revoked.count)"])
             await self.engine.leasesRevoked(revoked, because: .deleted)

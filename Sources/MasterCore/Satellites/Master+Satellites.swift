@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Logging
 public import MailingModel
 import MasterStore
 
@@ -54,7 +55,9 @@ extension Master {
     /// It takes no new recipients from now on, and its never-started ones go to others. Unless forced, it stays until its
     /// started recipients are reported.
     ///
-    /// - Parameter force: Makes its started recipients uncertain and removes it at once.
+    /// - Parameters:
+    ///   - id: The satellite.
+    ///   - force: Makes its started recipients uncertain and removes it at once.
     /// - Throws: ``MasterError/Code/unknownSatellite(_:)``; ``MasterError/Code/satelliteBusy(started:)`` while it has started
     ///   recipients: call again later, or force.
     public func removeSatellite(_ id: SatelliteID, force: Bool = false) async throws {

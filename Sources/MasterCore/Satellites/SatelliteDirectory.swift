@@ -33,7 +33,9 @@ public final class SatelliteDirectory: Sendable {
     /// The enabled satellite that a CURVE public key belongs to.
     public func record(publicKey: [UInt8]) -> SatelliteRecord? {
         self.contents.withLock { contents in
-            guard let id = contents.byKey[publicKey], let record = contents.records[id], record.enabled else { return nil }
+            guard let id = contents.byKey[publicKey], let record = contents.records[id], record.enabled else {
+                return nil
+            }
             return record
         }
     }
@@ -70,8 +72,11 @@ public final class SatelliteDirectory: Sendable {
     ///   - store: Holds the blobs and the records.
     ///   - now: The civil clock.
     ///   - logger: Hears of enrolments and of a store that fails.
+    /// - Returns: Decisions that hold this directory and the store.
     public func decisions(
-        store: any MailingStore, now: @escaping @Sendable () -> Timestamp, logger: Logger
+        store: any MailingStore,
+        now: @escaping @Sendable () -> Timestamp,
+        logger: Logger
     ) -> MasterLinkDecisions {
         MasterLinkDecisions(
             record: { self.record(publicKey: $0) },
@@ -81,7 +86,8 @@ public final class SatelliteDirectory: Sendable {
                 } catch {
                     logger.error(
                         "a blob cannot be read; its satellite asks again",
-                        metadata: ["blob": "\(hash)", "error": "\(error)"])
+                        metadata: ["blob": "\(hash)", "error": "\(error)"]
+                    )
                     return nil
                 }
             },
@@ -94,7 +100,11 @@ public final class SatelliteDirectory: Sendable {
 
     /// Stores the key of a satellite that has proved its shared key; of its keys the two newest stay.
     private func enrol(
-        _ serial: String, key: [UInt8], store: any MailingStore, now: Timestamp, logger: Logger
+        _ serial: String,
+        key: [UInt8],
+        store: any MailingStore,
+        now: Timestamp,
+        logger: Logger
     ) async -> Bool {
         let records = self.records
         guard let record = records.first(where: { $0.serial == serial && $0.enabled && $0.sharedKey != nil }) else {
@@ -112,7 +122,8 @@ public final class SatelliteDirectory: Sendable {
         } catch {
             logger.error(
                 "an enrolment cannot be stored; the satellite tries again",
-                metadata: ["satellite": "\(serial)", "error": "\(error)"])
+                metadata: ["satellite": "\(serial)", "error": "\(error)"]
+            )
             return false
         }
     }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import MasterStore
+import MasterStore
 
 extension Master {
     /// What the master knows of itself and its cluster; reads a few counts from the store.
     public func status() async throws -> MasterStatus {
-        try await self.call { try await self.engine.status(stopping: self.gate.isClosed) }
+        try await self.call { await self.engine.status(stopping: self.gate.isClosed) }
     }
 
     /// Whether the master does its work; never waits for the store.
@@ -17,6 +17,7 @@ extension Master {
     /// Writes a consistent copy of the store while everything goes on.
     ///
     /// - Parameter path: Of a file that does not exist.
+    /// - Throws: ``MasterError/Code/storeFailed``, ``MasterError/Code/storeFull``.
     public func backup(to path: String) async throws { try await self.call { try await self.store.backup(to: path) } }
 
     /// Recounts every mailing and mends what differs.

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import MailingModel
-
 /// What the master knows of itself and its cluster at one moment; the source of the status page and the metrics.
 public struct MasterStatus: Sendable, Hashable, Codable {
     /// A satellite as the master sees it.

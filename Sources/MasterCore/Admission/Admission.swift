@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailFormat
+import MailingModel
+import MasterStore
+
+/// Judges submitted recipients; pure.
+struct Admission {
+    /// Why a recipient is not taken, in one line for the caller.
+    struct Refusal: Error, Hashable {
+        var reason: String
+    }
+
+    /// Fields that are written into header fields.
+    private static let headerFields = ["firstname", "lastname"]
+    /// A client's own id has fewer characters.
+    private static let trackingIDLimit = 50
+
+    private let configuration: MasterConfiguration
+
+    init(configuration: MasterConfiguration) { self.configuration = configuration }
+
+    /// The draft of a recipient, its attachments still to be stored, or why it is refused.
+    func judge(_ submission: RecipientSubmission) -> Result<RecipientDraft, Refusal> {
+        do {
+            return .success(try self.draft(of: submission))
+        } catch let refusal as Refusal {
+            return .failure(refusal)
+        } catch let error as AddressError {
+            return .failure(Refusal(reason: "the address \(Self.quoted(submission.address)) is refused: \(error)"))
+        } catch {
+            return .failure(Refusal(reason: "\(error)"))
+        }
+    }
+
+    private func draft(of submission: RecipientSubmission) throws -> RecipientDraft {
+        let address = try EmailAddress(parsing: submission.address)
+        if let trackingID = submission.trackingID { try Self.checkTrackingID(trackingID) }
+        for field in submission.fields.fields { try Self.check(field) }
+        let encoded = submission.fields.encoded()
+        guard encoded.count <= self.configuration.maximumMergeOctets else {
+            throw Refusal(
+                reason:
+                    "the merge fields take \(encoded.count) octets, \(self.configuration.maximumMergeOctets) at most"
+            )
+        }
+        // What is stored must be readable when the message is made, however deep its values are nested.
+        _ = try MergeFields(decoding: encoded)
+        let size = submission.attachments.reduce(0) { $0 + $1.bytes.count }
+        guard size <= self.configuration.maximumAttachmentOctets else {
+            throw Refusal(
+                reason: "the attachments have \(size) octets, \(self.configuration.maximumAttachmentOctets) at most"
+            )
+        }
+        for attachment in submission.attachments { try Self.check(attachment) }
+        return RecipientDraft(
+            address: submission.address,
+            domain: address.asciiDomain,
+            trackingID: submission.trackingID,
+            mergeFields: encoded
+        )
+    }
+
+    private static func checkTrackingID(_ trackingID: String) throws {
+        guard !trackingID.isEmpty, trackingID.unicodeScalars.count < self.trackingIDLimit else {
+            throw Refusal(reason: "a tracking id has 1 to \(self.trackingIDLimit - 1) characters")
+        }
+        // It becomes part of links and of the reverse path.
+        guard trackingID.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+            throw Refusal(reason: "a tracking id has visible ASCII characters only")
+        }
+    }
+
+    private static func check(_ field: MergeFields.Field) throws {
+        let isHeader = self.headerFields.contains(field.name)
+        if self.holds(field.value, where: { $0.value == 0 }) || field.name.unicodeScalars.contains("\0") {
+            throw Refusal(reason: "the field \(Self.quoted(field.name)) holds a NUL")
+        }
+        guard isHeader else { return }
+        if self.holds(field.value, where: { $0 == "\r" || $0 == "\n" }) {
+            throw Refusal(reason: "the field \(Self.quoted(field.name)) goes into a header field and holds a line end")
+        }
+        if self.holds(field.value, where: self.changesDirection) {
+            throw Refusal(
+                reason:
+                    "the field \(Self.quoted(field.name)) goes into a header field and changes the writing direction"
+            )
+        }
+    }
+
+    private static func check(_ attachment: AttachmentSubmission) throws {
+        let texts = [attachment.filename, attachment.contentType, attachment.charset, attachment.contentID]
+        for case let text? in texts where text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) {
+            throw Refusal(reason: "an attachment's name, type or id holds a control character")
+        }
+        let type = attachment.contentType.split(separator: "/", omittingEmptySubsequences: false)
+        guard type.count == 2, type.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } }) else {
+            throw Refusal(reason: "an attachment's content type is not of the form type/subtype")
+        }
+    }
+
+    private static func holds(_ value: MergeValue, where matches: (Unicode.Scalar) -> Bool) -> Bool {
+        switch value {
+        case .null, .integer, .double, .bool, .dateTime, .bytes: false
+        case .text(let text): text.unicodeScalars.contains(where: matches)
+        case .list(let values): values.contains { self.holds($0, where: matches) }
+        case .map(let fields):
+            fields.fields.contains {
+                $0.name.unicodeScalars.contains(where: matches) || self.holds($0.value, where: matches)
+            }
+        }
+    }
+
+    /// Embeddings, overrides and isolates: they make text look other than it is.
+    private static func changesDirection(_ scalar: Unicode.Scalar) -> Bool {
+        (0x202A...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value)
+    }
+
+    /// A caller's text fit for one line of an answer.
+    private static func quoted(_ text: String) -> String {
+        var line = "'"
+        for scalar in text.unicodeScalars.prefix(80) {
+            line.unicodeScalars.append(
+                scalar.value < 0x20 || scalar.value == 0x7F || Self.changesDirection(scalar) ? "?" : scalar
+            )
+        }
+        return line + "'"
+    }
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailMerge
+
+extension AttachmentSubmission {
+    /// The form in which it is stored and in which satellites read it.
+    var octets: [UInt8] {
+        Attachment(
+            filename: self.filename,
+            contentType: self.contentType,
+            charset: self.charset,
+            contentID: self.contentID,
+            bytes: self.bytes
+        ).encoded()
+    }
+}

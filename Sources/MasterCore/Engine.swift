@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterLink
+import Logging
+import MailingModel
+import MasterStore
+import Synchronization
+
+/// The loops behind the door: what the satellites say, leases, starts, reports, schedules.
+final class Engine: Sendable {
+    private let store: any MailingStore
+    private let channel: any SatelliteChannel
+    private let configuration: MasterConfiguration
+    private let time: MasterTime
+    private let logger: Logger
+    private let health: StoreHealth
+    private let rates: RateWindow
+    private let safeMode = SafeMode()
+    private let reports: ReportIntake
+    private let starts: StartIntake
+    private let schedules: ScheduleKeeper
+    private let keyRequests = Mutex<[(session: SatelliteSession, key: BlobHash)]>([])
+    private let keyBell = Nudge()
+    private let started: Timestamp
+    let dispatcher: Dispatcher
+
+    init(
+        store: any MailingStore,
+        channel: any SatelliteChannel,
+        directory: SatelliteDirectory,
+        configuration: MasterConfiguration,
+        time: MasterTime,
+        logger: Logger
+    ) {
+        self.store = store
+        self.channel = channel
+        self.configuration = configuration
+        self.time = time
+        self.logger = logger
+        self.started = time.now()
+        self.health = StoreHealth(configuration: configuration.intake, logger: logger)
+        self.rates = RateWindow(time: time)
+        self.reports = ReportIntake(
+            store: store,
+            channel: channel,
+            configuration: configuration.intake,
+            time: time,
+            health: self.health,
+            rates: self.rates,
+            logger: logger
+        )
+        self.starts = StartIntake(store: store, channel: channel, time: time, health: self.health)
+        let bell = Nudge()
+        self.schedules = ScheduleKeeper(
+            store: store,
+            configuration: configuration,
+            time: time,
+            bell: bell,
+            logger: logger
+        )
+        self.dispatcher = Dispatcher(
+            store: store,
+            channel: channel,
+            directory: directory,
+            configuration: configuration,
+            time: time,
+            rates: self.rates,
+            safeMode: self.safeMode,
+            dueBell: bell,
+            logger: logger
+        )
+    }
+
+    /// Whether the store answers and mail may be sent.
+    var isReady: Bool { self.health.problem == nil && self.safeMode.reason == nil }
+
+    // MARK: The loops
+
+    /// Runs until the task is cancelled, then ends in order: refuse calls, stop granting, apply what was taken, stop.
+    func run(gate: CallGate) async throws {
+        let stop = Nudge()
+        // The bridge of the shutdown: this task is not cancelled with ours, so that it can end in order.
+        let work = Task { await self.serve(until: stop, gate: gate) }
+        await withTaskCancellationHandler {
+            await work.value
+        } onCancel: {
+            gate.refuse()
+            stop.ring()
+        }
+    }
+
+    private func serve(until stop: Nudge, gate: CallGate) async {
+        let intakeEnded = Nudge()
+        await withTaskGroup { group in
+            group.addTask { await self.listen() }
+            group.addTask { await self.dispatch() }
+            group.addTask { await self.keepSchedules() }
+            group.addTask { await self.serveKeys() }
+            group.addTask {
+                await self.starts.run { decisions, satellite in
+                    await self.dispatcher.decided(decisions, for: satellite)
+                }
+            }
+            group.addTask {
+                await self.intake()
+                intakeEnded.ring()
+            }
+            await stop.wait()
+            await gate.close()
+            await self.dispatcher.stopGranting()
+            self.reports.stop()
+            await intakeEnded.wait()
+            group.cancelAll()
+        }
+    }
+
+    private func listen() async {
+        for await event in self.channel.events {
+            switch event {
+            case .connected(let session, let hello): await self.dispatcher.greeted(session, hello)
+            case .message(let session, let message): await self.receive(message, from: session)
+            case .disconnected(let session, let end):
+                self.starts.ended(session)
+                self.reports.ended(session)
+                await self.dispatcher.ended(session, end)
+            case .turnedAway: break  // The link has logged it.
+            }
+        }
+    }
+
+    private func receive(_ message: SatelliteMessage, from session: SatelliteSession) async {
+        switch message {
+        case .credit(let limits): await self.dispatcher.credit(session, limits)
+        case .heartbeat(let load): await self.dispatcher.heard(session, load)
+        case .leaseAccepted(let lease): await self.dispatcher.accepted(session, lease)
+        case .returned(let lease, let places): await self.dispatcher.returned(session, lease, places)
+        case .start(let lease, let places):
+            if self.safeMode.reason == nil { self.starts.add(lease, places, from: session) }
+        case .reports(let sequence, let reports): self.reports.add(reports, sequence: sequence, from: session)
+        case .signingKeyRequest(let key):
+            self.keyRequests.withLock { requests in
+                // A satellite asks for few keys; one that asks without end is not served.
+                if requests.count < 1_024 { requests.append((session, key)) }
+            }
+            self.keyBell.ring()
+        case .hello, .goodbye: break  // The link turns them into events of their own.
+        }
+    }
+
+    private func dispatch() async {
+        while !Task.isCancelled {
+            do {
+                let deadline = try await self.dispatcher.turn()
+                self.health.succeeded("leasing")
+                let leased = await self.dispatcher.takeNewlyLeased()
+                if !leased.isEmpty { await self.schedules.leasedFirst(leased) }
+                await self.dispatcher.bell.wait(until: deadline, by: self.time)
+            } catch {
+                await self.pause(after: error, while: "leasing")
+            }
+        }
+    }
+
+    private func keepSchedules() async {
+        while !Task.isCancelled {
+            do {
+                let (effects, next) = try await self.schedules.turn()
+                self.health.succeeded("keeping schedules")
+                await self.carryOut(effects)
+                let latest = self.time.elapsed() + self.configuration.longestSleep
+                let deadline = next.map { min(latest, self.time.elapsed(at: $0)) } ?? latest
+                await self.schedules.bell.wait(until: deadline, by: self.time)
+            } catch {
+                await self.pause(after: error, while: "keeping schedules")
+            }
+        }
+    }
+
+    private func intake() async {
+        await self.reports.run(
+            generation: { await self.dispatcher.generation(of: $0) },
+            applied: { work, result, generation in
+                await self.dispatcher.reported(
+                    work.reports,
+                    by: work.satellite,
+                    result: result,
+                    generation: generation
+                )
+                await self.schedules.mayBeComplete(result.mailings)
+            }
+        )
+    }
+
+    private func serveKeys() async {
+        while !Task.isCancelled {
+            guard let request = self.keyRequests.withLock({ $0.first }) else {
+                await self.keyBell.wait()
+                continue
+            }
+            do {
+                let pem = try await self.store.signingKey(request.key)
+                self.health.succeeded("reading a signing key")
+                _ = await self.channel.send(.signingKey(request.key, pem: pem), to: request.session)
+                self.keyRequests.withLock { _ = $0.removeFirst() }
+            } catch let error as StoreError where !error.isOutage {
+                self.logger.error(
+                    "a signing key cannot be read; messages that need it are not sent",
+                    metadata: ["key": "\(request.key)", "error": "\(error)"]
+                )
+                _ = await self.channel.send(.signingKey(request.key, pem: nil), to: request.session)
+                self.keyRequests.withLock { _ = $0.removeFirst() }
+            } catch {
+                await self.pause(after: error, while: "reading a signing key")
+            }
+        }
+    }
+
+    private func pause(after error: any Error, while work: String) async {
+        if error is CancellationError { return }
+        let wait = self.health.failed(error, while: work)
+        // Cancelled is as good as over.
+        try? await self.time.sleep(until: self.time.elapsed() + wait)
+    }
+
+    private func carryOut(_ effects: ScheduleKeeper.Effects) async {
+        for id in effects.stopped { await self.dispatcher.mailingStopped(id) }
+        if !effects.revoked.isEmpty { await self.dispatcher.revoked(effects.revoked, because: .ended) }
+    }
+
+    // MARK: What the verbs have done
+
+    /// A mailing was changed, started or paused.
+    ///
+    /// - Parameters:
+    ///   - mailing: As it stands now.
+    ///   - closesAtOnce: The caller has just allowed it to close, so that no grace is due.
+    /// - Throws: `StoreError`.
+    func mailingChanged(_ mailing: Mailing, closesAtOnce: Bool) async throws {
+        if mailing.status == .paused { await self.dispatcher.mailingStopped(mailing.id) }
+        await self.dispatcher.workChanged()
+        if closesAtOnce, mailing.isComplete, try await self.finish(mailing.id, grace: .zero) { return }
+        await self.schedules.changed(mailing)
+    }
+
+    /// A mailing is no more.
+    func mailingGone(_ id: MailingID) async {
+        await self.dispatcher.mailingStopped(id)
+        await self.schedules.forget(id)
+    }
+
+    /// Ends a mailing now.
+    func end(_ id: MailingID) async throws -> Mailing {
+        let (mailing, effects) = try await self.schedules.end(id)
+        await self.carryOut(effects)
+        self.schedules.bell.ring()
+        return mailing
+    }
+
+    /// Finishes a mailing if it is complete.
+    func finish(_ id: MailingID, grace: Duration) async throws -> Bool {
+        let isFinished = try await self.schedules.finish(id, grace: grace)
+        if isFinished { await self.dispatcher.workChanged() }
+        return isFinished
+    }
+
+    /// Recipients were added.
+    func recipientsAdded(to mailing: Mailing, test: Bool) async {
+        if test || mailing.status == .ready || mailing.status == .running { await self.dispatcher.workChanged() }
+    }
+
+    /// Recipients were put back or settled.
+    func workChanged(of id: MailingID?) async {
+        if let id { await self.schedules.mayBeComplete([id]) }
+        await self.dispatcher.workChanged()
+    }
+
+    /// Leases were revoked by a verb.
+    func leasesRevoked(_ leases: [RevokedLease], because reason: RevocationReason) async {
+        await self.dispatcher.revoked(leases, because: reason)
+    }
+
+    /// Records of satellites changed.
+    func satellitesChanged() async { await self.dispatcher.satellitesChanged() }
+
+    /// Removes a satellite, or begins to.
+    func removeSatellite(_ id: SatelliteID, force: Bool) async throws {
+        try await self.dispatcher.remove(id, force: force)
+    }
+
+    /// Something proves that the store is an old copy.
+    func storeIsBehind(_ reason: String) async {
+        if self.safeMode.enter(reason, logger: self.logger) { await self.dispatcher.dropAll() }
+    }
+
+    /// The operator confirms the store.
+    func leaveSafeMode() async {
+        guard self.safeMode.reason != nil else { return }
+        self.safeMode.confirm()
+        self.logger.notice("safe mode was left at the operator's word")
+        await self.dispatcher.workChanged()
+    }
+
+    // MARK: Status
+
+    /// What is known at this moment.
+    func status(stopping: Bool) async -> MasterStatus {
+        var status = MasterStatus()
+        status.version = self.configuration.version
+        status.storeID = self.store.identity.storeID
+        status.term = self.store.identity.term.rawValue
+        status.startedSeconds = self.started.seconds
+        status.safeMode = self.safeMode.reason
+        status.ready = self.isReady && !stopping
+        if let problem = self.health.problem { status.problems.append(problem) }
+        if let reason = self.safeMode.reason { status.problems.append("safe mode: \(reason)") }
+        await self.dispatcher.describe(&status)
+        let (queued, oldest) = self.reports.waiting
+        status.queuedReports = queued
+        status.reportLagMilliseconds = oldest.map { Self.milliseconds(self.time.elapsed() - $0) } ?? 0
+        status.droppedReports = self.reports.droppedCount
+        let rates = self.rates.lastMinute
+        status.attemptsLastMinute = rates.attempts
+        status.deliveredLastMinute = rates.delivered
+        status.deferredLastMinute = rates.deferred
+        status.failedLastMinute = rates.failed
+        status.leasedLastMinute = rates.leased
+        do {
+            let summary = try await self.store.summary(at: self.time.now())
+            status.mailings = Dictionary(summary.mailings.map { ("\($0.key)", $0.value) }) { $0 + $1 }
+            status.pending = summary.pending
+            status.uncertain = summary.uncertain
+            status.leased = summary.leased
+            status.feedHead = summary.feedHead
+            if let oldest = summary.oldestLease {
+                status.oldestLeaseSeconds = max(0, self.time.now().duration(since: oldest).components.seconds)
+            }
+        } catch {
+            status.ready = false
+            status.problems.append("the store cannot be read: \(error)")
+        }
+        if status.unroutable > 0 {
+            status.problems.append(
+                "\(status.unroutable) recipients can be taken by no known satellite: check groups and affinities"
+            )
+        }
+        if status.uncertain > 0 {
+            status.problems.append("\(status.uncertain) recipients are uncertain: settle them when you know")
+        }
+        return status
+    }
+
+    private static func milliseconds(_ duration: Duration) -> Int64 {
+        let (seconds, attoseconds) = duration.components
+        return seconds * 1_000 + attoseconds / 1_000_000_000_000_000
+    }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterLink
+import Logging
+import MailingModel
+import MasterStore
+import Synchronization
+
+/// Applies reports and acknowledges them, in that order, however long the store may fail in between.
+final class ReportIntake: Sendable {
+    private let store: any MailingStore
+    private let channel: any SatelliteChannel
+    private let configuration: MasterConfiguration.Intake
+    private let time: MasterTime
+    private let health: StoreHealth
+    private let rates: RateWindow
+    private let logger: Logger
+    private let queue: Mutex<ReportQueue>
+    private let isStopping = Mutex(false)
+    private let dropped = Mutex(0)
+    private let bell = Nudge()
+
+    init(
+        store: any MailingStore,
+        channel: any SatelliteChannel,
+        configuration: MasterConfiguration.Intake,
+        time: MasterTime,
+        health: StoreHealth,
+        rates: RateWindow,
+        logger: Logger
+    ) {
+        self.store = store
+        self.channel = channel
+        self.configuration = configuration
+        self.time = time
+        self.health = health
+        self.rates = rates
+        self.logger = logger
+        self.queue = Mutex(ReportQueue(maximum: configuration.maximumQueued))
+    }
+
+    /// Reports waiting, and when the oldest arrived.
+    var waiting: (count: Int, oldest: Duration?) { self.queue.withLock { ($0.count, $0.oldest) } }
+
+    /// Reports for deleted mailings or unknown recipients so far.
+    var droppedCount: Int { self.dropped.withLock { $0 } }
+
+    /// Takes reports in; what does not fit is repeated by its satellite.
+    func add(_ reports: [DeliveryReport], sequence: UInt64, from session: SatelliteSession) {
+        let batch = ReportQueue.Batch(
+            session: session,
+            sequence: sequence,
+            reports: reports,
+            arrived: self.time.elapsed()
+        )
+        if self.queue.withLock({ $0.add(batch) }) { self.bell.ring() }
+    }
+
+    /// A session has ended.
+    func ended(_ session: SatelliteSession) { self.queue.withLock { $0.ended(session) } }
+
+    /// Ends ``run(_:)`` once nothing waits, or at the next failure of the store.
+    func stop() {
+        self.isStopping.withLock { $0 = true }
+        self.bell.ring()
+    }
+
+    /// Applies until stopped or cancelled.
+    ///
+    /// - Parameters:
+    ///   - generation: Asked for a satellite's count before its reports are applied.
+    ///   - applied: Told of each batch after it is committed and acknowledged.
+    func run(
+        generation: @escaping @Sendable (SatelliteID) async -> Int,
+        applied: @escaping @Sendable (ReportQueue.Work, IntakeResult, Int) async -> Void
+    ) async {
+        while !Task.isCancelled {
+            let works = self.queue.withLock { $0.take(limit: self.configuration.maximumBatch) }
+            if works.isEmpty {
+                if self.isStopping.withLock({ $0 }) { return }
+                await self.bell.wait()
+                continue
+            }
+            await withTaskGroup { group in
+                for work in works {
+                    group.addTask {
+                        let generation = await generation(work.satellite)
+                        guard let result = await self.apply(work) else { return }
+                        for (session, sequence) in work.acknowledgements {
+                            _ = await self.channel.send(.reportsApplied(sequence: sequence), to: session)
+                        }
+                        await applied(work, result, generation)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Applies until it succeeds; `nil` if it was stopped before.
+    private func apply(_ work: ReportQueue.Work) async -> IntakeResult? {
+        let reports = work.reports
+        while true {
+            do {
+                CrashPoint.reached(.masterBeforeApply)
+                let result = try await self.store.apply(reports, from: work.satellite, at: self.time.now())
+                CrashPoint.reached(.masterAfterApply)
+                self.count(reports, result)
+                self.health.succeeded("applying reports")
+                return result
+            } catch let error as StoreError where !error.isOutage {
+                guard let result = await self.applySingly(reports, from: work.satellite) else { return nil }
+                return result
+            } catch {
+                guard await self.waitAfter(error) else { return nil }
+            }
+        }
+    }
+
+    /// Applies reports one by one, because one of them cannot be applied at all: it must not hold up the others.
+    private func applySingly(_ reports: [DeliveryReport], from satellite: SatelliteID) async -> IntakeResult? {
+        var sum = IntakeResult()
+        var rest = reports[...]
+        while let report = rest.first {
+            do {
+                let result = try await self.store.apply([report], from: satellite, at: self.time.now())
+                self.count([report], result)
+                sum.add(result)
+                rest.removeFirst()
+            } catch let error as StoreError where !error.isOutage {
+                self.logger.critical(
+                    "a report cannot be applied and is given up; its recipient stays as it was",
+                    metadata: [
+                        "recipient": "\(report.recipient)", "lease": "\(report.lease)", "error": "\(error)",
+                    ]
+                )
+                sum.dropped += 1
+                self.dropped.withLock { $0 += 1 }
+                rest.removeFirst()
+            } catch {
+                guard await self.waitAfter(error) else { return nil }
+            }
+        }
+        self.health.succeeded("applying reports")
+        return sum
+    }
+
+    /// Waits before the next try; `false` if there shall be none.
+    private func waitAfter(_ error: any Error) async -> Bool {
+        let wait = self.health.failed(error, while: "applying reports")
+        if Task.isCancelled || self.isStopping.withLock({ $0 }) { return false }
+        do {
+            try await self.time.sleep(until: self.time.elapsed() + wait)
+            return true
+        } catch {
+            return false  // Cancelled: the satellites keep what was not acknowledged.
+        }
+    }
+
+    private func count(_ reports: [DeliveryReport], _ result: IntakeResult) {
+        self.dropped.withLock { $0 += result.dropped }
+        // Repeated reports were counted when they came first.
+        guard result.applied > 0 else { return }
+        var counts = RateWindow.Counts()
+        for report in reports.prefix(result.applied) { counts.count(report.outcome) }
+        self.rates.add(counts)
+    }
+}
+
+extension StoreError {
+    /// Whether the store as a whole fails, so that the same call may succeed later.
+    var isOutage: Bool {
+        switch self.code {
+        case .full, .database, .locked: true
+        case .unknownMailing, .mailingFinished, .unknownRecord, .conflict, .newerSchema, .corrupt: false
+        }
+    }
+}
+
+extension IntakeResult {
+    /// Adds what came of another batch.
+    mutating func add(_ other: IntakeResult) {
+        self.applied += other.applied
+        self.repeated += other.repeated
+        self.dropped += other.dropped
+        self.mailings.formUnion(other.mailings)
+        self.closedLeases += other.closedLeases
+        if let retry = other.earliestRetry { self.earliestRetry = min(self.earliestRetry ?? retry, retry) }
+    }
+}

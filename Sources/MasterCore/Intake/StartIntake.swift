@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterLink
+import Logging
+import MailingModel
+import MasterStore
+import Synchronization
+
+/// Commits which recipients may be sent, many leases at a time, and then says so.
+///
+/// While one commit is under way, what arrives is gathered for the next. Wishes for one lease are joined, so that what
+/// waits is bounded by the leases that are out.
+final class StartIntake: Sendable {
+    private struct Pending {
+        /// By session, then by lease.
+        var wishes: [SatelliteSession: [LeaseSerial: EntryBitmap]] = [:]
+    }
+
+    private let store: any MailingStore
+    private let channel: any SatelliteChannel
+    private let time: MasterTime
+    private let health: StoreHealth
+    private let pending = Mutex(Pending())
+    private let bell = Nudge()
+
+    init(store: any MailingStore, channel: any SatelliteChannel, time: MasterTime, health: StoreHealth) {
+        self.store = store
+        self.channel = channel
+        self.time = time
+        self.health = health
+    }
+
+    /// Takes a wish in.
+    func add(_ lease: LeaseSerial, _ places: EntryBitmap, from session: SatelliteSession) {
+        self.pending.withLock { $0.wishes[session, default: [:]][lease, default: EntryBitmap()].formUnion(places) }
+        self.bell.ring()
+    }
+
+    /// Forgets the wishes of a session that has ended: its satellite asks again.
+    func ended(_ session: SatelliteSession) { self.pending.withLock { $0.wishes[session] = nil } }
+
+    /// Decides until cancelled.
+    ///
+    /// - Parameter decided: Told of each decision after it is committed and sent.
+    func run(_ decided: @escaping @Sendable ([StartDecision], SatelliteID) async -> Void) async {
+        while !Task.isCancelled {
+            let wishes = self.pending.withLock { pending in
+                defer { pending.wishes = [:] }
+                return pending.wishes
+            }
+            if wishes.isEmpty {
+                await self.bell.wait()
+                continue
+            }
+            await withTaskGroup { group in
+                for (session, leases) in wishes {
+                    group.addTask { await self.decide(leases, of: session, decided) }
+                }
+            }
+        }
+    }
+
+    private func decide(
+        _ leases: [LeaseSerial: EntryBitmap],
+        of session: SatelliteSession,
+        _ decided: @Sendable ([StartDecision], SatelliteID) async -> Void
+    ) async {
+        let requests = leases.sorted { $0.key < $1.key }.map { StartRequest(lease: $0.key, places: $0.value) }
+        while !Task.isCancelled {
+            do {
+                CrashPoint.reached(.masterBeforeStart)
+                let decisions = try await self.store.start(requests, by: session.satellite, at: self.time.now())
+                CrashPoint.reached(.masterAfterStart)
+                self.health.succeeded("starting recipients")
+                for decision in decisions {
+                    _ = await self.channel.send(
+                        .started(decision.lease, decision.granted, refused: decision.refused),
+                        to: session
+                    )
+                }
+                await decided(decisions, session.satellite)
+                return
+            } catch {
+                let wait = self.health.failed(error, while: "starting recipients")
+                do {
+                    try await self.time.sleep(until: self.time.elapsed() + wait)
+                } catch {
+                    return  // Cancelled: nothing was promised.
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+import MasterStore
+
+/// Claims for one transaction, such that each grant shows whose it is.
+///
+/// A grant does not name its satellite: a mailing's bucket of one class is asked for by one satellite at a time.
+struct ClaimBatch {
+    private struct Place: Hashable {
+        var mailing: MailingID
+        var bucket: Bucket
+        var deliveryClass: DeliveryClass
+
+        init(_ request: ClaimRequest) {
+            self.mailing = request.mailing
+            self.bucket = request.bucket
+            self.deliveryClass = request.deliveryClass
+        }
+
+        init?(_ grant: LeaseGrant) {
+            guard let first = grant.entries.first else { return nil }
+            self.mailing = grant.mailing
+            self.bucket = first.recipient.bucket
+            self.deliveryClass = grant.deliveryClass
+        }
+    }
+
+    private(set) var requests: [ClaimRequest] = []
+    private var owners: [Place: SatelliteID] = [:]
+
+    /// Splits a plan, keeping its order among the requests of one place.
+    static func batches(of requests: [ClaimRequest]) -> [ClaimBatch] {
+        var batches: [ClaimBatch] = []
+        var rest = requests
+        while !rest.isEmpty {
+            var batch = ClaimBatch()
+            var left: [ClaimRequest] = []
+            for request in rest {
+                let place = Place(request)
+                if let owner = batch.owners[place], owner != request.satellite {
+                    left.append(request)
+                } else {
+                    batch.owners[place] = request.satellite
+                    batch.requests.append(request)
+                }
+            }
+            batches.append(batch)
+            rest = left
+        }
+        return batches
+    }
+
+    /// Whose a grant is.
+    func satellite(of grant: LeaseGrant) -> SatelliteID? { Place(grant).flatMap { self.owners[$0] } }
+
+    /// How many recipients each request brought.
+    ///
+    /// Where several requests were made of one place and not all were granted, it cannot be told which: then the first ones
+    /// count as granted in full, so that none is taken for refused wrongly.
+    func outcomes(of grants: [LeaseGrant]) -> [(request: ClaimRequest, granted: Int)] {
+        var granted: [Place: [Int]] = [:]
+        for grant in grants {
+            if let place = Place(grant) { granted[place, default: []].append(grant.entries.count) }
+        }
+        var asked: [Place: Int] = [:]
+        for request in self.requests { asked[Place(request), default: 0] += 1 }
+        var seen: [Place: Int] = [:]
+        return self.requests.map { request in
+            let place = Place(request)
+            let index = seen[place, default: 0]
+            seen[place] = index + 1
+            let counts = granted[place] ?? []
+            if counts.count == asked[place] { return (request, counts[index]) }
+            guard asked[place] == 1 else { return (request, counts.isEmpty ? 0 : request.limit) }
+            return (request, counts.first ?? 0)
+        }
+    }
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterLink
+import Logging
+import MailingModel
+import MasterStore
+
+extension Dispatcher {
+    /// A satellite says hello; it is answered in the next turn.
+    func greeted(_ session: SatelliteSession, _ hello: Hello) {
+        var ledger =
+            self.ledgers[session.satellite]
+            ?? SatelliteLedger(id: session.satellite, absentSince: self.time.elapsed())
+        ledger.greeted(session)
+        ledger.lastSeen = self.time.now()
+        self.ledgers[session.satellite] = ledger
+        self.greetings.append((session, hello))
+        self.backlogIsStale = true
+        self.bell.ring()
+    }
+
+    /// A session has ended.
+    func ended(_ session: SatelliteSession, _ end: SessionEnd) {
+        guard self.ledgers[session.satellite]?.session == session else { return }
+        self.ledgers[session.satellite]?.ended(session, now: self.time.elapsed())
+        self.logger.warning(
+            "a satellite is away; its leases wait for it",
+            metadata: ["satellite": "\(session.serial)", "end": "\(end)"]
+        )
+        self.backlogIsStale = true
+        self.bell.ring()
+    }
+
+    /// Answers the hellos that have arrived.
+    func greet() async throws {
+        while let (session, hello) = self.greetings.first {
+            if self.ledgers[session.satellite]?.session == session { try await self.answer(session, hello) }
+            self.greetings.removeFirst()
+        }
+    }
+
+    private func answer(_ session: SatelliteSession, _ hello: Hello) async throws {
+        let satellite: Logger.Metadata = ["satellite": "\(session.serial)"]
+        guard let record = self.directory[session.satellite], record.enabled else {
+            _ = await self.channel.send(
+                .rejected(Rejection(code: .disabled, text: "satellite \(session.serial) is disabled")),
+                to: session
+            )
+            return
+        }
+        try await self.compare(hello, of: session)
+        if let reason = self.safeMode.reason {
+            let text = "the master is in safe mode until its operator confirms the store: \(reason)"
+            _ = await self.channel.send(.rejected(Rejection(code: .safeMode, text: text)), to: session)
+            return
+        }
+        let stored = try await self.store.leases(of: session.satellite)
+        let held = Set(hello.heldLeases)
+        let missing = stored.filter { !held.contains($0.serial) && $0.open > 0 }
+        if !missing.isEmpty {
+            // What it does not hold it cannot send any more: what was never started waits again, what was started may
+            // have been sent by a process that left no trace.
+            CrashPoint.reached(.masterBeforeRevoke)
+            _ = try await self.store.revoke(missing.filter { !$0.isRevoked }.map(\.serial), at: self.time.now())
+            let started = missing.filter { $0.started > 0 }.map(\.serial)
+            let uncertain =
+                started.isEmpty ? 0 : try await self.store.settleStarted(of: started, at: self.time.now())
+            CrashPoint.reached(.masterAfterRevoke)
+            if uncertain > 0 {
+                self.logger.error(
+                    "a satellite came back without leases that it had started; their recipients are uncertain",
+                    metadata: satellite.merging(["recipients": "\(uncertain)", "journal": "\(hello.journalID)"]) { $1 }
+                )
+            }
+            self.dueBell.ring()
+        }
+        let remaining = missing.isEmpty ? stored : try await self.store.leases(of: session.satellite)
+        if record.version != hello.softwareVersion {
+            let stored = try await self.store.updateSatellite(record.id) { $0.version = hello.softwareVersion }
+            self.directory.insert(stored)
+        }
+        guard self.ledgers[session.satellite]?.session == session else { return }
+        self.ledgers[session.satellite]?.welcomed(holding: remaining, now: self.time.elapsed())
+        self.backlogIsStale = true
+        let known = remaining.filter { $0.open > 0 && held.contains($0.serial) }
+        let identity = self.store.identity
+        _ = await self.channel.send(
+            .welcome(
+                Welcome(
+                    storeID: identity.storeID,
+                    term: identity.term,
+                    knownLeases: known.map(\.serial).sorted(),
+                    group: record.group
+                )
+            ),
+            to: session
+        )
+        let names = Set(known.map(\.serial))
+        for serial in hello.heldLeases where !names.contains(serial) {
+            _ = await self.channel.send(.revoke(serial, .unknown), to: session)
+        }
+        for lease in known where lease.isRevoked {
+            _ = await self.channel.send(.revoke(lease.serial, .reassigned), to: session)
+        }
+        self.logger.info(
+            "satellite welcomed",
+            metadata: satellite.merging(["leases": "\(known.count)", "version": "\(hello.softwareVersion)"]) { $1 }
+        )
+    }
+
+    /// A satellite that has seen more than the store can have given out proves that the store is an old copy.
+    private func compare(_ hello: Hello, of session: SatelliteSession) async throws {
+        if hello.highestTerm > self.store.identity.term {
+            self.safeMode.enter(
+                "satellite \(session.serial) has seen term \(hello.highestTerm.rawValue), the store is at term "
+                    + "\(self.store.identity.term.rawValue): it is a restored or cloned copy",
+                logger: self.logger
+            )
+        } else if let ledger = self.store as? any LeaseLedger {
+            let highest = try await ledger.highestLeaseSerial()
+            guard hello.highestLeaseSerial > highest else { return }
+            self.safeMode.enter(
+                "satellite \(session.serial) has seen lease \(hello.highestLeaseSerial), the store has given out "
+                    + "\(highest) at most: it is a restored or cloned copy",
+                logger: self.logger
+            )
+        }
+    }
+
+    // MARK: Taking back
+
+    /// Carries out what satellites gave back of their own accord.
+    func takeReturns() async throws {
+        while let (session, lease, places) = self.returns.first {
+            try await self.store.takeBack(lease, places: places, from: session.satellite, at: self.time.now())
+            self.returns.removeFirst()
+            self.ledgers[session.satellite]?.returned(lease, places)
+            self.backlogIsStale = true
+        }
+    }
+
+    /// Takes recipients back from satellites that are away, and grants that were not acknowledged.
+    func takeBack() async throws {
+        let now = self.time.elapsed()
+        let unsendable = self.takeUnsendable()
+        do {
+            try await self.revoke(unsendable, because: .reassigned)
+        } catch {
+            self.keepUnsendable(unsendable)
+            throw error
+        }
+        for ledger in self.ledgers.values.sorted(by: { $0.id < $1.id }) {
+            let late = ledger.unaccepted(sentBy: now - self.configuration.leasing.acceptance)
+            if ledger.session != nil, !late.isEmpty {
+                self.logger.warning(
+                    "a satellite did not acknowledge leases in time; they are taken back",
+                    metadata: ["satellite": "\(self.name(of: ledger.id))", "leases": "\(late.count)"]
+                )
+                try await self.revoke(late, because: .reassigned)
+            }
+            guard let since = ledger.absentSince else { continue }
+            if !ledger.isTakenBack, now - since >= self.configuration.leasing.lifetime {
+                let open = try await self.store.leases(of: ledger.id).filter { !$0.isRevoked && $0.open > 0 }
+                try await self.revoke(open.map(\.serial), because: .reassigned)
+                guard self.ledgers[ledger.id]?.absentSince == since else { continue }
+                self.ledgers[ledger.id]?.isTakenBack = true
+                if !open.isEmpty {
+                    self.logger.warning(
+                        "a satellite is away longer than its leases live; its never-started recipients go to others",
+                        metadata: ["satellite": "\(self.name(of: ledger.id))", "leases": "\(open.count)"]
+                    )
+                }
+            }
+            guard now - since >= self.configuration.leasing.quarantine else { continue }
+            try await self.settle(ledger.id, because: "a satellite is away longer than the quarantine")
+            guard self.ledgers[ledger.id]?.absentSince == since else { continue }
+            self.ledgers[ledger.id] = nil
+        }
+    }
+
+    /// Revokes leases and tells their satellites.
+    func revoke(_ serials: [LeaseSerial], because reason: RevocationReason) async throws {
+        guard !serials.isEmpty else { return }
+        CrashPoint.reached(.masterBeforeRevoke)
+        let revoked = try await self.store.revoke(serials, at: self.time.now())
+        CrashPoint.reached(.masterAfterRevoke)
+        await self.revoked(revoked, because: reason)
+    }
+
+    /// Makes the started recipients of a satellite uncertain.
+    func settle(_ id: SatelliteID, because reason: Logger.Message) async throws {
+        let open = try await self.store.leases(of: id).filter { $0.open > 0 && $0.started > 0 }
+        guard !open.isEmpty else { return }
+        let count = try await self.store.settleStarted(of: open.map(\.serial), at: self.time.now())
+        self.logger.error(
+            reason,
+            metadata: ["satellite": "\(self.name(of: id))", "uncertain": "\(count)"]
+        )
+        self.ledgers[id]?.needsRecount = true
+        self.dueBell.ring()
+        self.workChanged()
+    }
+
+    /// Removes a satellite, or begins to; see ``Master/removeSatellite(_:force:)``.
+    func remove(_ id: SatelliteID, force: Bool) async throws {
+        self.directory.insert(try await self.store.updateSatellite(id) { $0.enabled = false })
+        self.workChanged()
+        let open = try await self.store.leases(of: id).filter { $0.open > 0 }
+        try await self.revoke(open.filter { !$0.isRevoked }.map(\.serial), because: .removed)
+        if force { try await self.settle(id, because: "a satellite is removed before it has reported everything") }
+        let started = try await self.store.leases(of: id).reduce(0) { $0 + $1.open }
+        guard started == 0 else {
+            throw MasterError(
+                .satelliteBusy(started: started),
+                "satellite \(self.name(of: id)) has \(started) started recipients; it takes no new ones: remove it again "
+                    + "when they are reported, or force"
+            )
+        }
+        let session = self.ledgers[id]?.session
+        try await self.store.removeSatellite(id)
+        self.logger.info("satellite removed", metadata: ["satellite": "\(self.name(of: id))"])
+        self.directory.remove(id)
+        self.ledgers[id] = nil
+        self.workChanged()
+        if let session { await self.channel.drop(session) }
+    }
+
+    func name(of id: SatelliteID) -> String { self.directory[id]?.serial ?? "\(id.rawValue)" }
+}

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One loop makes every decision about leases, one after the other: greet, take back, plan, claim, grant. Whatever
+// happens elsewhere only changes what this actor knows and rings its bell, so that no two decisions ever cross while one
+// waits for the store.
+
+import ClusterLink
+import Logging
+import MailingModel
+import MasterStore
+
+/// Gives recipients to satellites and takes them back.
+actor Dispatcher {
+    let store: any MailingStore
+    let channel: any SatelliteChannel
+    let directory: SatelliteDirectory
+    let configuration: MasterConfiguration
+    let time: MasterTime
+    let rates: RateWindow
+    let safeMode: SafeMode
+    let logger: Logger
+    nonisolated let bell = Nudge()
+
+    var ledgers: [SatelliteID: SatelliteLedger] = [:]
+    var greetings: [(session: SatelliteSession, hello: Hello)] = []
+    var returns: [(session: SatelliteSession, lease: LeaseSerial, places: EntryBitmap)] = []
+    var planner: LeasePlanner
+    var backlogIsStale = true
+    private var backlogRead: Duration?
+    private var nextDue: Timestamp?
+    private var isGranting = true
+    private var hasStarted = false
+    private var lastProgress: Duration
+    /// Leases that the link could not carry; taken back in the next turn.
+    private var unsendable: [LeaseSerial] = []
+    /// Rings when retries, schedules or graces became due.
+    nonisolated let dueBell: Nudge
+    /// Mailings that got their first leases; the keeper of schedules wants to know.
+    private(set) var newlyLeased: Set<MailingID> = []
+    private var everLeased: Set<MailingID> = []
+
+    init(
+        store: any MailingStore,
+        channel: any SatelliteChannel,
+        directory: SatelliteDirectory,
+        configuration: MasterConfiguration,
+        time: MasterTime,
+        rates: RateWindow,
+        safeMode: SafeMode,
+        dueBell: Nudge,
+        logger: Logger
+    ) {
+        self.store = store
+        self.channel = channel
+        self.directory = directory
+        self.configuration = configuration
+        self.time = time
+        self.rates = rates
+        self.safeMode = safeMode
+        self.dueBell = dueBell
+        self.logger = logger
+        self.planner = LeasePlanner(
+            maximumRecipients: configuration.leasing.maximumRecipients,
+            minimumShare: configuration.leasing.minimumShare
+        )
+        self.lastProgress = time.elapsed()
+    }
+
+    // MARK: The loop
+
+    /// Makes every decision that is due.
+    ///
+    /// - Returns: When to look again at the latest, on the measuring clock.
+    /// - Throws: What the store threw; calling again repeats what was not done.
+    func turn() async throws -> Duration {
+        try await self.findAbsent()
+        try await self.greet()
+        try await self.takeReturns()
+        try await self.takeBack()
+        try await self.recount()
+        try await self.grant()
+        return try await self.deadline()
+    }
+
+    /// Grants nothing from now on.
+    func stopGranting() { self.isGranting = false }
+
+    // MARK: What happens elsewhere
+
+    /// Work has come or gone: read the backlog again.
+    func workChanged() {
+        self.backlogIsStale = true
+        self.bell.ring()
+    }
+
+    /// A mailing's recipients must not be leased any more, or not as before.
+    func mailingStopped(_ id: MailingID) {
+        self.planner.drop(id)
+        self.workChanged()
+    }
+
+    /// Takes the mailings that were leased for the first time.
+    func takeNewlyLeased() -> Set<MailingID> {
+        defer { self.newlyLeased = [] }
+        return self.newlyLeased
+    }
+
+    /// A satellite says how much it will hold.
+    func credit(_ session: SatelliteSession, _ limits: [DeliveryClass: Int]) {
+        self.change(session) { $0.credit(limits) }
+        self.bell.ring()
+    }
+
+    /// A satellite has a lease in its journal.
+    func accepted(_ session: SatelliteSession, _ lease: LeaseSerial) {
+        self.change(session) { $0.accepted(lease) }
+        self.bell.ring()
+    }
+
+    /// A satellite lives and says how busy it is.
+    func heard(_ session: SatelliteSession, _ load: SatelliteLoad) {
+        self.change(session) { $0.load = load }
+    }
+
+    /// A satellite gives entries back.
+    func returned(_ session: SatelliteSession, _ lease: LeaseSerial, _ places: EntryBitmap) {
+        self.change(session) { _ in }
+        self.returns.append((session, lease, places))
+        self.bell.ring()
+    }
+
+    /// The generation of a satellite's counts, to be read before reports are applied.
+    func generation(of satellite: SatelliteID) -> Int { self.ledgers[satellite]?.generation ?? 0 }
+
+    /// Reports were applied.
+    func reported(
+        _ reports: [DeliveryReport],
+        by satellite: SatelliteID,
+        result: IntakeResult,
+        generation: Int
+    ) {
+        self.ledgers[satellite]?.reported(reports, closed: result.closedLeases, generation: generation)
+        if result.applied > 0 { self.lastProgress = self.time.elapsed() }
+        if let retry = result.earliestRetry {
+            if retry <= self.time.now() { self.backlogIsStale = true }
+            self.nextDue = min(self.nextDue ?? retry, retry)
+        }
+        self.bell.ring()
+    }
+
+    /// The store decided on wishes to start.
+    func decided(_ decisions: [StartDecision], for satellite: SatelliteID) {
+        for decision in decisions { self.ledgers[satellite]?.decided(decision) }
+    }
+
+    /// Leases were revoked: tells their satellites.
+    func revoked(_ leases: [RevokedLease], because reason: RevocationReason) async {
+        var messages: [(SatelliteSession, LeaseSerial)] = []
+        for lease in leases {
+            self.ledgers[lease.satellite]?.revoked(lease.serial)
+            if let session = self.ledgers[lease.satellite]?.session { messages.append((session, lease.serial)) }
+        }
+        self.workChanged()
+        for (session, serial) in messages { _ = await self.channel.send(.revoke(serial, reason), to: session) }
+    }
+
+    /// Records of satellites changed: those that may no longer be connected are dropped.
+    func satellitesChanged() async {
+        self.workChanged()
+        for (id, ledger) in self.ledgers {
+            guard let session = ledger.session, self.directory.record(publicKey: session.publicKey)?.id != id else {
+                continue
+            }
+            await self.channel.drop(session)
+        }
+    }
+
+    /// Every session must say hello again, and is then rejected or welcomed by what is true now.
+    func dropAll() async {
+        for session in self.ledgers.values.compactMap(\.session) { await self.channel.drop(session) }
+    }
+
+    func change(_ session: SatelliteSession, _ change: (inout SatelliteLedger) -> Void) {
+        guard var ledger = self.ledgers[session.satellite], ledger.session == session else { return }
+        ledger.lastSeen = self.time.now()
+        change(&ledger)
+        self.ledgers[session.satellite] = ledger
+    }
+
+    // MARK: Granting
+
+    private func findAbsent() async throws {
+        guard !self.hasStarted else { return }
+        // A satellite that holds leases and does not come back is away since the master started, and no sooner.
+        let now = self.time.elapsed()
+        for satellite in Set(try await self.store.leases(of: nil).map(\.satellite))
+        where self.ledgers[satellite] == nil {
+            self.ledgers[satellite] = SatelliteLedger(id: satellite, absentSince: now)
+        }
+        self.hasStarted = true
+    }
+
+    private func recount() async throws {
+        for id in self.ledgers.values.filter({ $0.needsRecount && $0.isWelcomed }).map(\.id).sorted() {
+            let generation = self.generation(of: id)
+            let summaries = try await self.store.leases(of: id)
+            guard generation == self.generation(of: id) else { continue }
+            self.ledgers[id]?.recount(summaries, now: self.time.elapsed())
+        }
+    }
+
+    private func grant() async throws {
+        guard self.isGranting, self.safeMode.reason == nil else { return }
+        while true {
+            try await self.readBacklog()
+            let requests = self.planner.plan(
+                self.rooms(),
+                maximumRequests: self.configuration.leasing.maximumRequests
+            )
+            if requests.isEmpty {
+                // Whoever has room has emptied the rows that were read; others may have come since.
+                guard self.backlogIsStale, self.isHungry else { return }
+                self.backlogRead = nil
+                continue
+            }
+            for batch in ClaimBatch.batches(of: requests) {
+                CrashPoint.reached(.masterBeforeClaim)
+                let grants: [LeaseGrant]
+                do {
+                    grants = try await self.store.claim(
+                        batch.requests,
+                        at: self.time.now(),
+                        lifetime: self.configuration.leasing.lifetime
+                    )
+                } catch {
+                    // What was planned and not claimed is still in the store.
+                    self.backlogIsStale = true
+                    self.backlogRead = nil
+                    throw error
+                }
+                CrashPoint.reached(.masterAfterClaim)
+                for (request, granted) in batch.outcomes(of: grants)
+                where self.planner.claimed(request, granted: granted) {
+                    self.backlogIsStale = true
+                }
+                for grant in grants {
+                    guard let satellite = batch.satellite(of: grant) else { continue }
+                    await self.hand(grant, to: satellite)
+                }
+            }
+            guard self.isGranting, self.safeMode.reason == nil else { return }
+        }
+    }
+
+    /// Sends a grant, unless its satellite has gone in the meantime: then the lease is settled at its next hello, or when
+    /// it has been away too long.
+    private func hand(_ grant: LeaseGrant, to satellite: SatelliteID) async {
+        var grant = grant
+        grant.returnPathDomain = self.configuration.returnPathDomain
+        let now = self.time.elapsed()
+        self.lastProgress = now
+        self.rates.add(RateWindow.Counts(leased: grant.entries.count))
+        if self.everLeased.insert(grant.mailing).inserted { self.newlyLeased.insert(grant.mailing) }
+        guard let session = self.ledgers[satellite]?.session else { return }
+        self.ledgers[satellite]?.granted(grant, now: now)
+        switch await self.channel.send(.grant(grant), to: session) {
+        case .queued, .notConnected:
+            break
+        case .tooLarge:
+            self.logger.warning(
+                "a lease is too long for the link; it is taken back and granted in shorter ones",
+                metadata: ["lease": "\(grant.serial)", "mailing": "\(grant.mailing)"]
+            )
+            self.planner.shorten(grant.mailing, from: grant.entries.count)
+            self.unsendable.append(grant.serial)
+        }
+    }
+
+    /// Reads the backlog if that could change a decision; never more often than a few times a second while whoever has
+    /// credit still has rows to be served from.
+    private func readBacklog() async throws {
+        guard self.backlogIsStale else { return }
+        let now = self.time.elapsed()
+        if let read = self.backlogRead, now - read < Self.readInterval, !self.isHungry { return }
+        self.backlogIsStale = false
+        do {
+            let rows = try await self.store.backlog(at: self.time.now())
+            self.planner.load(
+                rows,
+                takers: self.takers,
+                known: self.directory.records.filter(\.enabled)
+            )
+            self.backlogRead = now
+        } catch {
+            self.backlogIsStale = true
+            throw error
+        }
+    }
+
+    /// Between two readings of the backlog while there is still something planned from the last.
+    private static let readInterval: Duration = .milliseconds(250)
+
+    private var takers: [LeasePlanner.Taker] {
+        self.ledgers.values.filter(\.isWelcomed).sorted { $0.id < $1.id }.compactMap { ledger in
+            guard let record = self.directory[ledger.id], record.enabled else { return nil }
+            return LeasePlanner.Taker(
+                id: record.id,
+                group: record.group,
+                weight: record.weight,
+                affinity: record.affinity
+            )
+        }
+    }
+
+    private func rooms() -> [SatelliteID: LeasePlanner.Room] {
+        self.ledgers.mapValues { ledger in
+            ledger.room(
+                maximumLease: self.configuration.leasing.maximumRecipients,
+                maximumUnaccepted: self.configuration.leasing.maximumUnaccepted
+            )
+        }
+    }
+
+    /// Whether a satellite has room and nothing in its queue.
+    private var isHungry: Bool {
+        self.rooms().contains { id, room in
+            room.recipients.contains { $0.value > 0 && self.planner.pending(id, $0.key) == 0 }
+        }
+    }
+
+    // MARK: Deadlines
+
+    /// When something becomes due next; also the watch over progress.
+    private func deadline() async throws -> Duration {
+        let now = self.time.now()
+        let elapsed = self.time.elapsed()
+        self.watchProgress(elapsed)
+        if self.nextDue.map({ $0 <= now }) ?? true {
+            self.nextDue = try await self.store.nextDue(after: now, finishGrace: self.configuration.finishGrace)
+            // What was due in between is in the backlog now.
+            self.backlogIsStale = true
+            self.dueBell.ring()
+            try await self.readBacklog()
+        }
+        var deadline = elapsed + self.configuration.longestSleep
+        if let due = self.nextDue { deadline = min(deadline, self.time.elapsed(at: due)) }
+        if self.backlogIsStale { deadline = min(deadline, (self.backlogRead ?? elapsed) + Self.readInterval) }
+        for ledger in self.ledgers.values {
+            if let sent = ledger.oldestUnaccepted {
+                deadline = min(deadline, sent + self.configuration.leasing.acceptance)
+            }
+            if let since = ledger.absentSince {
+                let wait = self.configuration.leasing.lifetime
+                deadline = min(deadline, since + (ledger.isTakenBack ? self.configuration.leasing.quarantine : wait))
+            }
+        }
+        if self.isStalled(at: elapsed, after: .zero) {
+            deadline = min(deadline, self.lastProgress + self.configuration.stallAlarm)
+        }
+        return deadline
+    }
+
+    // MARK: Progress
+
+    /// A mailing that runs, has due recipients, and does not advance although a satellite would take them, must not stay
+    /// so: everything that was remembered against it is forgotten and read again.
+    private func watchProgress(_ elapsed: Duration) {
+        guard self.isStalled(at: elapsed, after: self.configuration.stallAlarm) else { return }
+        self.logger.warning(
+            "recipients are due and a satellite has credit, but nothing was leased or reported for a while; planning anew",
+            metadata: ["backlog": "\(self.planner.backlog)", "unroutable": "\(self.planner.unroutable)"]
+        )
+        self.lastProgress = elapsed
+        self.planner.forgetRefusals()
+        self.backlogIsStale = true
+        self.backlogRead = nil
+    }
+
+    private func isStalled(at elapsed: Duration, after wait: Duration) -> Bool {
+        self.isGranting && self.planner.backlog > 0 && elapsed - self.lastProgress >= wait
+            && self.rooms().values.contains { $0.recipients.contains { $0.value > 0 } }
+    }
+
+    // MARK: What others may know
+
+    /// Leases that the link could not carry.
+    func takeUnsendable() -> [LeaseSerial] {
+        defer { self.unsendable = [] }
+        return self.unsendable
+    }
+
+    func keepUnsendable(_ serials: [LeaseSerial]) { self.unsendable = serials + self.unsendable }
+
+    /// Fills in what this actor knows.
+    func describe(_ status: inout MasterStatus) {
+        status.backlog = self.planner.backlog
+        status.unroutable = self.planner.unroutable
+        status.satellites = self.directory.records.map { record in
+            let ledger = self.ledgers[record.id]
+            let load = ledger?.load ?? SatelliteLoad()
+            return MasterStatus.Satellite(
+                id: record.id.rawValue,
+                serial: record.serial,
+                group: record.group,
+                enabled: record.enabled,
+                connected: ledger?.isWelcomed ?? false,
+                draining: load.draining,
+                version: record.version,
+                lastSeenSeconds: ledger?.lastSeen?.seconds,
+                outstanding: ledger?.outstanding ?? 0,
+                credit: ledger?.limit ?? 0,
+                waiting: load.waiting,
+                started: load.started,
+                connections: load.connections,
+                unacknowledgedReports: load.unacknowledgedReports,
+                attemptsLastMinute: load.attemptsLastMinute
+            )
+        }
+    }
+}

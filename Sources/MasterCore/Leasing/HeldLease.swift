@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+import MasterStore
+
+/// A lease as the master counts it in memory: what of it still weighs on its satellite's credit.
+///
+/// The store is the truth.
+struct HeldLease: Sendable {
+    let serial: LeaseSerial
+    let mailing: MailingID
+    let deliveryClass: DeliveryClass
+    /// In ascending order; empty if the lease was found in the store, and then only counts are known.
+    let recipients: [RecipientID]
+    /// Recipients neither reported nor taken back.
+    private(set) var open: Int
+    /// Whether the satellite has acknowledged it.
+    var isAccepted: Bool
+    /// When it was sent, on the measuring clock.
+    var sent: Duration
+    private var closed = EntryBitmap()
+    private var started = EntryBitmap()
+
+    /// A lease that was just granted.
+    init(_ grant: LeaseGrant, sent: Duration) {
+        self.serial = grant.serial
+        self.mailing = grant.mailing
+        self.deliveryClass = grant.deliveryClass
+        self.recipients = grant.entries.map(\.recipient)
+        self.open = grant.entries.count
+        self.isAccepted = false
+        self.sent = sent
+    }
+
+    /// A lease that the store tells of.
+    init(_ summary: LeaseSummary, now: Duration) {
+        self.serial = summary.serial
+        self.mailing = summary.mailing
+        self.deliveryClass = summary.deliveryClass
+        self.recipients = []
+        self.open = summary.open
+        self.isAccepted = true
+        self.sent = now
+    }
+
+    /// Whether every recipient of it is known.
+    var isExact: Bool { !self.recipients.isEmpty }
+
+    /// Takes over the store's count.
+    mutating func recount(_ open: Int) { self.open = open }
+
+    /// Closes one recipient; whether it was open.
+    mutating func close(_ recipient: RecipientID) -> Bool {
+        guard let place = self.place(of: recipient) else { return false }
+        return self.close(place)
+    }
+
+    /// Closes places; returns how many were open.
+    mutating func close(_ places: EntryBitmap) -> Int {
+        var count = 0
+        for place in places.places where place < self.recipients.count && self.close(place) { count += 1 }
+        return count
+    }
+
+    /// Remembers that places were started, so that a revocation leaves them open.
+    mutating func start(_ places: EntryBitmap) { self.started.formUnion(places) }
+
+    /// Closes what was never started; returns how many were open.
+    mutating func closeNeverStarted() -> Int {
+        var count = 0
+        for place in self.recipients.indices where !self.started.contains(place) && self.close(place) { count += 1 }
+        return count
+    }
+
+    private mutating func close(_ place: Int) -> Bool {
+        guard !self.closed.contains(place) else { return false }
+        self.closed.insert(place)
+        self.open -= 1
+        return true
+    }
+
+    private func place(of recipient: RecipientID) -> Int? {
+        var low = 0
+        var high = self.recipients.count
+        while low < high {
+            let middle = (low + high) / 2
+            if self.recipients[middle] < recipient { low = middle + 1 } else { high = middle }
+        }
+        return low < self.recipients.count && self.recipients[low] == recipient ? low : nil
+    }
+}

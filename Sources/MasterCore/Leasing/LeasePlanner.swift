@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who gets which recipients. Rows of the backlog are dealt once, when they are read, to the satellite that owns their
+// bucket; after that a satellite with credit is served from its own queue, so that a lease costs no look at the rest.
+// A satellite whose own queue is empty takes from the tail of one that has rows and no credit. Nothing here waits,
+// reads a clock or draws at random: the same events give the same plan.
+
+import MailingModel
+import MasterStore
+
+/// Decides which claims to make; pure.
+struct LeasePlanner {
+    /// A connected satellite.
+    struct Taker: Hashable, Sendable {
+        var id: SatelliteID
+        var group: String?
+        var weight: Int = 1
+        var affinity = DomainAffinity()
+    }
+
+    /// What a satellite takes now.
+    struct Room: Hashable, Sendable {
+        /// Recipients by class.
+        var recipients: [DeliveryClass: Int]
+        /// Leases.
+        var leases: Int
+    }
+
+    private struct QueueKey: Hashable {
+        var satellite: SatelliteID
+        var deliveryClass: DeliveryClass
+    }
+
+    private struct OwnerKey: Hashable {
+        var group: String?
+        var bucket: Bucket
+    }
+
+    let maximumRecipients: Int
+    let minimumShare: Int
+    /// Recipients that no known satellite may take.
+    private(set) var unroutable = 0
+    /// Recipients that could be leased now, unroutable ones included, by the last reading less what was planned since.
+    private(set) var backlog = 0
+
+    private var takers: [Taker] = []
+    private var queues: [QueueKey: BacklogQueue] = [:]
+    /// How many recipients of a row each satellite was found not to be allowed to take.
+    private var refusals: [BacklogKey: [SatelliteID: Int]] = [:]
+    /// Mailings whose leases were too long for the link, with what one may hold.
+    private var caps: [MailingID: Int] = [:]
+    /// Which class and satellite is served first next time.
+    private var rotation = 0
+
+    init(maximumRecipients: Int, minimumShare: Int) {
+        self.maximumRecipients = max(maximumRecipients, 1)
+        self.minimumShare = max(minimumShare, 1)
+    }
+
+    // MARK: Events
+
+    /// Deals the rows of a fresh reading.
+    ///
+    /// - Parameters:
+    ///   - rows: All of the backlog.
+    ///   - takers: The connected satellites.
+    ///   - known: All enabled satellites, connected or not: a row that only an absent one may take waits for it.
+    mutating func load(_ rows: [Backlog], takers: [Taker], known: [SatelliteRecord]) {
+        let former = self.queues.mapValues(\.state)
+        if takers != self.takers { self.refusals = [:] }
+        self.takers = takers
+        self.queues = [:]
+        self.unroutable = 0
+        self.backlog = 0
+        self.forgetRefusals(notIn: rows)
+        var owners: [OwnerKey: SatelliteID?] = [:]
+        for row in rows.sorted(by: Self.comesBefore) where row.count > 0 {
+            self.backlog += row.count
+            let key = BacklogKey(row)
+            let ownerKey = OwnerKey(group: row.satelliteGroup, bucket: row.bucket)
+            let isPlain = row.domain == nil && self.refusals[key] == nil
+            let owner: SatelliteID?
+            if isPlain, let cached = owners[ownerKey] {
+                owner = cached
+            } else {
+                owner = self.owner(of: row, key: key)
+                if isPlain { owners[ownerKey] = .some(owner) }
+            }
+            if let owner {
+                self.queues[QueueKey(satellite: owner, deliveryClass: row.deliveryClass), default: BacklogQueue()]
+                    .append(BacklogQueue.Row(key: key, domain: row.domain, count: row.count))
+            } else if !known.contains(where: { self.mayEverTake(row, key: key, satellite: $0) }) {
+                self.unroutable += row.count
+            }
+        }
+        for (key, state) in former { self.queues[key]?.resume(state) }
+    }
+
+    /// Plans claims for the room that there is; what is planned is taken off the rows.
+    mutating func plan(_ room: [SatelliteID: Room], maximumRequests: Int) -> [ClaimRequest] {
+        var room = room
+        var requests: [ClaimRequest] = []
+        let takers = self.rotated()
+        for deliveryClass in [DeliveryClass.express, .bulk] {
+            for taker in takers {
+                self.serve(taker, deliveryClass, from: nil, room: &room, into: &requests, upTo: maximumRequests)
+            }
+            for taker in takers where self.pending(taker.id, deliveryClass) == 0 {
+                var spent: Set<SatelliteID> = []
+                while requests.count < maximumRequests,
+                    let victim = self.victim(for: taker, deliveryClass, room: room, except: spent)
+                {
+                    self.serve(taker, deliveryClass, from: victim, room: &room, into: &requests, upTo: maximumRequests)
+                    spent.insert(victim)
+                }
+            }
+        }
+        self.backlog -= requests.reduce(0) { $0 + $1.limit }
+        return requests
+    }
+
+    /// Learns what a claim brought.
+    ///
+    /// A waiting row that gives nothing holds only recipients that this satellite may not take: another one is to try.
+    ///
+    /// - Returns: Whether the rows differ from what was read and should be read again.
+    mutating func claimed(_ request: ClaimRequest, granted: Int) -> Bool {
+        guard granted < request.limit else { return false }
+        if request.isWaiting, granted == 0, request.affinity != DomainAffinity() {
+            let key = BacklogKey(request)
+            let former = self.refusals[key]?[request.satellite] ?? 0
+            self.refusals[key, default: [:]][request.satellite] = max(former, request.limit)
+        }
+        return true
+    }
+
+    /// Forgets the rows of a mailing that was paused, ended or deleted.
+    mutating func drop(_ mailing: MailingID) {
+        for key in self.queues.keys {
+            let before = self.queues[key]?.pending ?? 0
+            self.queues[key]?.drop(mailing)
+            self.backlog -= before - (self.queues[key]?.pending ?? 0)
+        }
+    }
+
+    /// Makes the next leases of a mailing shorter: one was too long for the link.
+    mutating func shorten(_ mailing: MailingID, from count: Int) { self.caps[mailing] = max(1, count / 2) }
+
+    /// Lets every satellite try everything again.
+    mutating func forgetRefusals() { self.refusals = [:] }
+
+    // MARK: Questions
+
+    /// Recipients of the buckets that this satellite owns.
+    func pending(_ satellite: SatelliteID, _ deliveryClass: DeliveryClass) -> Int {
+        self.queues[QueueKey(satellite: satellite, deliveryClass: deliveryClass)]?.pending ?? 0
+    }
+
+    // MARK: Steps
+
+    private mutating func serve(
+        _ taker: Taker,
+        _ deliveryClass: DeliveryClass,
+        from victim: SatelliteID?,
+        room: inout [SatelliteID: Room],
+        into requests: inout [ClaimRequest],
+        upTo maximumRequests: Int
+    ) {
+        let key = QueueKey(satellite: victim ?? taker.id, deliveryClass: deliveryClass)
+        while requests.count < maximumRequests, let free = room[taker.id], free.leases > 0,
+            let recipients = free.recipients[deliveryClass], recipients > 0
+        {
+            let row: BacklogQueue.Row?
+            if victim == nil {
+                row = self.queues[key]?.take(
+                    room: recipients,
+                    maximum: self.maximumRecipients,
+                    minimumShare: self.minimumShare
+                )
+            } else {
+                row = self.queues[key]?.steal(room: recipients, maximum: self.maximumRecipients) {
+                    self.mayTake(key: $0.key, domain: $0.domain, count: $0.count, taker: taker)
+                }
+            }
+            guard let row else { return }
+            room[taker.id]?.recipients[deliveryClass] = recipients - row.count
+            // A mailing of long merge fields gets several short leases for one piece.
+            var rest = row.count
+            let cap = self.caps[row.key.mailing] ?? self.maximumRecipients
+            while rest > 0 {
+                let count = min(rest, cap)
+                rest -= count
+                room[taker.id]?.leases -= 1
+                requests.append(
+                    ClaimRequest(
+                        mailing: row.key.mailing,
+                        bucket: row.key.bucket,
+                        deliveryClass: deliveryClass,
+                        isWaiting: row.key.isWaiting,
+                        satellite: taker.id,
+                        affinity: taker.affinity,
+                        limit: count
+                    )
+                )
+            }
+        }
+    }
+
+    /// The satellite without room in this class whose queue is longest and holds something for the taker.
+    private func victim(
+        for taker: Taker,
+        _ deliveryClass: DeliveryClass,
+        room: [SatelliteID: Room],
+        except spent: Set<SatelliteID>
+    ) -> SatelliteID? {
+        guard let free = room[taker.id], free.leases > 0, (free.recipients[deliveryClass] ?? 0) > 0 else { return nil }
+        return self.takers
+            .filter { other in
+                other.id != taker.id && !spent.contains(other.id) && other.group == taker.group
+                    && self.pending(other.id, deliveryClass) > 0
+                    && (room[other.id]?.recipients[deliveryClass] ?? 0) <= 0
+            }
+            .max { self.pending($0.id, deliveryClass) < self.pending($1.id, deliveryClass) }?
+            .id
+    }
+
+    /// The connected satellite that owns a row, or `nil` if none may take it.
+    private func owner(of row: Backlog, key: BacklogKey) -> SatelliteID? {
+        let name = Rendezvous.key(bucket: row.bucket, domain: row.domain)
+        var best: (draw: Double, isGeneral: Bool, id: SatelliteID)?
+        for taker in self.takers where taker.group == row.satelliteGroup {
+            guard self.mayTake(key: key, domain: row.domain, count: row.count, taker: taker) else { continue }
+            // One that takes only named domains is the last choice for a bucket of many domains.
+            let isGeneral = row.domain != nil || taker.affinity.include.isEmpty
+            let draw = Rendezvous.draw(key: name, satellite: taker.id, weight: taker.weight)
+            if let champion = best {
+                guard (isGeneral && !champion.isGeneral) || (isGeneral == champion.isGeneral && draw > champion.draw)
+                else { continue }
+            }
+            best = (draw, isGeneral, taker.id)
+        }
+        return best?.id
+    }
+
+    private func mayTake(key: BacklogKey, domain: String?, count: Int, taker: Taker) -> Bool {
+        if let domain, !taker.affinity.allows(domain) { return false }
+        return self.refusals[key]?[taker.id].map { $0 < count } ?? true
+    }
+
+    private func mayEverTake(_ row: Backlog, key: BacklogKey, satellite: SatelliteRecord) -> Bool {
+        let taker = Taker(id: satellite.id, group: satellite.group, affinity: satellite.affinity)
+        return satellite.enabled && satellite.group == row.satelliteGroup
+            && self.mayTake(key: key, domain: row.domain, count: row.count, taker: taker)
+    }
+
+    /// A refusal holds for the row's recipients of that time: once there are others, everybody may try again.
+    private mutating func forgetRefusals(notIn rows: [Backlog]) {
+        guard !self.refusals.isEmpty else { return }
+        var counts: [BacklogKey: Int] = [:]
+        for row in rows { counts[BacklogKey(row)] = row.count }
+        self.refusals = self.refusals.filter { key, satellites in
+            guard let count = counts[key], let most = satellites.values.max() else { return false }
+            return count <= most
+        }
+    }
+
+    private mutating func rotated() -> [Taker] {
+        guard !self.takers.isEmpty else { return [] }
+        self.rotation = (self.rotation + 1) % self.takers.count
+        return Array(self.takers[self.rotation...] + self.takers[..<self.rotation])
+    }
+
+    /// By mailing; of one mailing retries first, then by bucket.
+    private static func comesBefore(_ left: Backlog, _ right: Backlog) -> Bool {
+        if left.mailing != right.mailing { return left.mailing < right.mailing }
+        if left.isWaiting != right.isWaiting { return left.isWaiting }
+        return left.bucket < right.bucket
+    }
+}

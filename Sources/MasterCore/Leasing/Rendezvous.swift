@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Weighted rendezvous hashing: each satellite draws a number for a bucket from a hash of both, stretched by its weight,
+// and the greatest wins. When a satellite comes or goes only its own buckets move, and satellites share in proportion to
+// their weights.
+
+import MailingModel
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Decides which satellite a bucket belongs to.
+enum Rendezvous {
+    /// What a bucket is known by across mailings: hashed buckets by their number, a bucket of one domain by that domain.
+    static func key(bucket: Bucket, domain: String?) -> UInt64 {
+        guard let domain else { return Self.mixed(UInt64(bucket.rawValue) &+ 0x51_7C_C1_B7) }
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in domain.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        return Self.mixed(hash)
+    }
+
+    /// A satellite's draw; positive, and the greatest of all wins.
+    static func draw(key: UInt64, satellite: SatelliteID, weight: Int) -> Double {
+        let hash = Self.mixed(key ^ Self.mixed(UInt64(UInt32(bitPattern: satellite.rawValue)) &+ 0x9E37_79B9_7F4A_7C15))
+        // 53 bits and a half step keep the fraction strictly between 0 and 1.
+        let fraction = (Double(hash >> 11) + 0.5) * 0x1p-53
+        return Double(max(weight, 1)) / -log(fraction)
+    }
+
+    /// The finaliser of SplitMix64: every bit of the input reaches every bit of the output.
+    private static func mixed(_ value: UInt64) -> UInt64 {
+        var hash = value
+        hash = (hash ^ (hash >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        hash = (hash ^ (hash >> 27)) &* 0x94D0_49BB_1331_11EB
+        return hash ^ (hash >> 31)
+    }
+}

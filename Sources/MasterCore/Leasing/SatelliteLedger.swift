@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterLink
+import MailingModel
+import MasterStore
+
+/// One satellite as the master sees it now: its session, its credit and what it holds; pure.
+struct SatelliteLedger: Sendable {
+    let id: SatelliteID
+    /// The session that counts, or `nil` while the satellite is away.
+    private(set) var session: SatelliteSession?
+    /// Whether the session was welcomed, so that it may be given leases.
+    private(set) var isWelcomed = false
+    /// Since when it is away, on the measuring clock.
+    private(set) var absentSince: Duration?
+    /// Whether its never-started recipients were taken back during this absence.
+    var isTakenBack = false
+    /// Whether the store must be asked what it holds.
+    var needsRecount = false
+    /// Counts the recounts, so that what was decided before one is not counted again after it.
+    private(set) var generation = 0
+    /// Its own word on how busy it is.
+    var load = SatelliteLoad()
+    /// When something was last heard of it.
+    var lastSeen: Timestamp?
+    /// How many recipients it will hold in all.
+    private(set) var limits: [DeliveryClass: Int] = [:]
+    private(set) var leases: [LeaseSerial: HeldLease] = [:]
+    private var held: [DeliveryClass: Int] = [:]
+    private var unaccepted = 0
+
+    /// A satellite that is away.
+    init(id: SatelliteID, absentSince: Duration) {
+        self.id = id
+        self.absentSince = absentSince
+    }
+
+    // MARK: Sessions
+
+    /// A hello arrived: this session counts from now on.
+    mutating func greeted(_ session: SatelliteSession) {
+        self.session = session
+        self.isWelcomed = false
+        self.limits = [:]
+        self.load = SatelliteLoad()
+    }
+
+    /// The satellite was welcomed and holds these leases.
+    mutating func welcomed(holding summaries: [LeaseSummary], now: Duration) {
+        self.isWelcomed = true
+        self.absentSince = nil
+        self.isTakenBack = false
+        self.recount(summaries, now: now)
+        for serial in self.leases.keys { self.leases[serial]?.isAccepted = true }
+        self.unaccepted = 0
+    }
+
+    /// A session ended; nothing happens if another one counts.
+    mutating func ended(_ session: SatelliteSession, now: Duration) {
+        guard self.session == session else { return }
+        self.session = nil
+        self.isWelcomed = false
+        self.limits = [:]
+        self.load = SatelliteLoad()
+        self.absentSince = self.absentSince ?? now
+    }
+
+    // MARK: Credit
+
+    /// The satellite says how much it will hold.
+    mutating func credit(_ limits: [DeliveryClass: Int]) { self.limits = limits.mapValues { max($0, 0) } }
+
+    /// How many recipients it holds of a class.
+    func outstanding(_ deliveryClass: DeliveryClass) -> Int { max(self.held[deliveryClass] ?? 0, 0) }
+
+    /// How many recipients it holds.
+    var outstanding: Int { DeliveryClass.allCases.reduce(0) { $0 + self.outstanding($1) } }
+
+    /// How many recipients it is willing to hold.
+    var limit: Int { self.limits.values.reduce(0, +) }
+
+    /// What it takes now.
+    ///
+    /// Bulk room is given out once it is worth a lease: a satellite that finishes one recipient after the other would
+    /// otherwise get as many leases of one.
+    func room(maximumLease: Int, maximumUnaccepted: Int) -> LeasePlanner.Room {
+        guard self.isWelcomed, !self.needsRecount, !self.load.draining, self.unaccepted < maximumUnaccepted else {
+            return LeasePlanner.Room(recipients: [:], leases: 0)
+        }
+        var recipients: [DeliveryClass: Int] = [:]
+        for (deliveryClass, limit) in self.limits {
+            let room = max(0, limit - self.outstanding(deliveryClass))
+            let worth = deliveryClass == .bulk ? max(1, min(maximumLease / 4, limit / 8)) : 1
+            recipients[deliveryClass] = room >= worth ? room : 0
+        }
+        return LeasePlanner.Room(recipients: recipients, leases: maximumUnaccepted - self.unaccepted)
+    }
+
+    // MARK: Leases
+
+    /// A grant is about to be sent.
+    mutating func granted(_ grant: LeaseGrant, now: Duration) {
+        self.leases[grant.serial] = HeldLease(grant, sent: now)
+        self.held[grant.deliveryClass, default: 0] += grant.entries.count
+        self.unaccepted += 1
+    }
+
+    /// The satellite has a lease in its journal.
+    mutating func accepted(_ serial: LeaseSerial) {
+        guard let lease = self.leases[serial], !lease.isAccepted else { return }
+        self.leases[serial]?.isAccepted = true
+        self.unaccepted -= 1
+    }
+
+    /// The store decided on a wish to start.
+    mutating func decided(_ decision: StartDecision) {
+        self.leases[decision.lease]?.start(decision.granted)
+        self.change(decision.lease) { $0.close(decision.refused) }
+    }
+
+    /// Reports were applied.
+    ///
+    /// - Parameters:
+    ///   - reports: All of the batch, repeated ones included.
+    ///   - closed: Leases of which nothing is left open.
+    ///   - generation: As it was before the store was asked to apply them.
+    mutating func reported(_ reports: [DeliveryReport], closed: [LeaseSerial], generation: Int) {
+        guard generation == self.generation else {
+            self.needsRecount = true
+            return
+        }
+        for report in reports {
+            if let lease = self.leases[report.lease], !lease.isExact { self.needsRecount = true }
+            self.change(report.lease) { $0.close(report.recipient) ? 1 : 0 }
+        }
+        for serial in closed { self.remove(serial) }
+    }
+
+    /// Entries were given back.
+    mutating func returned(_ serial: LeaseSerial, _ places: EntryBitmap) {
+        if let lease = self.leases[serial], !lease.isExact { self.needsRecount = true }
+        self.accepted(serial)
+        self.change(serial) { $0.close(places) }
+    }
+
+    /// A lease was revoked: what was never started is no longer held.
+    mutating func revoked(_ serial: LeaseSerial) {
+        guard let lease = self.leases[serial] else { return }
+        if !lease.isExact { self.needsRecount = true }
+        self.accepted(serial)
+        self.change(serial) { $0.closeNeverStarted() }
+    }
+
+    /// Takes over what the store says is held.
+    mutating func recount(_ summaries: [LeaseSummary], now: Duration) {
+        let known = self.leases
+        self.leases = [:]
+        self.held = [:]
+        self.needsRecount = false
+        self.generation += 1
+        for summary in summaries where summary.open > 0 {
+            var lease = known[summary.serial] ?? HeldLease(summary, now: now)
+            lease.recount(summary.open)
+            self.leases[summary.serial] = lease
+            self.held[summary.deliveryClass, default: 0] += summary.open
+        }
+        self.unaccepted = self.leases.values.reduce(0) { $0 + ($1.isAccepted ? 0 : 1) }
+    }
+
+    /// Grants that were sent at or before a moment and are not acknowledged.
+    func unaccepted(sentBy moment: Duration) -> [LeaseSerial] {
+        guard self.unaccepted > 0 else { return [] }
+        return self.leases.values.filter { !$0.isAccepted && $0.sent <= moment }.map(\.serial).sorted()
+    }
+
+    /// When the oldest unacknowledged grant was sent.
+    var oldestUnaccepted: Duration? {
+        guard self.unaccepted > 0 else { return nil }
+        return self.leases.values.lazy.filter { !$0.isAccepted }.map(\.sent).min()
+    }
+
+    private mutating func change(_ serial: LeaseSerial, _ close: (inout HeldLease) -> Int) {
+        guard var lease = self.leases[serial] else { return }
+        let closed = close(&lease)
+        self.leases[serial] = lease
+        guard closed > 0 else { return }
+        self.held[lease.deliveryClass, default: 0] -= closed
+        if lease.isExact, lease.open <= 0 { self.remove(serial) }
+    }
+
+    private mutating func remove(_ serial: LeaseSerial) {
+        guard let lease = self.leases.removeValue(forKey: serial) else { return }
+        self.held[lease.deliveryClass, default: 0] -= max(lease.open, 0)
+        if !lease.isAccepted { self.unaccepted -= 1 }
+    }
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import ClusterLink
+
+/// The cluster link as the master's way to the satellites.
+public struct LinkChannel: SatelliteChannel {
+    private let link: MasterLink
+
+    /// Wraps a link; whoever made it runs it.
+    public init(_ link: MasterLink) { self.link = link }
+
+    /// What happens on the link.
+    public var events: any AsyncSequence<MasterLinkEvent, Never> & Sendable { self.link.events }
+
+    /// Hands a message to the link, waiting while its outgoing queue is full.
+    public func send(_ message: MasterMessage, to session: SatelliteSession) async -> SendResult {
+        await self.link.send(message, to: session)
+    }
+
+    /// Tells the satellite that its key is no longer allowed, and ends its session.
+    public func drop(_ session: SatelliteSession) async { await self.link.drop(session.publicKey) }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import Synchronization
+
+/// Whether the master trusts its store; while it does not, nothing is sent.
+final class SafeMode: Sendable {
+    private struct State {
+        var reason: String?
+        var isConfirmed = false
+    }
+
+    private let state = Mutex(State())
+
+    /// Why nothing is sent, or `nil`.
+    var reason: String? { self.state.withLock { $0.reason } }
+
+    /// Stops sending, unless the operator has confirmed this store already.
+    ///
+    /// - Returns: Whether it was entered just now.
+    @discardableResult
+    func enter(_ reason: String, logger: Logger) -> Bool {
+        let isNew = self.state.withLock { state -> Bool in
+            guard !state.isConfirmed, state.reason == nil else { return false }
+            state.reason = reason
+            return true
+        }
+        if isNew {
+            logger.critical(
+                "safe mode: nothing is sent until the operator confirms the store",
+                metadata: ["reason": "\(reason)"]
+            )
+        }
+        return isNew
+    }
+
+    /// The operator says that mail may go out, although some of it may have been sent before.
+    func confirm() {
+        self.state.withLock { state in
+            state.reason = nil
+            state.isConfirmed = true
+        }
+    }
+}

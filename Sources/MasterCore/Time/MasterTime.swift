@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+
+/// The two clocks of the master: one that measures waits, one that says what day it is.
+struct MasterTime: Sendable {
+    /// The civil clock; decides schedules, never waits.
+    let now: @Sendable () -> Timestamp
+    /// Time passed since the master was made.
+    let elapsed: @Sendable () -> Duration
+    private let sleepUntil: @Sendable (Duration) async throws -> Void
+
+    init(clock: any Clock<Duration>, now: @escaping @Sendable () -> Timestamp) {
+        self.init(measuring: clock, now: now)
+    }
+
+    private init<Measure: Clock<Duration>>(measuring clock: Measure, now: @escaping @Sendable () -> Timestamp) {
+        let start = clock.now
+        self.now = now
+        self.elapsed = { start.duration(to: clock.now) }
+        self.sleepUntil = { try await clock.sleep(until: start.advanced(by: $0), tolerance: nil) }
+    }
+
+    /// Waits until so much time has passed since the master was made.
+    func sleep(until elapsed: Duration) async throws { try await self.sleepUntil(elapsed) }
+
+    /// The place on the measuring clock at which the civil clock will show a moment, if nobody sets it.
+    ///
+    /// The measuring clock is read first, so that a clock that moves in between wakes too early rather than too late.
+    func elapsed(at moment: Timestamp) -> Duration {
+        let elapsed = self.elapsed()
+        return elapsed + max(.zero, moment.duration(since: self.now()))
+    }
+}
