@@ -33,4 +33,13 @@ struct LockFile: Sendable {
 
     /// Gives the lock back.
     func release() { close(self.descriptor) }
+
+    /// Makes a file that only its user may read, or takes the rights of others away; SQLite gives its companions the
+    /// same rights.
+    static func makePrivate(path: String) throws {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0, fchmod(descriptor, 0o600) == 0, close(descriptor) == 0 else {
+            throw StoreError(.database, "the store \(path) cannot be opened: \(String(cString: strerror(errno)))")
+        }
+    }
 }

@@ -70,8 +70,8 @@ public final class SQLiteStore: Sendable {
         let path = configuration.path
         self.lock = try LockFile(path: path + ".lock")
         do {
+            try LockFile.makePrivate(path: path)
             let pool = try DatabasePool(path: path, configuration: Self.connections(configuration))
-            chmod(path, 0o600)
             let identity = try pool.writeWithoutTransaction { try Self.prepare($0) }
             self.pool = pool
             self.identity = identity
@@ -201,13 +201,6 @@ public final class SQLiteStore: Sendable {
             pool.releaseMemory()
             pool.writeWithoutTransaction { checkpointer.run($0) }
             try pool.close()
-        }
-    }
-
-    /// Bounds the size of the file, as a full disk would; 0 lifts the bound.
-    func limitPages(_ pages: Int) async throws {
-        try await self.pool.writeWithoutTransaction { database in
-            try database.execute(sql: "PRAGMA max_page_count = \(pages == 0 ? 1_073_741_823 : pages)")
         }
     }
 }

@@ -32,22 +32,29 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
         retry: RetrySchedule = RetrySchedule(),
         _ body: (Fixture) async throws -> Void
     ) async throws {
-        try await withTemporaryDirectory { directory in
-            let place = Place(directory: directory)
-            let fixture = Fixture(
-                store: try await self.open(place, retry),
-                factory: self,
-                place: place,
-                retry: retry
-            )
-            do {
-                try await body(fixture)
-            } catch {
-                try? await fixture.store.close()
-                throw error
-            }
-            try await fixture.store.close()
+        try await withTemporaryDirectory { try await self.withStore(in: $0, retry: retry, body) }
+    }
+
+    /// Runs a test on the store of a directory and closes it after.
+    func withStore(
+        in directory: String,
+        retry: RetrySchedule = RetrySchedule(),
+        _ body: (Fixture) async throws -> Void
+    ) async throws {
+        let place = Place(directory: directory)
+        let fixture = Fixture(
+            store: try await self.open(place, retry),
+            factory: self,
+            place: place,
+            retry: retry
+        )
+        do {
+            try await body(fixture)
+        } catch {
+            try? await fixture.store.close()
+            throw error
         }
+        try await fixture.store.close()
     }
 }
 
