@@ -89,6 +89,13 @@ public final class Journal: Sendable {
     /// Every lease with a place that is neither returned nor acknowledged, ascending.
     public var heldLeases: [LeaseSerial] { self.writer.withLock { $0.state.leases.keys.sorted() } }
 
+    /// The places given back of every lease held, ascending; a return may have to be told again.
+    public var returnedPlaces: [(lease: LeaseSerial, places: EntryBitmap)] {
+        self.writer.withLock { writer in
+            writer.state.leases.values.filter { $0.returned.count > 0 }.map { ($0.grant.serial, $0.returned) }
+        }.sorted { $0.lease < $1.lease }
+    }
+
     /// Octets in files, octets that can still be written, and octets of these that are promised to open places.
     public var room: (size: Int, available: Int, reserved: Int) {
         self.writer.withLock { ($0.segmentCount * self.configuration.segmentSize, $0.available, $0.reserved) }

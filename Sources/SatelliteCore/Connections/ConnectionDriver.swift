@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+import NIOCore
+import SMTP
+
+/// Makes one connection to a site and feeds it: tries the site's addresses in order, takes blocks of recipients, renders and
+/// signs each when the connection asks for it, journals dot and outcome.
+///
+/// Lives on one event loop; nothing here waits.
+final class ConnectionDriver: SMTPConnectionDelegate {
+    private let request: OpenRequest
+    private let satellite: Satellite
+    private let context: LoopContext
+    private var remaining: ArraySlice<Site.Candidate>
+    private var connection: SMTPConnection?
+    private var isReady = false
+    private var hasWorked = false
+    private var isDraining = false
+    /// A candidate that is tried again in plaintext.
+    private var plaintextHost: String?
+    private var lastFailure: AttemptTrace?
+
+    /// Taken, not begun.
+    private var block: ArraySlice<Place> = []
+    /// With the connection: the message under way, and perhaps the one whose envelope rides behind it.
+    private var current: [(id: UInt64, place: Place)] = []
+    private var nextID: UInt64 = 1
+    private var lastProgress: ContinuousClock.Instant = .now
+
+    init(_ request: OpenRequest, satellite: Satellite, context: LoopContext) {
+        self.request = request
+        self.satellite = satellite
+        self.context = context
+        self.remaining = request.candidates[...]
+    }
+
+    /// Whether the connection has a message under way.
+    var inFlight: Int { self.current.count }
+
+    // MARK: Doors
+
+    /// Begins with the first address.
+    func start() { self.tryNext() }
+
+    /// Something is there to pull.
+    func wake() {
+        guard !self.isDraining else { return }
+        self.connection?.wake()
+    }
+
+    /// Gives back what was not begun, finishes what was, and leaves.
+    func drain() {
+        self.isDraining = true
+        self.remaining = []
+        self.giveBack()
+        self.connection?.quit()
+    }
+
+    /// Leaves at once; what is past its final dot becomes uncertain.
+    func abort() {
+        self.isDraining = true
+        self.remaining = []
+        self.connection?.abort()
+    }
+
+    /// Gives back what waits behind a message that has been slow for `patience`.
+    func sweep(now: ContinuousClock.Instant, patience: Duration) {
+        guard !self.block.isEmpty, now - self.lastProgress > patience else { return }
+        self.giveBack()
+    }
+
+    // MARK: The connection's questions
+
+    func connectionReady(_ connection: SMTPConnection) {
+        self.isReady = true
+        self.lastProgress = .now
+        self.satellite.change { board, now in board.connectionReady(self.request.site, now: now) }
+    }
+
+    func nextTransaction(_ connection: SMTPConnection) -> SMTPTransaction? {
+        guard !self.isDraining else { return nil }
+        while true {
+            if self.block.isEmpty { self.block = self.satellite.take(for: self.request)[...] }
+            guard let place = self.block.popFirst() else { return nil }
+            self.lastProgress = .now
+            let id = self.nextID
+            self.nextID += 1
+            do {
+                let transaction = try self.context.compose(place, id: id)
+                self.current.append((id, place))
+                return transaction
+            } catch {
+                self.end(place, error.outcome)
+            }
+        }
+    }
+
+    func willSendFinalDot(_ connection: SMTPConnection, _ id: UInt64) {
+        guard let place = self.current.first(where: { $0.id == id })?.place else {
+            preconditionFailure("a final dot for transaction \(id), which is not under way")
+        }
+        CrashPoint.reached(.satelliteBeforeDot)
+        guard self.satellite.recordDot(place) else { return connection.abort() }
+        CrashPoint.reached(.satelliteAfterDot)
+        if CrashPoint.isArmed {
+            // The connection flushes in this turn of its loop: in the next one the dot is with the kernel.
+            connection.eventLoop.execute { CrashPoint.reached(.satelliteAfterFinalDotWritten) }
+        }
+    }
+
+    func transactionEnded(_ connection: SMTPConnection, _ id: UInt64, _ end: SMTPTransactionEnd) {
+        guard let index = self.current.firstIndex(where: { $0.id == id }) else {
+            preconditionFailure("the end of transaction \(id), which is not under way")
+        }
+        let place = self.current.remove(at: index).place
+        self.lastProgress = .now
+        switch end {
+        case .reply(let stage, let reply):
+            self.hasWorked = true
+            self.end(place, OutcomePolicy.outcome(AttemptTrace(stage, reply, host: connection.host)))
+        case .lost(let stage, let reason):
+            self.hasWorked = true
+            self.end(place, .deferred(AttemptTrace(DeliveryStage(stage), reason, host: connection.host)))
+        case .uncertain(let reason):
+            self.hasWorked = true
+            var trace = AttemptTrace(.finalDot, reason, host: connection.host)
+            trace.stage = .finalDot
+            trace.replyCode = nil
+            self.end(place, .uncertain(trace))
+        case .notStarted(let reason):
+            let trace = AttemptTrace(.mail, reason, host: connection.host)
+            self.satellite.change { board, now in
+                board.requeue(place, at: self.request.site, trace: trace, now: now)
+            }
+        }
+    }
+
+    func connectionClosed(_ connection: SMTPConnection, _ reason: SMTPConnectionEnd) {
+        self.connection = nil
+        if self.isReady {
+            if case .unavailable = reason {
+                self.satellite.change { board, now in
+                    board.objected(self.request.site, now: now)
+                    return BoardActions()
+                }
+            }
+            return self.finish(reason, host: connection.host)
+        }
+        self.lastFailure = AttemptTrace(reason.stageOfFailure, reason, host: connection.host)
+        if case .tlsFailed = reason, self.plaintextHost != connection.host {
+            self.satellite.tlsFailed(with: connection.host)
+            self.plaintextHost = connection.host
+            let again = Site.Candidate(host: connection.host, address: connection.address, port: connection.port)
+            self.remaining = [again] + self.remaining
+        } else {
+            self.satellite.change { board, now in
+                board.addressFailed(connection.address, at: self.request.site, now: now)
+                return BoardActions()
+            }
+        }
+        self.tryNext()
+    }
+
+    // MARK: Inner steps
+
+    private func tryNext() {
+        guard !self.isDraining, let candidate = self.remaining.popFirst() else {
+            let trace = self.lastFailure ?? AttemptTrace(stage: .connect, text: "the site has no usable address")
+            return self.leave(self.isDraining ? .worked : .unreachable(trace))
+        }
+        self.connection = SMTPClient.connect(
+            host: candidate.host,
+            address: candidate.address,
+            port: candidate.port,
+            on: self.context.loop,
+            configuration: self.satellite.clientConfiguration(for: candidate.host),
+            delegate: self
+        )
+    }
+
+    private func end(_ place: Place, _ outcome: DeliveryOutcome) {
+        CrashPoint.reached(.satelliteBeforeDone)
+        guard let attempt = self.satellite.recordDone(place, outcome, site: self.request.site) else { return }
+        self.context.finish(attempt)
+    }
+
+    private func giveBack() {
+        guard !self.block.isEmpty else { return }
+        let places = Array(self.block)
+        self.block = []
+        self.satellite.change { board, now in board.putBack(places, at: self.request.site, now: now) }
+    }
+
+    private func finish(_ reason: SMTPConnectionEnd, host: String) {
+        if case .finished = reason { self.hasWorked = true }
+        self.leave(self.hasWorked ? .worked : .barren(AttemptTrace(.hello, reason, host: host)))
+    }
+
+    private func leave(_ result: DeliveryBoard.ConnectionResult) {
+        self.giveBack()
+        self.satellite.connectionEnded(self.request, result)
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+
+/// What waits for the journal; taken out as a whole, so that one sync serves all of it.
+struct Inbox: Sendable {
+    /// Grants to be accepted.
+    var grants: [LeaseGrant] = []
+    /// Decisions of the master on places asked for.
+    var started: [(lease: LeaseSerial, started: EntryBitmap, refused: EntryBitmap)] = []
+    /// Reports that the master has acknowledged.
+    var acknowledged: [DeliveryReport] = []
+    /// Places to be given back.
+    var returned: [(lease: LeaseSerial, places: EntryBitmap)] = []
+    /// Places that the master refused.
+    var refused: [(lease: LeaseSerial, places: EntryBitmap)] = []
+
+    var isEmpty: Bool {
+        self.grants.isEmpty && self.started.isEmpty && self.acknowledged.isEmpty && self.returned.isEmpty
+            && self.refused.isEmpty
+    }
+}
+
+/// A lease whose places are to be prepared.
+struct Preparation: Sendable {
+    var lease: HeldLease
+    var places: [Int]
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import MailDNS
+import MailFormat
+import MailingModel
+
+extension Satellite {
+    /// Finds content and destinations of leases, several at a time; a slow one holds up nobody else.
+    func prepareLeases() async {
+        await withDiscardingTaskGroup { group in
+            for await preparation in self.preparations {
+                group.addTask { await self.prepare(preparation) }
+            }
+        }
+    }
+
+    private func prepare(_ preparation: Preparation) async {
+        let lease = preparation.lease
+        let now = ContinuousClock.now
+        var places = preparation.places.map { Place(lease: lease, index: $0, since: now) }
+        switch await self.library.revision(lease.grant.content) {
+        case .failure(let failure):
+            guard !Task.isCancelled else { return }
+            self.logger.error(
+                "content cannot be sent; its recipients are reported so",
+                metadata: [
+                    "mailing": "\(lease.grant.mailing)", "lease": "\(lease.serial)", "reason": "\(failure.text)",
+                ]
+            )
+            return self.decide(places, failure.verdict)
+        case .success(let revision):
+            for index in places.indices { places[index].revision = revision }
+        }
+        let ready = await self.fetchAttachments(of: places)
+        await self.route(ready)
+    }
+
+    private func decide(_ places: [Place], _ verdict: DeliveryOutcome) {
+        guard !places.isEmpty else { return }
+        var places = places
+        for index in places.indices { places[index].verdict = verdict }
+        self.change { board, now in board.decide(places, now: now) }
+    }
+
+    /// Puts every attachment into the cache; places whose attachments cannot be had are decided.
+    private func fetchAttachments(of places: [Place]) async -> [Place] {
+        guard places.contains(where: { !$0.entry.attachments.isEmpty }) else { return places }
+        var present: Set<BlobHash> = []
+        var missing: [BlobHash: RevisionFailure] = [:]
+        var ready: [Place] = []
+        for place in places {
+            var failure: RevisionFailure?
+            for hash in place.entry.attachments where failure == nil && !present.contains(hash) {
+                failure = missing[hash]
+                guard failure == nil else { break }
+                do {
+                    _ = try await self.library.blob(hash)
+                    present.insert(hash)
+                } catch {
+                    missing[hash] = error
+                    failure = error
+                }
+            }
+            if Task.isCancelled { return [] }
+            if let failure { self.decide([place], failure.verdict) } else { ready.append(place) }
+        }
+        return ready
+    }
+
+    private func route(_ places: [Place]) async {
+        var byDomain: [String: [Place]] = [:]
+        for var place in places {
+            do {
+                let address = try EmailAddress(parsing: place.entry.address)
+                place.address = address
+                byDomain[address.asciiDomain, default: []].append(place)
+            } catch {
+                self.decide([place], .failed(AttemptTrace(stage: .lookup, text: "bad address: \(error)")))
+            }
+        }
+        await withDiscardingTaskGroup { group in
+            for (domain, places) in byDomain {
+                group.addTask {
+                    let route = await self.destination(domain)
+                    guard !Task.isCancelled else { return }
+                    self.send(places, to: route, domain)
+                }
+            }
+        }
+    }
+
+    private func destination(_ domain: String) async -> MailRoute {
+        guard let address = Self.literal(domain) else { return await self.routes.route(for: domain) }
+        guard self.configuration.acceptsAddressLiterals else {
+            return .noSuchDomain("\(domain): address literals are not accepted")
+        }
+        return .hosts([MailHost(name: domain, preference: 0, addresses: [address])], site: domain, validity: .zero)
+    }
+
+    /// The numeric address of an address literal, RFC 5321 §4.1.3.
+    private static func literal(_ domain: String) -> String? {
+        guard domain.hasPrefix("["), domain.hasSuffix("]") else { return nil }
+        let inner = domain.dropFirst().dropLast()
+        return inner.lowercased().hasPrefix("ipv6:") ? String(inner.dropFirst(5)) : String(inner)
+    }
+
+    private func send(_ places: [Place], to route: MailRoute, _ domain: String) {
+        switch route {
+        case .hosts(let hosts, let site, _):
+            guard places.first?.lease.grant.testing == true else {
+                let hosts = hosts.map { SiteHost(name: $0.name, preference: $0.preference, addresses: $0.addresses) }
+                let destination = SiteRoute(name: site, hosts: hosts, port: self.configuration.smtpPort)
+                return self.change { board, now in board.assign(places, to: destination, key: site, now: now) }
+            }
+            self.sendToTestTarget(places, hosts, site)
+        case .refusesMail:
+            self.decide(places, lookup: .refusesMail, "\(domain) takes no mail (null MX)")
+        case .noSuchDomain(let text): self.decide(places, lookup: .noSuchDomain, text)
+        case .temporaryFailure(let text): self.decide(places, lookup: .temporary, text)
+        }
+    }
+
+    private func sendToTestTarget(_ places: [Place], _ hosts: [MailHost], _ site: String) {
+        guard let target = self.configuration.testTarget else {
+            let text = "the satellite has no test target, and a test mailing goes nowhere else"
+            return self.decide(places, .deferred(AttemptTrace(stage: .connect, text: text)))
+        }
+        let hosts = hosts.prefix(1).map { SiteHost(name: $0.name, preference: 0, addresses: [target.address]) }
+        let destination = SiteRoute(name: "test: \(site)", hosts: hosts, port: target.port)
+        self.change { board, now in board.assign(places, to: destination, key: "test: \(site)", now: now) }
+    }
+
+    private func decide(_ places: [Place], lookup failure: OutcomePolicy.LookupFailure, _ text: String) {
+        let trace = AttemptTrace(stage: .lookup, text: text)
+        switch OutcomePolicy.verdict(lookup: failure) {
+        case .failed: self.decide(places, .failed(trace))
+        case .deferred, .delivered: self.decide(places, .deferred(trace))
+        }
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+
+extension DeliveryBoard {
+    /// Looks at every deadline and measures rates over the time `elapsed` since the last call; called a few times a second.
+    mutating func tick(_ elapsed: Duration, now: ContinuousClock.Instant) -> BoardActions {
+        var actions = BoardActions()
+        let seconds = max(elapsed.seconds, 0.001)
+        var ended = 0
+        for key in Array(self.sites.keys) {
+            guard let site = self.sites[key] else { continue }
+            ended += site.ended
+            self.sites[key]?.rate = site.rate * 0.5 + Double(site.ended) / seconds * 0.5
+            self.sites[key]?.ended = 0
+            self.sweepReady(key, now, &actions)
+            if let until = site.pausedUntil, now >= until { self.sites[key]?.pausedUntil = nil }
+            if site.isEmpty, now - site.lastUsed > .seconds(600) { self.removeSite(key) }
+            self.serve(key, now, &actions)
+        }
+        self.rate = self.rate * 0.5 + Double(ended) / seconds * 0.5
+        for (serial, standing) in self.leases where standing.waitingCount > 0 {
+            guard now - standing.lease.since > self.limits.waitingLimit, !standing.isWithdrawn else { continue }
+            actions.append(self.withdraw(serial))
+        }
+        actions.mayStart = true
+        return actions
+    }
+
+    /// Gives every lease back as far as nothing of it was started, and asks for nothing more.
+    mutating func drain() -> BoardActions {
+        self.isDraining = true
+        var actions = BoardActions()
+        for serial in self.leases.keys.sorted() { actions.append(self.withdraw(serial)) }
+        return actions
+    }
+
+    /// Defers what is started and not with a connection, and gives connections nothing more.
+    mutating func close(now: ContinuousClock.Instant) -> BoardActions {
+        self.isDraining = true
+        self.isClosed = true
+        var actions = BoardActions()
+        for key in self.sites.keys { self.finishReady(key, Self.shutdownTrace, &actions) { _ in true } }
+        return actions
+    }
+
+    /// Defers what waits for a connection beyond the limit.
+    private mutating func sweepReady(_ key: String, _ now: ContinuousClock.Instant, _ actions: inout BoardActions) {
+        guard let site = self.sites[key] else { return }
+        let limit = self.limits.startedLimit
+        guard site.ready.contains(where: { queue in queue.first.map { now - $0.since > limit } ?? false }) else {
+            return
+        }
+        let trace = AttemptTrace(stage: .connect, text: "no connection to \(site.route.name) was free in time")
+        self.finishReady(key, trace, &actions) { now - $0.since > limit }
+    }
+}
+
+extension BoardActions {
+    /// Adds what another change asks for.
+    mutating func append(_ other: BoardActions) {
+        self.wake += other.wake
+        self.open += other.open
+        self.finished += other.finished
+        self.returned += other.returned
+        self.refused += other.refused
+        self.mayStart = self.mayStart || other.mayStart
+    }
+}

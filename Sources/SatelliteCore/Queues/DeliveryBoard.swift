@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The satellite's floor: which recipient waits where, which connection takes which.
+//
+// A recipient goes: held (its content and destination are being found) → unstarted, in its site's queue → asked for → ready,
+// once the master has committed it as started and the journal holds that → with a connection → ended. One whose outcome is
+// known before any connection (no such domain, content that does not compile) is asked for all the same, because only started
+// recipients may be reported. Connections take blocks, so that the lock around the board is taken a few hundred times a
+// second. Pure: time comes in, actions go out, nothing waits.
+
+import DequeModule
+import MailingModel
+
+/// All queues of a satellite and the rules of moving between them.
+struct DeliveryBoard {
+    let limits: SatelliteConfiguration
+    var leases: [LeaseSerial: LeaseStanding] = [:]
+    var sites: [String: Site] = [:]
+    /// Unstarted places whose outcome is known.
+    var decided = Deque<Place>()
+    /// In which order sites are asked for; the first was asked for longest ago.
+    private var rotation = Deque<String>()
+    private var nextConnection: UInt64 = 1
+
+    /// Whether a master is there to ask.
+    var isConnected = false
+    /// No more is asked for.
+    var isDraining = false
+    /// Nothing more goes to connections.
+    var isClosed = false
+    /// Places asked for and not answered.
+    var askedCount = 0
+    /// Connections open or being opened.
+    var connectionCount = 0
+    /// Attempts that ended per second.
+    var rate = 0.0
+
+    init(_ limits: SatelliteConfiguration) { self.limits = limits }
+
+    var readyCount: Int { self.sites.values.reduce(0) { $0 + $1.readyCount } }
+    /// Places with a connection.
+    var withConnections: Int { self.sites.values.reduce(0) { $0 + $1.withConnections } }
+    /// Started and not reported.
+    var startedCount: Int { self.leases.values.reduce(0) { $0 + $1.started } }
+    /// Never started.
+    var waitingCount: Int { self.leases.values.reduce(0) { $0 + $1.waitingCount + $1.asked.count } }
+
+    // MARK: Leases
+
+    /// Takes a lease on; its places follow with ``assign(_:to:key:now:)`` and ``decide(_:now:)``.
+    mutating func hold(_ lease: HeldLease, waiting: [Int], started: [Int]) {
+        guard self.leases[lease.serial] == nil, !waiting.isEmpty || !started.isEmpty else { return }
+        self.leases[lease.serial] = LeaseStanding(lease, waiting: waiting, started: started)
+    }
+
+    /// Queues prepared places for their site.
+    mutating func assign(
+        _ places: [Place],
+        to route: SiteRoute,
+        key: String,
+        now: ContinuousClock.Instant
+    ) -> BoardActions {
+        var actions = BoardActions()
+        if self.sites[key] == nil { self.rotation.append(key) }
+        self.sites[key, default: Site(route, now: now)].route = route
+        for var place in places {
+            place.since = now
+            let serial = place.lease.serial
+            if self.leases[serial]?.startedUnprepared.remove(place.index) != nil {
+                self.makeReady(place, key, now, &actions)
+            } else if self.leases[serial]?.isWaiting(place.index) == true {
+                self.sites[key]?.unstarted[Int(place.deliveryClass.rawValue)].append(place)
+                actions.mayStart = true
+            }
+        }
+        self.serve(key, now, &actions)
+        return actions
+    }
+
+    /// Queues places whose outcome is known.
+    mutating func decide(_ places: [Place], now: ContinuousClock.Instant) -> BoardActions {
+        var actions = BoardActions()
+        for var place in places {
+            place.since = now
+            let serial = place.lease.serial
+            if self.leases[serial]?.startedUnprepared.remove(place.index) != nil {
+                if let verdict = place.verdict { self.finish(place, verdict, &actions) }
+            } else if self.leases[serial]?.isWaiting(place.index) == true {
+                self.decided.append(place)
+                actions.mayStart = true
+            }
+        }
+        return actions
+    }
+
+    /// Takes everything out that was never started and is not asked for; an answer that is under way decides the rest.
+    mutating func withdraw(_ serial: LeaseSerial) -> BoardActions {
+        var actions = BoardActions()
+        guard var standing = self.leases.removeValue(forKey: serial) else { return actions }
+        standing.isWithdrawn = true
+        let places = standing.removeAllWaiting()
+        if !standing.isClosed { self.leases[serial] = standing }
+        if places.count > 0 {
+            self.purge(serial)
+            actions.returned.append((serial, places))
+        }
+        return actions
+    }
+
+    /// Ends everything of a lease that the master no longer knows, except what a connection has begun with.
+    mutating func abandon(_ serial: LeaseSerial) -> BoardActions {
+        for (_, asked) in self.leases[serial]?.asked ?? [:] { self.unask(asked.place, site: asked.site) }
+        var actions = self.withdraw(serial)
+        let trace = AttemptTrace(stage: .master, text: "not sent: the lease was taken back while the master was away")
+        for key in self.sites.keys { self.finishReady(key, trace, &actions) { $0.lease.serial == serial } }
+        return actions
+    }
+
+    /// Takes note of the master's decision on places asked for.
+    mutating func decideStart(
+        _ serial: LeaseSerial,
+        started: EntryBitmap,
+        refused: EntryBitmap,
+        now: ContinuousClock.Instant
+    ) -> BoardActions {
+        var actions = BoardActions()
+        actions.mayStart = true
+        var dropped = EntryBitmap()
+        for index in refused.places {
+            guard let asked = self.leases[serial]?.asked.removeValue(forKey: index) else { continue }
+            self.askedCount -= 1
+            if let site = asked.site { self.sites[site]?.asked -= 1 }
+            dropped.insert(index)
+        }
+        var touched: Set<String> = []
+        for index in started.places {
+            guard let asked = self.leases[serial]?.asked.removeValue(forKey: index) else { continue }
+            self.askedCount -= 1
+            self.leases[serial]?.started += 1
+            var place = asked.place
+            place.since = now
+            if let site = asked.site {
+                self.sites[site]?.asked -= 1
+                self.makeReady(place, site, now, &actions)
+                touched.insert(site)
+            } else if let verdict = place.verdict {
+                self.finish(place, verdict, &actions)
+            }
+        }
+        for site in touched { self.serve(site, now, &actions) }
+        if dropped.count > 0 { actions.refused.append((serial, dropped)) }
+        self.closeIfDone(serial)
+        return actions
+    }
+
+    /// Puts places back whose answer will not come, so that they are asked for again.
+    mutating func disconnected() {
+        self.isConnected = false
+        for serial in self.leases.keys.sorted() {
+            for (_, asked) in (self.leases[serial]?.asked ?? [:]).sorted(by: { $0.key > $1.key }) {
+                self.unask(asked.place, site: asked.site)
+                if let site = asked.site {
+                    self.sites[site]?.unstarted[Int(asked.place.deliveryClass.rawValue)].prepend(asked.place)
+                } else {
+                    self.decided.prepend(asked.place)
+                }
+            }
+        }
+    }
+
+    // MARK: Asking ahead
+
+    /// Chooses what to ask leave for: every site by its rate, express first, sites in turn.
+    mutating func planStarts(now: ContinuousClock.Instant) -> [(LeaseSerial, EntryBitmap)] {
+        guard self.isConnected, !self.isDraining else { return [] }
+        var plan: [LeaseSerial: EntryBitmap] = [:]
+        while self.askedCount < self.limits.maximumStarted, let place = self.decided.popFirst() {
+            self.ask(place, site: nil, &plan)
+        }
+        var outstanding = self.askedCount + self.readyCount
+        let ahead = self.limits.startAhead.seconds
+        for _ in 0..<self.rotation.count {
+            guard outstanding < self.limits.maximumStarted, let key = self.rotation.popFirst() else { break }
+            guard let site = self.sites[key] else { continue }
+            self.rotation.append(key)
+            let floor = max(self.limits.startBlock, self.limits.connectionBlock * site.connections.count)
+            let target = min(self.limits.maximumStarted, max(floor, Int(site.rate * ahead)))
+            let have = site.asked + site.readyCount
+            guard have == 0 || target - have >= target / 4 else { continue }
+            let wanted = min(target - have, self.limits.maximumStarted - outstanding)
+            for place in self.takeUnstarted(key, atMost: wanted) {
+                self.ask(place, site: key, &plan)
+                outstanding += 1
+            }
+        }
+        return plan.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    private mutating func takeUnstarted(_ key: String, atMost count: Int) -> [Place] {
+        var places: [Place] = []
+        for deliveryClass in DeliveryClass.allCases {
+            let queue = Int(deliveryClass.rawValue)
+            while places.count < count, let place = self.sites[key]?.unstarted[queue].popFirst() {
+                if self.leases[place.lease.serial]?.isWaiting(place.index) == true { places.append(place) }
+            }
+        }
+        return places
+    }
+
+    private mutating func ask(_ place: Place, site: String?, _ plan: inout [LeaseSerial: EntryBitmap]) {
+        let serial = place.lease.serial
+        guard self.leases[serial]?.removeWaiting(place.index) == true else { return }
+        self.leases[serial]?.asked[place.index] = (place, site)
+        self.askedCount += 1
+        if let site { self.sites[site]?.asked += 1 }
+        plan[serial, default: EntryBitmap()].insert(place.index)
+    }
+
+    private mutating func unask(_ place: Place, site: String?) {
+        let serial = place.lease.serial
+        guard self.leases[serial]?.asked.removeValue(forKey: place.index) != nil else { return }
+        self.leases[serial]?.insertWaiting(place.index)
+        self.askedCount -= 1
+        if let site { self.sites[site]?.asked -= 1 }
+    }
+
+    // MARK: Connections
+
+    /// Gives a connection its next block; an empty one marks it idle.
+    mutating func take(for id: ConnectionID, at key: String, now: ContinuousClock.Instant) -> [Place] {
+        guard var site = self.sites[key], !self.isClosed else { return [] }
+        self.sites[key] = nil  // Keeps the queues from being copied.
+        defer { self.sites[key] = site }
+        let share = site.readyCount / max(1, site.connections.count) + 1
+        let count = min(self.limits.connectionBlock, share)
+        var block: [Place] = []
+        for queue in site.ready.indices {
+            while block.count < count, let place = site.ready[queue].popFirst() { block.append(place) }
+        }
+        site.withConnections += block.count
+        site.lastUsed = now
+        if block.isEmpty, !site.idle.contains(id) { site.idle.append(id) }
+        return block
+    }
+
+    /// Takes back what a connection had not begun with.
+    mutating func putBack(_ places: [Place], at key: String, now: ContinuousClock.Instant) -> BoardActions {
+        var actions = BoardActions()
+        self.sites[key]?.withConnections -= places.count
+        for place in places.reversed() { self.makeReady(place, key, now, &actions, atFront: true) }
+        self.serve(key, now, &actions)
+        return actions
+    }
+
+    /// Takes back a place whose transaction never began; too often is an attempt.
+    mutating func requeue(
+        _ place: Place,
+        at key: String,
+        trace: AttemptTrace,
+        now: ContinuousClock.Instant
+    ) -> BoardActions {
+        var place = place
+        place.requeues += 1
+        guard place.requeues > self.limits.maximumRequeues else { return self.putBack([place], at: key, now: now) }
+        var actions = BoardActions()
+        self.sites[key]?.withConnections -= 1
+        self.finish(place, .deferred(trace), &actions)
+        return actions
+    }
+
+    /// Counts attempts that connections have ended.
+    mutating func ended(_ places: [(site: String, lease: LeaseSerial)], now: ContinuousClock.Instant) -> BoardActions {
+        var actions = BoardActions()
+        var touched: Set<String> = []
+        for (site, lease) in places {
+            self.sites[site]?.withConnections -= 1
+            self.sites[site]?.ended += 1
+            touched.insert(site)
+            self.leases[lease]?.started -= 1
+            self.closeIfDone(lease)
+        }
+        for site in touched { self.serve(site, now, &actions) }
+        actions.mayStart = true
+        return actions
+    }
+
+    /// How a connection came to its end.
+    enum ConnectionResult {
+        /// At least one transaction ended on it.
+        case worked
+        /// It was ready, and nothing came of it.
+        case barren(AttemptTrace)
+        /// No host of the site could be talked to.
+        case unreachable(AttemptTrace)
+    }
+
+    /// A connection has been greeted.
+    mutating func connectionReady(_ key: String, now: ContinuousClock.Instant) -> BoardActions {
+        var actions = BoardActions()
+        self.sites[key]?.failures = 0
+        self.sites[key]?.pausedUntil = nil
+        self.serve(key, now, &actions)
+        return actions
+    }
+
+    /// An address did not take a connection.
+    mutating func addressFailed(_ address: String, at key: String, now: ContinuousClock.Instant) {
+        self.sites[key]?.troubled[address] = now + self.limits.addressTrouble
+    }
+
+    /// The site closes connections that it finds too many.
+    mutating func objected(_ key: String, now: ContinuousClock.Instant) {
+        guard let site = self.sites[key], site.connections.count > 1 else { return }
+        self.sites[key]?.ceiling = (site.connections.count - 1, now + self.limits.siteBackoff)
+    }
+
+    /// A connection is over; what it had not begun with was put back before.
+    mutating func connectionEnded(
+        _ id: ConnectionID,
+        at key: String,
+        _ result: ConnectionResult,
+        now: ContinuousClock.Instant
+    ) -> BoardActions {
+        var actions = BoardActions()
+        guard self.sites[key]?.connections.remove(id) != nil else { return actions }
+        self.connectionCount -= 1
+        self.sites[key]?.idle.removeAll { $0 == id }
+        switch result {
+        case .worked: self.sites[key]?.barren = 0
+        case .barren(let trace):
+            self.sites[key]?.barren += 1
+            if (self.sites[key]?.barren ?? 0) >= 5 { self.pause(key, trace, now, &actions) }
+        case .unreachable(let trace):
+            if let others = self.sites[key]?.connections.count, others > 0 {
+                self.sites[key]?.ceiling = (others, now + self.limits.siteBackoff)
+            } else {
+                self.pause(key, trace, now, &actions)
+            }
+        }
+        self.serve(key, now, &actions)
+        return actions
+    }
+
+    private mutating func pause(
+        _ key: String,
+        _ trace: AttemptTrace,
+        _ now: ContinuousClock.Instant,
+        _ actions: inout BoardActions
+    ) {
+        let failures = min(self.sites[key]?.failures ?? 0, 16)
+        let pause = min(self.limits.siteBackoff * (1 << failures), self.limits.siteBackoffCeiling)
+        self.sites[key]?.failures += 1
+        self.sites[key]?.barren = 0
+        self.sites[key]?.pausedUntil = now + pause
+        self.sites[key]?.pauseTrace = trace
+        self.finishReady(key, trace, &actions) { _ in true }
+    }
+
+    /// Wakes idle connections and opens further ones for what is ready at a site.
+    mutating func serve(_ key: String, _ now: ContinuousClock.Instant, _ actions: inout BoardActions) {
+        guard let site = self.sites[key], !self.isClosed, !site.isPaused(now) else { return }
+        let ready = site.readyCount
+        guard ready > 0 else { return }
+        if !site.idle.isEmpty {
+            let woken = min(site.idle.count, ready)
+            actions.wake += site.idle.suffix(woken)
+            self.sites[key]?.idle.removeLast(woken)
+            if woken == ready { return }
+        }
+        let hasExpress = !site.ready[Int(DeliveryClass.express.rawValue)].isEmpty
+        let extra = hasExpress ? self.limits.expressConnections : 0
+        var limit = self.limits.connectionsPerSite + extra
+        if let ceiling = site.ceiling, now < ceiling.until { limit = min(limit, max(1, ceiling.connections)) }
+        if site.failures > 0 || (site.barren > 0 && site.connections.count > 0) { limit = 1 }
+        let backlog = ready + site.asked + site.unstartedCount
+        let wanted = min(
+            limit,
+            (backlog + self.limits.recipientsPerConnection - 1) / self.limits.recipientsPerConnection
+        )
+        let room = self.limits.maximumConnections + extra * 8 - self.connectionCount
+        let count = min(max(wanted, 1) - site.connections.count, room)
+        guard count > 0 else { return }
+        for _ in 0..<count {
+            let id = ConnectionID(number: self.nextConnection)
+            self.nextConnection += 1
+            self.connectionCount += 1
+            self.sites[key]?.connections.insert(id)
+            actions.open.append(OpenRequest(id: id, site: key, candidates: site.candidates(now: now)))
+        }
+    }
+
+    // MARK: Inner steps
+
+    private mutating func makeReady(
+        _ place: Place,
+        _ key: String,
+        _ now: ContinuousClock.Instant,
+        _ actions: inout BoardActions,
+        atFront: Bool = false
+    ) {
+        let queue = Int(place.deliveryClass.rawValue)
+        if self.isClosed {
+            self.finish(place, .deferred(Self.shutdownTrace), &actions)
+        } else if let site = self.sites[key], site.isPaused(now) {
+            let trace = site.pauseTrace ?? AttemptTrace(stage: .connect, text: "the site is paused")
+            self.finish(place, .deferred(trace), &actions)
+        } else if atFront {
+            self.sites[key]?.ready[queue].prepend(place)
+        } else {
+            self.sites[key]?.ready[queue].append(place)
+        }
+    }
+
+    static let shutdownTrace = AttemptTrace(stage: .connect, text: "not sent: the satellite was shut down")
+
+    private mutating func finish(_ place: Place, _ outcome: DeliveryOutcome, _ actions: inout BoardActions) {
+        actions.finished.append((place, outcome))
+        self.leases[place.lease.serial]?.started -= 1
+        self.closeIfDone(place.lease.serial)
+    }
+
+    /// Defers the ready places of a site that fit.
+    mutating func finishReady(
+        _ key: String,
+        _ trace: AttemptTrace,
+        _ actions: inout BoardActions,
+        where fits: (Place) -> Bool
+    ) {
+        guard let ready = self.sites[key]?.ready else { return }
+        for queue in ready.indices where !ready[queue].isEmpty {
+            self.sites[key]?.ready[queue].removeAll(where: fits)
+            for place in ready[queue] where fits(place) { self.finish(place, .deferred(trace), &actions) }
+        }
+    }
+
+    private mutating func closeIfDone(_ serial: LeaseSerial) {
+        if self.leases[serial]?.isClosed == true { self.leases[serial] = nil }
+    }
+
+    /// Takes a lease's unstarted places out of all queues.
+    private mutating func purge(_ serial: LeaseSerial) {
+        for key in self.sites.keys {
+            for queue in DeliveryClass.allCases.indices {
+                self.sites[key]?.unstarted[queue].removeAll { $0.lease.serial == serial }
+            }
+        }
+        self.decided.removeAll { $0.lease.serial == serial }
+    }
+
+    /// Forgets a site that nothing has used for long.
+    mutating func removeSite(_ key: String) {
+        self.sites[key] = nil
+        self.rotation.removeAll { $0 == key }
+    }
+}
+
+extension Duration {
+    /// Seconds, as a floating-point number.
+    var seconds: Double { Double(self.components.seconds) + Double(self.components.attoseconds) / 1e18 }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+
+/// Where the places of a lease stand, as long as one of them is not reported or given back.
+struct LeaseStanding {
+    let lease: HeldLease
+    /// Never started and not asked for: in preparation, or in a site's queue.
+    private(set) var waiting: [Bool]
+    private(set) var waitingCount = 0
+    /// Asked for and not answered, with their site; `nil` for one whose outcome is known.
+    var asked: [Int: (place: Place, site: String?)] = [:]
+    /// Started, in preparation: a process before this one had asked.
+    var startedUnprepared: Set<Int> = []
+    /// Started and not reported, those in preparation too.
+    var started = 0
+    /// Taken back by the master, or by a shutdown: nothing more is asked for.
+    var isWithdrawn = false
+
+    init(_ lease: HeldLease, waiting places: [Int], started: [Int]) {
+        self.lease = lease
+        self.waiting = [Bool](repeating: false, count: lease.grant.entries.count)
+        for place in places { self.insertWaiting(place) }
+        self.startedUnprepared = Set(started)
+        self.started = started.count
+    }
+
+    var isClosed: Bool { self.waitingCount == 0 && self.asked.isEmpty && self.started == 0 }
+
+    func isWaiting(_ place: Int) -> Bool { self.waiting.indices.contains(place) && self.waiting[place] }
+
+    mutating func insertWaiting(_ place: Int) {
+        guard !self.waiting[place] else { return }
+        self.waiting[place] = true
+        self.waitingCount += 1
+    }
+
+    /// - Returns: Whether it was waiting.
+    @discardableResult
+    mutating func removeWaiting(_ place: Int) -> Bool {
+        guard self.isWaiting(place) else { return false }
+        self.waiting[place] = false
+        self.waitingCount -= 1
+        return true
+    }
+
+    /// Takes out every place that was never started and is not asked for.
+    mutating func removeAllWaiting() -> EntryBitmap {
+        let places = EntryBitmap(self.waiting.indices.filter { self.waiting[$0] })
+        for place in places.places { self.removeWaiting(place) }
+        return places
+    }
+}

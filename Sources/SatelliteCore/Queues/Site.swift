@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DequeModule
+import MailingModel
+
+/// The recipients that wait for one set of MX hosts, and the connections to it.
+struct Site {
+    var route: SiteRoute
+    /// Never started, by class.
+    var unstarted: [Deque<Place>] = DeliveryClass.allCases.map { _ in Deque() }
+    /// Started and waiting for a connection, by class.
+    var ready: [Deque<Place>] = DeliveryClass.allCases.map { _ in Deque() }
+    /// How many of its places are asked for and not answered.
+    var asked = 0
+    /// Places that connections hold.
+    var withConnections = 0
+    /// Connections open or being opened.
+    var connections: Set<ConnectionID> = []
+    /// Those that have said they have nothing to do.
+    var idle: [ConnectionID] = []
+    /// Fewer connections than the configuration allows, after the site objected.
+    var ceiling: (connections: Int, until: ContinuousClock.Instant)?
+    /// No connection is opened before; what is started meanwhile is deferred.
+    var pausedUntil: ContinuousClock.Instant?
+    /// Why it is paused.
+    var pauseTrace: AttemptTrace?
+    /// Times in a row that all hosts failed.
+    var failures = 0
+    /// Connections in a row that ended without any transaction.
+    var barren = 0
+    /// Addresses to be tried last, until when.
+    var troubled: [String: ContinuousClock.Instant] = [:]
+    /// Attempts that ended since the last tick, and their rate per second.
+    var ended = 0
+    var rate = 0.0
+    /// When something last happened.
+    var lastUsed: ContinuousClock.Instant
+
+    init(_ route: SiteRoute, now: ContinuousClock.Instant) {
+        self.route = route
+        self.lastUsed = now
+    }
+
+    var unstartedCount: Int { self.unstarted.reduce(0) { $0 + $1.count } }
+    var readyCount: Int { self.ready.reduce(0) { $0 + $1.count } }
+    var isEmpty: Bool {
+        self.connections.isEmpty && self.asked == 0 && self.withConnections == 0 && self.readyCount == 0
+            && self.unstartedCount == 0
+    }
+
+    func isPaused(_ now: ContinuousClock.Instant) -> Bool { self.pausedUntil.map { now < $0 } ?? false }
+
+    /// Every address of every host: by preference, equals shuffled, those in trouble last.
+    func candidates(now: ContinuousClock.Instant) -> [Candidate] {
+        var generator = SystemRandomNumberGenerator()
+        return self.candidates(now: now, using: &generator)
+    }
+
+    func candidates(now: ContinuousClock.Instant, using generator: inout some RandomNumberGenerator) -> [Candidate] {
+        let byPreference = Dictionary(grouping: self.route.hosts, by: \.preference)
+        var healthy: [Candidate] = []
+        var troubled: [Candidate] = []
+        for preference in byPreference.keys.sorted() {
+            for host in (byPreference[preference] ?? []).shuffled(using: &generator) {
+                for address in host.addresses {
+                    let candidate = Candidate(host: host.name, address: address, port: self.route.port)
+                    if let until = self.troubled[address], now < until {
+                        troubled.append(candidate)
+                    } else {
+                        healthy.append(candidate)
+                    }
+                }
+            }
+        }
+        return healthy + troubled
+    }
+
+    /// One address to connect to.
+    struct Candidate: Sendable, Hashable {
+        var host: String
+        var address: String
+        var port: Int
+    }
+}

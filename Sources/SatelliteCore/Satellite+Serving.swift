@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterLink
+import Logging
+import MailingModel
+import SatelliteJournal
+import Synchronization
+
+extension Satellite {
+    /// All long-lived work, until one part of it ends.
+    func serve() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.uplink.run() }
+            group.addTask { try await self.listen() }
+            group.addTask { try await self.keepBooks() }
+            group.addTask { await self.prepareLeases() }
+            group.addTask { await self.askAhead() }
+            group.addTask { await self.report() }
+            group.addTask { await self.tick() }
+            group.addTask { await self.awaitShutdown() }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    // MARK: From the master
+
+    private func listen() async throws {
+        while let event = await self.uplink.nextEvent() {
+            switch event {
+            case .connected(let welcome): await self.connected(welcome)
+            case .message(let message): try await self.received(message)
+            case .disconnected(let reason):
+                self.logger.warning("the master is away; started recipients go on", metadata: ["reason": "\(reason)"])
+                self.board.withLock { $0.disconnected() }
+                self.outbox.withLock { $0.disconnected() }
+            case .failed: break  // The link has logged it.
+            }
+        }
+        guard Task.isCancelled || self.condition.withLock({ $0.isStopping }) else {
+            throw SatelliteError(.linkEnded, "the link to the master has ended")
+        }
+    }
+
+    private func connected(_ welcome: Welcome) async {
+        self.logger.info("taken on by the master", metadata: ["term": "\(welcome.term.rawValue)"])
+        self.condition.withLock { $0.rejection = nil }
+        let known = Set(welcome.knownLeases)
+        let forgotten = self.board.withLock { board in
+            board.isConnected = true
+            return board.leases.keys.filter { !known.contains($0) }.sorted()
+        }
+        for lease in forgotten {
+            self.logger.warning("the master does not know a lease any more", metadata: ["lease": "\(lease)"])
+            self.change { board, _ in board.abandon(lease) }
+        }
+        await self.sendCredit()
+        for (lease, places) in self.journal.returnedPlaces where known.contains(lease) {
+            await self.uplink.transmit(.returned(lease, neverStarted: places))
+        }
+        self.outbox.withLock { $0.connected() }
+        self.reporting.fire()
+        self.starting.fire()
+    }
+
+    private func received(_ message: MasterMessage) async throws {
+        switch message {
+        case .grant(let grant):
+            self.inbox.withLock { $0.grants.append(grant) }
+            self.bookkeeping.fire()
+        case .started(let lease, let started, let refused):
+            self.inbox.withLock { $0.started.append((lease, started, refused)) }
+            self.bookkeeping.fire()
+        case .reportsApplied(let sequence):
+            let reports = self.outbox.withLock { $0.acknowledged(sequence) }
+            self.inbox.withLock { $0.acknowledged += reports }
+            self.bookkeeping.fire()
+            self.reporting.fire()
+        case .revoke(let lease, let reason):
+            self.logger.debug("lease revoked", metadata: ["lease": "\(lease)", "reason": "\(reason)"])
+            self.change { board, _ in reason == .unknown ? board.abandon(lease) : board.withdraw(lease) }
+        case .signingKey(let hash, let pem): await self.keys.received(hash, pem: pem)
+        case .rejected(let rejection): self.rejected(rejection)
+        case .superseded:
+            self.condition.withLock { $0.isSuperseded = true }
+            throw SatelliteError(.superseded, "another process with this satellite's key has taken over")
+        case .welcome, .heartbeat: break  // The link's own.
+        }
+    }
+
+    /// Logged once for each reason; the link tries again by itself.
+    private func rejected(_ rejection: Rejection) {
+        let isNew = self.condition.withLock { condition in
+            defer { condition.rejection = rejection.text }
+            return condition.rejection != rejection.text
+        }
+        guard isNew else { return }
+        self.logger.error(
+            "the master does not take this satellite on; it is asked again from time to time",
+            metadata: ["reason": "\(rejection.text)"]
+        )
+    }
+
+    // MARK: To the master
+
+    /// Tells the master how much is taken: nothing while the journal has no room, or at the end.
+    func sendCredit() async {
+        let takesNothing = self.condition.withLock { $0.isDiskFull || $0.isStopping }
+        await self.uplink.transmit(
+            .credit([
+                .bulk: takesNothing ? 0 : self.configuration.bulkCredit,
+                .express: takesNothing ? 0 : self.configuration.expressCredit,
+            ])
+        )
+    }
+
+    private func askAhead() async {
+        for await _ in self.starting.stream {
+            let plan = self.board.withLock { $0.planStarts(now: .now) }
+            for (lease, places) in plan { await self.uplink.transmit(.start(lease, places)) }
+        }
+    }
+
+    private func report() async {
+        for await _ in self.reporting.stream {
+            while let batch = self.outbox.withLock({ $0.next() }) {
+                await self.uplink.transmit(.reports(sequence: batch.sequence, batch.reports))
+            }
+        }
+    }
+
+    // MARK: Time
+
+    private func tick() async {
+        var last = ContinuousClock.now
+        while (try? await Task.sleep(for: self.configuration.tick)) != nil {  // Ends when it is cancelled.
+            let now = ContinuousClock.now
+            let elapsed = now - last
+            last = now
+            self.change { board, now in board.tick(elapsed, now: now) }
+            self.forEachDriver { $0.sweep(now: .now, patience: .seconds(2)) }
+            await self.keys.repeatRequests(now: now)
+            await self.retryDisk(now)
+            self.reporting.fire()
+            self.measure()
+        }
+    }
+
+    private func retryDisk(_ now: ContinuousClock.Instant) async {
+        let isDue = self.condition.withLock { condition in
+            guard condition.isDiskFull, let since = condition.diskFullSince, now - since > .seconds(5) else {
+                return false
+            }
+            condition.isDiskFull = false
+            return true
+        }
+        if isDue { await self.sendCredit() }
+    }
+
+    private func measure() {
+        let (connections, waiting, started) = self.board.withLock { board in
+            (board.connectionCount, board.waitingCount, board.startedCount)
+        }
+        self.counters.record(
+            connections: connections,
+            waiting: waiting,
+            started: started,
+            reports: self.outbox.withLock { $0.backlog },
+            journalAvailable: self.journal.room.available
+        )
+        let total = self.counters.values.total
+        self.condition.withLock { condition in
+            condition.attemptsBefore.append(total)
+            let kept = max(1, Int(60 / max(0.01, self.configuration.tick.seconds)))
+            if condition.attemptsBefore.count > kept {
+                condition.attemptsBefore.removeFirst(condition.attemptsBefore.count - kept)
+            }
+        }
+    }
+
+    // MARK: The end
+
+    private func awaitShutdown() async {
+        for await _ in self.stopping.stream {
+            if self.condition.withLock({ $0.failure != nil }) { return }
+            guard self.condition.withLock({ $0.isStopping }) else { continue }
+            return await self.shutDown()
+        }
+    }
+
+    private func shutDown() async {
+        self.logger.info("shutting down: giving back what was not started, finishing what was")
+        await self.sendCredit()
+        self.change { board, _ in board.drain() }
+        await self.wait(self.configuration.shutdownDrain) { satellite in
+            satellite.board.withLock { $0.startedCount == 0 && $0.askedCount == 0 }
+        }
+        self.change { board, now in board.close(now: now) }
+        self.forEachDriver { $0.drain() }
+        await self.wait(self.configuration.shutdownLimit) { satellite in
+            satellite.board.withLock { $0.withConnections == 0 && $0.connectionCount == 0 }
+        }
+        await self.wait(self.configuration.shutdownReports) { satellite in
+            satellite.outbox.withLock { $0.backlog == 0 } && satellite.inbox.withLock { $0.isEmpty }
+        }
+        await self.uplink.transmit(.goodbye)
+    }
+
+    private func wait(_ limit: Duration, until isDone: (Satellite) -> Bool) async {
+        let deadline = ContinuousClock.now + limit
+        while !isDone(self), ContinuousClock.now < deadline, self.condition.withLock({ $0.failure == nil }) {
+            guard (try? await Task.sleep(for: .milliseconds(20))) != nil else { return }  // Cancelled.
+        }
+    }
+}

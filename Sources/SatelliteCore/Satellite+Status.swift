@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterLink
+import Logging
+import MailingModel
+import SatelliteJournal
+import Synchronization
+
+extension Satellite {
+    /// What the satellite is doing now.
+    public func status() -> SatelliteStatus {
+        let now = ContinuousClock.now
+        let condition = self.condition.withLock { $0 }
+        let counts = self.counters.values
+        let room = self.journal.room
+        let backlog = self.outbox.withLock { $0.backlog }
+        return self.board.withLock { board in
+            SatelliteStatus(
+                serial: self.configuration.serial,
+                journalID: self.journal.journalID,
+                isConnected: board.isConnected,
+                rejection: condition.rejection,
+                isDraining: board.isDraining,
+                isDiskFull: condition.isDiskFull,
+                leases: board.leases.count,
+                waiting: board.waitingCount,
+                started: board.startedCount,
+                asked: board.askedCount,
+                inFlight: board.withConnections,
+                connections: board.connectionCount,
+                rate: board.rate,
+                unacknowledgedReports: backlog,
+                delivered: counts.delivered,
+                deferred: counts.deferred,
+                failed: counts.failed,
+                unrenderable: counts.unrenderable,
+                uncertain: counts.uncertain,
+                journalOctets: room.size,
+                journalAvailable: room.available,
+                journalReserved: room.reserved,
+                sites: Self.sites(board, now)
+            )
+        }
+    }
+
+    var load: SatelliteLoad {
+        let total = self.counters.values.total
+        let before = self.condition.withLock { $0.attemptsBefore.first ?? total }
+        let backlog = self.outbox.withLock { $0.backlog }
+        return self.board.withLock { board in
+            SatelliteLoad(
+                waiting: board.waitingCount,
+                started: board.startedCount,
+                connections: board.connectionCount,
+                unacknowledgedReports: backlog,
+                attemptsLastMinute: Int(clamping: total - min(before, total)),
+                draining: board.isDraining
+            )
+        }
+    }
+
+    private static func sites(_ board: DeliveryBoard, _ now: ContinuousClock.Instant) -> [SatelliteStatus.Site] {
+        let sites = board.sites.values.map { site in
+            SatelliteStatus.Site(
+                name: site.route.name,
+                waiting: site.unstartedCount + site.asked,
+                ready: site.readyCount,
+                inFlight: site.withConnections,
+                connections: site.connections.count,
+                rate: site.rate,
+                isPaused: site.isPaused(now)
+            )
+        }
+        let busiest = sites.sorted {
+            ($0.waiting + $0.ready + $0.inFlight, $1.name) > ($1.waiting + $1.ready + $1.inFlight, $0.name)
+        }
+        return Array(busiest.prefix(50))
+    }
+
+    // MARK: What an earlier process left
+
+    /// Takes up what the journal holds.
+    ///
+    /// - Returns: What is to be prepared.
+    static func resume(
+        _ recovery: Recovery,
+        _ board: inout DeliveryBoard,
+        _ outbox: inout ReportOutbox
+    ) -> [Preparation] {
+        outbox.append(recovery.unacknowledged)
+        outbox.append(recovery.uncertain)
+        var preparations: [Preparation] = []
+        let now = ContinuousClock.now
+        for held in recovery.heldLeases {
+            let lease = HeldLease(held.grant, since: now)
+            let waiting = held.neverStarted.places
+            let started = held.started.places
+            guard !waiting.isEmpty || !started.isEmpty else { continue }
+            board.hold(lease, waiting: waiting, started: started)
+            preparations.append(Preparation(lease: lease, places: waiting + started))
+        }
+        return preparations
+    }
+
+    func announce(_ recovery: Recovery) {
+        if let damage = recovery.damage {
+            self.logger.critical(
+                "the journal was damaged; what could be read goes on, the files are set aside",
+                metadata: ["damage": "\(damage)"]
+            )
+        }
+        if !recovery.uncertain.isEmpty {
+            self.logger.warning(
+                "recipients are uncertain: an earlier process ended between their final dot and the reply",
+                metadata: ["recipients": "\(recovery.uncertain.count)"]
+            )
+        }
+        self.logger.info(
+            "journal opened",
+            metadata: [
+                "journal": "\(self.journal.journalID)", "leases": "\(recovery.heldLeases.count)",
+                "reports": "\(recovery.unacknowledged.count)",
+            ]
+        )
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a satellite is doing, for people and probes.
+public struct SatelliteStatus: Codable, Hashable, Sendable {
+    /// A site with recipients or connections.
+    public struct Site: Codable, Hashable, Sendable {
+        /// The name of the set of MX hosts.
+        public var name: String
+        /// Recipients never started.
+        public var waiting: Int
+        /// Recipients started and waiting for a connection.
+        public var ready: Int
+        /// Recipients with a connection.
+        public var inFlight: Int
+        /// Connections open or being opened.
+        public var connections: Int
+        /// Attempts per second.
+        public var rate: Double
+        /// Whether no connection is opened for a while, because no host could be talked to.
+        public var isPaused: Bool
+    }
+
+    /// The satellite's name.
+    public var serial: String
+    /// The journal's name.
+    public var journalID: String
+    /// Whether a master has taken it on.
+    public var isConnected: Bool
+    /// Why the master last refused it, or `nil`.
+    public var rejection: String?
+    /// Whether it is shutting down.
+    public var isDraining: Bool
+    /// Whether the journal has no room for leases.
+    public var isDiskFull: Bool
+    /// Leases with recipients that are not reported.
+    public var leases: Int
+    /// Recipients never started.
+    public var waiting: Int
+    /// Recipients started and not reported.
+    public var started: Int
+    /// Recipients asked for and not answered.
+    public var asked: Int
+    /// Recipients with a connection.
+    public var inFlight: Int
+    /// Connections open or being opened.
+    public var connections: Int
+    /// Attempts per second.
+    public var rate: Double
+    /// Reports that the master has not acknowledged.
+    public var unacknowledgedReports: Int
+    /// Attempts since the start of the process, by outcome.
+    public var delivered: UInt64
+    /// Attempts to be repeated.
+    public var deferred: UInt64
+    /// Attempts refused for good.
+    public var failed: UInt64
+    /// Recipients whose message could not be made.
+    public var unrenderable: UInt64
+    /// Attempts with an unknown outcome.
+    public var uncertain: UInt64
+    /// Octets of the journal's files, of what can be written, and of what is promised of it.
+    public var journalOctets: Int
+    /// Octets that the journal can still take.
+    public var journalAvailable: Int
+    /// Octets of these that are promised to recipients held.
+    public var journalReserved: Int
+    /// The busiest 50 sites, by recipients.
+    public var sites: [Site]
+}
