@@ -228,8 +228,8 @@ final class SMTPClientHandler: ChannelInboundHandler {
         self.context?.close(promise: nil)
         let delegate = self.delegate
         self.delegate = nil
-        self.connection.handler = nil
         delegate?.connectionClosed(self.connection, reason)
+        self.connection.handler = nil
     }
 
     // MARK: Time

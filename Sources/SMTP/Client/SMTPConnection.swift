@@ -37,7 +37,7 @@ public final class SMTPConnection {
     public var isIdle: Bool { self.handler?.machine.isAtRest ?? false }
 
     /// Whether the connection is over.
-    public var isClosed: Bool { self.handler == nil }
+    public var isClosed: Bool { self.handler?.machine.isClosed ?? true }
 
     /// Makes an idle connection pull again; without effect on one that is busy or not yet ready.
     public func wake() { self.handler?.wake() }
