@@ -53,7 +53,9 @@ public protocol MailingStore: Sendable {
     ) async throws -> (mailing: Mailing, revoked: [RevokedLease])
     /// Removes a mailing and leaves a tombstone, so that late reports are acknowledged, counted and dropped.
     func deleteMailing(_ id: MailingID, at now: Timestamp) async throws -> [RevokedLease]
-    /// Expires every recipient that is waiting or deferred and not started (feed events included); started ones stay
+    /// Expires every recipient that is waiting or deferred and not started (feed events included), in steps so that other
+    /// verbs get their turn; may be called again to go on after a crash. From its first step on ``Mailing/ending`` is set
+    /// and nothing is added, leased or started. Started recipients stay
     /// leased until reported or ``settleStarted(of:at:)``. Finishes the mailing if nothing is left.
     func expireRemaining(_ id: MailingID, at now: Timestamp) async throws -> (mailing: Mailing, revoked: [RevokedLease])
     /// Turns started, unreported recipients of a mailing into uncertain ones (15 minutes after its end).
@@ -116,7 +118,9 @@ public protocol MailingStore: Sendable {
     func start(_ requests: [StartRequest], by satellite: SatelliteID, at now: Timestamp) async throws -> [StartDecision]
     /// Applies reports idempotently: state, counters, event and feed position in one transaction.
     func apply(_ reports: [DeliveryReport], from satellite: SatelliteID, at now: Timestamp) async throws -> IntakeResult
-    /// Takes never-started recipients of a lease back at the satellite's own word.
+    /// Takes recipients of a lease back at the satellite's own word that they were not sent, started or not.
+    ///
+    /// They wait again at once; in a mailing that is ending they expire.
     func takeBack(
         _ lease: LeaseSerial,
         places: EntryBitmap,

@@ -115,12 +115,23 @@ enum Ending {
         _ transaction: StoreTransaction
     ) throws {
         var new = old ?? DeliveryRow(id: id, modified: now)
-        new.standing = RecipientStateMerge.expiring(new.standing)
-        new.due = nil
-        new.trace = nil
-        new.modified = now
-        try transaction.save(new, replacing: old)
-        try RecipientRow.fetch(id, transaction)?.appendEvent(new, account: account, transaction)
+        try Self.expire(&new, replacing: old, account: account, at: now, transaction)
+    }
+
+    /// Expires one recipient that nobody holds.
+    static func expire(
+        _ row: inout DeliveryRow,
+        replacing old: DeliveryRow?,
+        account: AccountID,
+        at now: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws {
+        row.standing = RecipientStateMerge.expiring(row.standing)
+        row.due = nil
+        row.trace = nil
+        row.modified = now
+        try transaction.save(row, replacing: old)
+        try RecipientRow.fetch(row.id, transaction)?.appendEvent(row, account: account, transaction)
     }
 
     // MARK: Settling and finishing

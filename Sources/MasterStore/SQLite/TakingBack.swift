@@ -62,6 +62,8 @@ enum TakingBack {
     // MARK: Taking back
 
     /// Closes places that were not sent; their recipients wait again, due at once, for their next attempt.
+    ///
+    /// In a mailing that is ending there is no next attempt: they expire.
     static func takeBack(
         _ places: [Int],
         of serial: LeaseSerial,
@@ -69,6 +71,7 @@ enum TakingBack {
         _ transaction: StoreTransaction
     ) throws {
         guard !places.isEmpty, var lease = try transaction.lease(serial) else { return }
+        let mailing = try transaction.mailing(lease.mailing)?.mailing
         for place in places where place < lease.size && !lease.closed.contains(place) {
             lease.close(place)
             let id = lease.recipient(at: place)
@@ -77,10 +80,15 @@ enum TakingBack {
             if let old, old.lease != serial { continue }
             var new = old ?? DeliveryRow(id: id, firstAttemptOf: lease)
             new.lease = nil
-            new.due = new.standing.state.isTerminal ? nil : now
-            try transaction.save(new, replacing: old)
+            if let mailing, mailing.ending != nil, !new.standing.state.isTerminal {
+                try Ending.expire(&new, replacing: old, account: mailing.account, at: now, transaction)
+            } else {
+                new.due = new.standing.state.isTerminal ? nil : now
+                try transaction.save(new, replacing: old)
+            }
         }
         transaction.update(lease)
+        if let mailing { try Ending.finishEnding(mailing.id, at: now, transaction) }
     }
 
     /// Takes places back at the satellite's own word that nothing was sent, started or not.

@@ -139,6 +139,14 @@ struct StoreModel {
             self.recipients[id]?.lease = nil
             let isTerminal = self.recipients[id]?.standing.state.isTerminal ?? true
             self.recipients[id]?.due = isTerminal ? nil : now
+            if let recipient = self.recipients[id], self.mailings[id.mailing]?.isEnding == true {
+                self.recipients[id]?.standing = RecipientStateMerge.expiring(recipient.standing)
+                self.recipients[id]?.due = nil
+            }
+        }
+        let mailing = lease.grant.mailing
+        if self.mailings[mailing]?.isEnding == true, self.pending(mailing) == 0 {
+            self.mailings[mailing]?.status = .finished
         }
     }
 

@@ -194,4 +194,26 @@ struct EndingTests {
             #expect(mailing.status != .finished || mailing.counters.pending == 0)
         }
     }
+
+    @Test("expires what a satellite gives back after the end, and finishes then", arguments: StoreFactory.all)
+    func givenBackAfterEnd(factory: StoreFactory) async throws {
+        try await factory.withStore { fixture in
+            let id = try await fixture.makeMailing()
+            let recipients = try await fixture.add(2, to: id)
+            let satellite = try await fixture.makeSatellite()
+            let grant = try #require(try await fixture.claimAll(satellite).first)
+            try await fixture.startAll([grant], by: satellite)
+            _ = try await fixture.store.expireRemaining(id, at: fixture.now)
+            #expect(try await fixture.mailing(id).status == .running)
+            try await fixture.store.takeBack(
+                grant.serial,
+                places: EntryBitmap([0, 1]),
+                from: satellite,
+                at: fixture.now
+            )
+            #expect(try await fixture.state(of: recipients[1]) == .expired)
+            #expect(try await fixture.mailing(id).status == .finished)
+            try await fixture.checkTotals(id)
+        }
+    }
 }

@@ -116,9 +116,8 @@ struct CodingTests {
 
     @Test("a domain's bucket never changes")
     func buckets() {
-        #expect(Admission.hashedBucket(of: "") == Bucket(rawValue: 0))
         let domains = ["gmail.com", "example.com", "yahoo.co.jp", "xn--bcher-kva.example"]
-        #expect(domains.map { Admission.hashedBucket(of: $0).rawValue } == [0, 0, 0, 0])
+        #expect(domains.map { Admission.hashedBucket(of: $0).rawValue } == [33, 234, 105, 134])
         var used: [UInt16: Int] = [:]
         for number in 0..<25_600 { used[Admission.hashedBucket(of: "d\(number).example").rawValue, default: 0] += 1 }
         #expect(used.count == 256 && used.values.allSatisfy { $0 > 50 && $0 < 160 })
