@@ -167,7 +167,10 @@ extension Renderer {
             numbers.append(Int(max(-(1 << 40), min(1 << 40, whole))))
         }
         if numbers[2] == 0 { throw RenderError(.value, "a slice cannot go by 0") }
-        try self.budget.pay(octets: value.weight)
+        switch value {
+        case .text, .list, .undefined: try self.budget.pay(octets: value.weight)
+        default: throw RenderError(.value, "\(value.kind) cannot be sliced")
+        }
         return Operations.slice(value, start: numbers[0], stop: numbers[1], step: numbers[2] ?? 1)
     }
 

@@ -8,15 +8,22 @@ struct Lexer {
         var index: Int
     }
 
+    /// A tag as it stands in the source, delimiters included.
+    struct TagRange: Hashable, Sendable {
+        enum Kind: Hashable, Sendable { case output, block, comment, rawBegin, rawEnd }
+        var kind: Kind
+        var range: Range<Int>
+    }
+
+    /// All tags in order, once ``tokenize()`` has returned.
+    private(set) var tags: [TagRange] = []
     private let source: TemplateSource
     private let marks: [(offset: Int, kind: Token.Kind)]
     private var nextMark = 0
     private var tokens: [Token] = []
     private var stripNext = false
 
-    /// Prepares a source.
-    ///
-    /// - Parameter links: Ranges of text that hold whole tags only, ascending, apart from each other.
+    /// Prepares a source with links: ranges of text that hold whole tags only, ascending, apart from each other.
     init(_ source: TemplateSource, links: [LinkRange] = []) {
         self.source = source
         self.marks = links.flatMap { link in
@@ -45,9 +52,12 @@ struct Lexer {
             let inner = place + (signed ? 3 : 2)
             switch second {
             case UInt8(ascii: "#"):
+                let begin = place
                 place = try self.passComment(from: place, inner: inner)
+                self.tags.append(TagRange(kind: .comment, range: begin..<place))
             case UInt8(ascii: "%"):
                 if let raw = self.rawBegin(at: inner) {
+                    self.tags.append(TagRange(kind: .rawBegin, range: place..<raw.content))
                     place = try self.readRaw(from: place, content: raw.content, strip: raw.strip)
                 } else {
                     self.add(.blockBegin, at: place)
@@ -138,6 +148,7 @@ struct Lexer {
             }
             self.addText(content..<open, stripEnd: sign == UInt8(ascii: "-"))
             self.stripNext = closing == UInt8(ascii: "-")
+            self.tags.append(TagRange(kind: .rawEnd, range: open..<(inner + 2)))
             return inner + 2
         }
         throw self.source.error(at: begin, "this raw block has no end ('{% endraw %}')")
@@ -154,6 +165,7 @@ struct Lexer {
             if open.isEmpty, let end = self.tagEnd(at: place, isBlock: isBlock) {
                 self.add(isBlock ? .blockEnd : .outputEnd, at: place)
                 self.stripNext = self.source.byte(place) == UInt8(ascii: "-")
+                self.tags.append(TagRange(kind: isBlock ? .block : .output, range: begin..<end))
                 return end
             }
             let byte = self.source.bytes[place]

@@ -30,7 +30,9 @@ public struct RenderBudget: Sendable, Hashable {
 
     /// Pays for a list of so many items.
     mutating func pay(items count: Int) throws(RenderError) {
-        guard count <= self.octets >> 4 else { throw RenderError(.size, "a list grows beyond \(self.octets >> 4) items") }
+        guard count <= self.octets >> 4 else {
+            throw RenderError(.size, "a list grows beyond \(self.octets >> 4) items")
+        }
         try self.spend(1 + count)
     }
 }

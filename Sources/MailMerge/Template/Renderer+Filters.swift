@@ -31,7 +31,10 @@ extension Renderer {
         case .format: return try self.format(value.asText, given.map { $0 ?? .undefined })
         case .center: return .text(try self.centred(value.asText, given[0]))
         case .replace: return .text(try self.replaced(value, given))
-        case .truncate: return .text(try self.truncated(value.asText, given))
+        case .truncate:
+            if value.isUndefined { return value }
+            guard case .text(let text) = value else { throw RenderError(.value, "\(value.kind) cannot be truncated") }
+            return .text(try self.truncated(text, given))
         case .abs, .float, .int, .round, .sum: return try self.numeric(filter, value, given)
         default: return try self.sequence(filter, value, given)
         }
@@ -113,7 +116,11 @@ extension Renderer {
         var text = value.asText
         let old = given[0]?.asText ?? Value.Text([])
         var new = given[1]?.asText ?? Value.Text([])
-        if self.escapes, old.isSafe || new.isSafe, !text.isSafe { text = Escape.escaped(text) }
+        if !self.escapes {
+            text.isSafe = false
+        } else if old.isSafe || new.isSafe, !text.isSafe {
+            text = Escape.escaped(text)
+        }
         if text.isSafe { new = Escape.escaped(new) }
         var limit = Int.max
         if let count = given[2], !count.isNone {
@@ -135,7 +142,7 @@ extension Renderer {
             throw RenderError(.value, "'truncate' has no room for its ending")
         }
         let bounds = UTF8Text.boundaries(text.bytes)
-        guard bounds.count - 1 > length.addingReportingOverflow(leeway).partialValue else { return text }
+        guard bounds.count - 1 - length > leeway else { return text }
         var cut = text.bytes[..<bounds[length - endCount]]
         if given[1]?.isTrue != true, let space = cut.lastIndex(of: UInt8(ascii: " ")) { cut = cut[..<space] }
         return Operations.join([Value.Text(cut, isSafe: text.isSafe), end], separator: nil, escapes: true)

@@ -111,7 +111,10 @@ extension Renderer {
             let radix = directive.conversion == UInt8(ascii: "o") ? 8 : 16
             let uppercase = directive.conversion == UInt8(ascii: "X")
             return try Self.signed(
-                Self.integer(value, allowsFloat: false), directive, radix: radix, uppercase: uppercase
+                Self.integer(value, allowsFloat: false),
+                directive,
+                radix: radix,
+                uppercase: uppercase
             )
         case UInt8(ascii: "c"):
             if case .text(let text) = value, UTF8Text.count(text.bytes) == 1 { return Array(text.bytes) }
@@ -155,7 +158,10 @@ extension Renderer {
     ) -> [UInt8] {
         var bytes = Array(String(number.magnitude, radix: radix, uppercase: uppercase).utf8)
         if let precision = directive.precision, precision > bytes.count {
-            bytes.insert(contentsOf: Array(repeating: UInt8(ascii: "0"), count: min(precision, 400) - bytes.count), at: 0)
+            bytes.insert(
+                contentsOf: Array(repeating: UInt8(ascii: "0"), count: min(precision, 400) - bytes.count),
+                at: 0
+            )
         }
         if number < 0 { bytes.insert(UInt8(ascii: "-"), at: 0) } else { Self.addSign(to: &bytes, directive) }
         return bytes

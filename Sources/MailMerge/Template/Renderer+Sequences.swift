@@ -144,7 +144,12 @@ extension Renderer {
         var kept: [Value] = []
         for item in try self.items(of: value) {
             let key = try Self.key(item, given[1], caseSensitive: given[0])
-            try self.budget.spend(1 + keys.count >> 2)
+            switch key {
+            case .list(let list) where !list.isTuple:
+                throw RenderError(.value, "lists cannot be told apart by 'unique'")
+            case .map: throw RenderError(.value, "maps cannot be told apart by 'unique'")
+            default: try self.budget.spend(1 + keys.count >> 2)
+            }
             if !keys.contains(key) {
                 keys.append(key)
                 kept.append(item)
@@ -162,7 +167,8 @@ extension Renderer {
                 best = (key, item)
                 continue
             }
-            let isBetter = try filter == .max
+            let isBetter =
+                try filter == .max
                 ? Operations.isLess(known.key, key) : Operations.isLess(key, known.key)
             if isBetter { best = (key, item) }
         }

@@ -126,7 +126,7 @@ struct Renderer {
             for local in loop.locals { self.locals[local] = nil }
             self.position = position
             try self.assign(loop.target, items[index])
-            self.locals[loop.loopLocal] = .loop(Value.Loop(items: items, index: index, depth: loop.depth))
+            self.locals[loop.loopLocal] = .loop(Value.Loop(items: items, index: index))
             try self.run(loop.body)
         }
         if items.isEmpty { try self.run(loop.otherwise) }

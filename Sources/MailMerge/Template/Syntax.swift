@@ -37,7 +37,6 @@ struct ForLoop: Sendable {
     var locals: Range<Int>
     /// The variable that holds the loop's state.
     var loopLocal: Int
-    var depth: Int
 }
 
 /// What `for` and `set` assign to: one variable or several, perhaps nested.

@@ -16,7 +16,7 @@ public struct TemplateError: Error, Hashable, Sendable, CustomStringConvertible 
         self.message = message
     }
 
-    /// `line 3, column 7: …`
+    /// The place, then what is wrong: `line 3, column 7: …`.
     public var description: String { "line \(self.line), column \(self.column): \(self.message)" }
 }
 
@@ -59,7 +59,7 @@ public struct RenderError: Error, Hashable, Sendable, CustomStringConvertible {
         self.part = part
     }
 
-    /// `text/html, line 3, column 7: …`
+    /// The part and the place, as far as they are known, then what is wrong: `text/html, line 3, column 7: …`.
     public var description: String {
         var text = self.part
         if self.line > 0 { text += "\(text.isEmpty ? "" : ", ")line \(self.line), column \(self.column)" }

@@ -32,7 +32,6 @@ struct TemplateParser {
     private var scopes: [[[UInt8]: Int]] = [[:]]
     private var localCount = 0
     private var blockDepth = 0
-    private var loopDepth = 0
 
     init(_ source: TemplateSource, tokens: [Token], names: NameTable) {
         self.source = source
@@ -40,9 +39,7 @@ struct TemplateParser {
         self.names = names
     }
 
-    /// Compiles a source.
-    ///
-    /// - Parameter names: Shared by the templates of one content; new names are added.
+    /// Compiles a source; new names are added to those that the templates of one content share.
     static func compile(
         _ source: TemplateSource,
         links: [Lexer.LinkRange] = [],
@@ -218,8 +215,6 @@ struct TemplateParser {
         let sequence = try self.parseTuple(withChoice: false)
         let firstLocal = self.localCount
         self.scopes.append([:])
-        self.loopDepth += 1
-        defer { self.loopDepth -= 1 }
         let locals = self.declare(target)
         var filter: Expression?
         if self.accept("if") { filter = try self.parseExpression() }
@@ -239,8 +234,7 @@ struct TemplateParser {
             body: body,
             otherwise: otherwise,
             locals: firstLocal..<lastLocal,
-            loopLocal: loopLocal,
-            depth: self.loopDepth
+            loopLocal: loopLocal
         )
         return .loop(loop, position: position)
     }
@@ -257,7 +251,10 @@ struct TemplateParser {
             throw self.failure("'set' assigns to plain names only in mail templates")
         }
         try self.expect(.blockEnd)
+        // What is set inside is not seen outside.
+        self.scopes.append([:])
         let body = try self.parseBody(until: ["endset"])
+        self.scopes.removeLast()
         self.advance()
         try self.expect(.blockEnd)
         return .capture(local: self.declare(name), body, position: position)
@@ -278,7 +275,9 @@ struct TemplateParser {
             throw self.failure("parentheses are nested too deep")
         }
         while true {
-            if self.isName(end) || self.isSymbol(.assign) || self.isSymbol(.rightParenthesis), !targets.isEmpty { break }
+            if self.isName(end) || self.isSymbol(.assign) || self.isSymbol(.rightParenthesis), !targets.isEmpty {
+                break
+            }
             if self.accept(.leftParenthesis) {
                 targets.append(try self.parseTargetNames(end: end))
                 try self.expect(.symbol(.rightParenthesis))

@@ -41,8 +41,9 @@ enum Operations {
         case "first": return .bool(loop.index == 0)
         case "last": return .bool(loop.index == count - 1)
         case "length": return .integer(Int64(count))
-        case "depth": return .integer(Int64(loop.depth))
-        case "depth0": return .integer(Int64(loop.depth - 1))
+        // Only recursive loops, which there are none of, are deeper.
+        case "depth": return .integer(1)
+        case "depth0": return .integer(0)
         case "previtem": return loop.index > 0 ? loop.items[loop.index - 1] : .undefined
         case "nextitem": return loop.index + 1 < count ? loop.items[loop.index + 1] : .undefined
         default: return .undefined

@@ -95,7 +95,10 @@ enum PythonNumber {
     /// What `round(number, places)` gives: correctly rounded by the exact value, ties to even.
     static func rounded(_ number: Double, places: Int) -> Double {
         if places >= 0 {
-            let text = String(decoding: Self.print(number, conversion: UInt8(ascii: "f"), precision: places), as: UTF8.self)
+            let text = String(
+                decoding: Self.print(number, conversion: UInt8(ascii: "f"), precision: places),
+                as: UTF8.self
+            )
             return Double(text) ?? number
         }
         let scale = Self.power(ofTen: -places)

@@ -20,7 +20,8 @@ enum Spaces {
         while place < end {
             if Self.contains(bytes[place]) {
                 place += 1
-            } else if bytes[place] >= 0x80, let scalar = UTF8Text.scalar(bytes, at: place), Self.contains(scalar.value) {
+            } else if bytes[place] >= 0x80, let scalar = UTF8Text.scalar(bytes, at: place), Self.contains(scalar.value)
+            {
                 place += scalar.length
             } else {
                 break

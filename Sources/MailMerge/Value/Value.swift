@@ -68,7 +68,6 @@ enum Value: Sendable {
     struct Loop: Sendable {
         var items: [Value]
         var index: Int
-        var depth: Int
     }
 
     static func text(_ bytes: [UInt8], isSafe: Bool = false) -> Value { .text(Text(bytes[...], isSafe: isSafe)) }

@@ -68,6 +68,7 @@ public struct MergeCursor: Sendable {
     ///
     /// - Parameter depth: How many lists and maps are open already.
     /// - Returns: The place after its last octet.
+    /// - Throws: ``MergeEncodingError`` if too many are open, or the octets end first.
     public mutating func nested(depth: Int) throws(MergeEncodingError) -> Int {
         guard depth < MergeFields.maximumDepth else { throw self.failure("nested too deep") }
         let length = try self.length()

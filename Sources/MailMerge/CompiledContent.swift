@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailFormat
+public import MailingModel
+
+/// A content revision, ready to be rendered for any number of recipients.
+///
+/// Rendering is a function: the same revision and the same recipient give the same octets on every machine, so that a
+/// second attempt sends the message of the first. Nothing of it depends on the clock, on chance or on a locale.
+public struct CompiledContent: Sendable {
+    /// The most octets of a rendered subject; what exceeds them is left out.
+    public static let subjectOctetLimit = 2_000
+    /// The most octets of a display name made of merge fields; what exceeds them is left out.
+    static let displayNameOctetLimit = 200
+
+    private let mailing: MailingID
+    private let site: TrackingSite?
+    private let names: NameTable
+    private let subject: Program
+    private let subjectSize: Int
+    private let skeleton: Skeleton
+    private let attachmentBoundary: String
+    /// `From`, and the kept fields of a finished message, written out.
+    private let from: [UInt8]
+    private let kept: [UInt8]
+    private let slots: Slots
+
+    /// The slots of the names that rendering itself knows.
+    private struct Slots: Sendable {
+        var unsubscribe: [Int]
+        var trackingURL: Int
+        var urlEncoding: Int
+        var email: Int
+        var firstName: Int
+        var lastName: Int
+    }
+
+    /// What `_url_encoding` and `_tracking_url` are for every recipient.
+    private let urlEncoding: Value
+
+    /// Compiles a revision.
+    ///
+    /// - Throws: ``ContentError`` naming the part and the place in it.
+    public init(_ content: MailingContent) throws(ContentError) {
+        self.mailing = content.mailing
+        self.site = TrackingSite(content.trackingURL)
+        var names = NameTable()
+        self.slots = Slots(
+            unsubscribe: [names.intern(Array("unsubscribe".utf8)), names.intern(Array("UNSUBSCRIBE".utf8))],
+            trackingURL: names.intern(Array("_tracking_url".utf8)),
+            urlEncoding: names.intern(Array("_url_encoding".utf8)),
+            email: names.intern(Array("email".utf8)),
+            firstName: names.intern(Array("firstname".utf8)),
+            lastName: names.intern(Array("lastname".utf8))
+        )
+        self.urlEncoding = .text(content.urlEncoding.rawValue)
+        let subject = TemplateSource(content.subject.utf8)
+        do {
+            self.subject = try TemplateParser.compile(subject, names: &names)
+        } catch {
+            throw ContentError(part: "subject", error)
+        }
+        self.subjectSize = subject.bytes.count
+        self.from = try Self.from(content)
+        var compiler = ContentCompiler(content, site: self.site, names: names)
+        try compiler.compile()
+        self.skeleton = compiler.skeleton
+        self.attachmentBoundary = compiler.attachmentBoundary
+        self.kept = compiler.kept
+        self.names = compiler.names
+    }
+
+    private static func from(_ content: MailingContent) throws(ContentError) -> [UInt8] {
+        let address: EmailAddress
+        do {
+            address = try EmailAddress(lenient: content.mailFrom)
+        } catch {
+            throw ContentError(part: "From", message: error.description)
+        }
+        var field: [UInt8] = []
+        let mailbox = Mailbox(displayName: content.senderName, address: address)
+        HeaderEncoder.appendMailboxes(name: "From", [mailbox], to: &field)
+        return field
+    }
+
+    /// The names that the content takes from the merge fields, those that rendering looks at itself included.
+    public var fieldNames: [String] { self.names.names.map { String(decoding: $0, as: UTF8.self) } }
+
+    /// Renders one recipient's message into `scratch`.
+    ///
+    /// - Parameters:
+    ///   - recipient: Whose message it is.
+    ///   - scratch: Its ``RenderScratch/header`` and ``RenderScratch/body`` are replaced.
+    ///   - budget: What the templates may use together, beyond their own size.
+    /// - Throws: ``RenderError`` if this recipient's message cannot be made; others are not concerned.
+    public func render(
+        _ recipient: RenderRecipient,
+        scratch: inout RenderScratch,
+        budget: RenderBudget = RenderBudget()
+    ) throws(RenderError) {
+        scratch.header.removeAll(keepingCapacity: true)
+        scratch.body.removeAll(keepingCapacity: true)
+        scratch.renderer.budget = budget
+        try self.loadFields(of: recipient, into: &scratch.renderer)
+        let subject = try self.renderSubject(&scratch.renderer)
+        let contentFields = try self.renderBody(recipient, &scratch)
+        try self.writeHeader(recipient, subject: subject, contentFields: contentFields, &scratch)
+    }
+
+    private func loadFields(of recipient: RenderRecipient, into renderer: inout Renderer) throws(RenderError) {
+        renderer.fields.reset(count: self.names.count)
+        let unsubscribe = Value.text(self.site?.address("u", recipient.trackingID) ?? [])
+        for slot in self.slots.unsubscribe { renderer.fields.slots[slot] = .value(unsubscribe) }
+        renderer.fields.slots[self.slots.trackingURL] = .value(.text(self.site?.base ?? []))
+        renderer.fields.slots[self.slots.urlEncoding] = .value(self.urlEncoding)
+        renderer.fields.slots[self.slots.email] = .value(.text(recipient.address.envelopeText))
+        try renderer.fields.load(recipient.mergeFields, names: self.names)
+    }
+
+    private func renderSubject(_ renderer: inout Renderer) throws(RenderError) -> [UInt8] {
+        let octets = renderer.budget.octets
+        renderer.budget.octets += self.subjectSize
+        try Self.run(self.subject, Renderer.Mode(escapes: false, links: nil), "subject", &renderer)
+        renderer.budget.octets = octets
+        guard renderer.output.count > Self.subjectOctetLimit else { return renderer.output }
+        return Self.cut(renderer.output, Self.subjectOctetLimit)
+    }
+
+    private static func cut(_ text: [UInt8], _ limit: Int) -> [UInt8] {
+        var end = min(limit, text.count)
+        while end > 0, end < text.count, text[end] & 0xC0 == 0x80 { end -= 1 }
+        return Array(text[..<end])
+    }
+
+    private static func run(
+        _ program: Program,
+        _ mode: Renderer.Mode,
+        _ part: String,
+        _ renderer: inout Renderer
+    ) throws(RenderError) {
+        renderer.output.removeAll(keepingCapacity: true)
+        do {
+            try renderer.run(program, mode: mode)
+        } catch {
+            var error = error
+            error.part = part
+            throw error
+        }
+    }
+
+    // MARK: Body
+
+    /// Writes the body and returns the `Content-…` fields that go into the header.
+    private func renderBody(_ recipient: RenderRecipient, _ scratch: inout RenderScratch) throws(RenderError) -> [UInt8]
+    {
+        var fields = self.skeleton.fields
+        let isWrapped = !recipient.attachments.isEmpty && self.skeleton.mixedBoundary == nil
+        if isWrapped {
+            fields = Array("Content-Type: multipart/mixed; boundary=\"\(self.attachmentBoundary)\"\r\n".utf8)
+            scratch.body.append(contentsOf: "--\(self.attachmentBoundary)\r\n".utf8)
+            if !self.skeleton.fields.isEmpty {
+                scratch.body.append(contentsOf: self.skeleton.fields)
+                scratch.body.append(contentsOf: "\r\n".utf8)
+            }
+        }
+        let isSingle = !isWrapped && self.skeleton.pieces.count == 1
+        for piece in self.skeleton.pieces {
+            switch piece {
+            case .bytes(let bytes): scratch.body.append(contentsOf: bytes)
+            case .leaf(let leaf):
+                let leafFields = try self.render(leaf, recipient, &scratch, isWholeBody: isSingle)
+                if isSingle { fields = leafFields }
+            }
+        }
+        if !recipient.attachments.isEmpty {
+            let boundary = self.skeleton.mixedBoundary ?? self.attachmentBoundary
+            for attachment in recipient.attachments {
+                scratch.body.append(contentsOf: "\r\n--\(boundary)\r\n".utf8)
+                attachment.append(to: &scratch.body)
+            }
+            if isWrapped { scratch.body.append(contentsOf: "\r\n--\(boundary)--\r\n".utf8) }
+        }
+        scratch.body.append(contentsOf: self.skeleton.closing)
+        if scratch.body.last != 0x0A { scratch.body.append(contentsOf: [0x0D, 0x0A]) }
+        return fields
+    }
+
+    /// Writes a part; returns its fields instead of writing them if it is the whole body.
+    private func render(
+        _ leaf: Skeleton.Leaf,
+        _ recipient: RenderRecipient,
+        _ scratch: inout RenderScratch,
+        isWholeBody: Bool
+    ) throws(RenderError) -> [UInt8] {
+        var mode = leaf.mode
+        if mode.links != nil, let site = self.site { mode.links?.prefix = site.address("c", recipient.trackingID) }
+        let octets = scratch.renderer.budget.octets
+        scratch.renderer.budget.octets += leaf.size
+        try Self.run(leaf.program, mode, leaf.name, &scratch.renderer)
+        scratch.renderer.budget.octets = octets - max(0, scratch.renderer.output.count - leaf.size)
+        if leaf.endsWithNewline { scratch.renderer.output.append(0x0A) }
+        if leaf.hasPixel, let site = self.site { Self.appendPixel(site, recipient, to: &scratch.renderer.output) }
+        var encoding = self.encoding(of: scratch.renderer.output, in: leaf)
+        if encoding != .base64, self.imitatesBoundary(scratch.renderer.output) { encoding = .base64 }
+        var fields: [UInt8] = []
+        if isWholeBody {
+            fields = leaf.fields
+            Self.appendEncoding(encoding, to: &fields)
+        } else {
+            scratch.body.append(contentsOf: leaf.fields)
+            Self.appendEncoding(encoding, to: &scratch.body)
+            scratch.body.append(contentsOf: [0x0D, 0x0A])
+        }
+        encoding.append(scratch.renderer.output, isText: true, to: &scratch.body)
+        return fields
+    }
+
+    /// The transfer encoding of a rendered part.
+    ///
+    /// Where the template alone rules out 7bit, only the share of octets to be quoted is left to look at.
+    private func encoding(of text: [UInt8], in leaf: Skeleton.Leaf) -> BodyEncoding {
+        guard leaf.needsEncoding else { return BodyEncoding.choose(for: text, isText: true) }
+        var quoted = 0
+        text.withUnsafeBufferPointer { text in
+            for byte in text { quoted &+= byte > 0x7E || byte == 0x3D ? 1 : 0 }
+        }
+        return quoted > text.count / 6 ? .base64 : .quotedPrintable
+    }
+
+    private static func appendEncoding(_ encoding: BodyEncoding, to output: inout [UInt8]) {
+        output.append(contentsOf: "Content-Transfer-Encoding: ".utf8)
+        output.append(contentsOf: encoding.headerValue.utf8)
+        output.append(contentsOf: [0x0D, 0x0A])
+    }
+
+    private static func appendPixel(_ site: TrackingSite, _ recipient: RenderRecipient, to output: inout [UInt8]) {
+        output.append(contentsOf: "<img src=\"".utf8)
+        output.append(contentsOf: site.address("r", recipient.trackingID))
+        output.append(contentsOf: "/blank.gif\" border=\"0\" alt=\"\" width=\"1\" height=\"1\" />\n".utf8)
+    }
+
+    /// Whether a line of the text would be taken for a delimiter.
+    private func imitatesBoundary(_ text: [UInt8]) -> Bool {
+        text.withUnsafeBufferPointer { text in
+            var place = 0
+            // Two hyphens in a row cannot be missed by looking at every second octet.
+            while place + 1 < text.count {
+                guard text[place] == 0x2D else {
+                    place += 2
+                    continue
+                }
+                var start = place
+                while start > 0, text[start - 1] == 0x2D { start -= 1 }
+                if start == 0 || text[start - 1] == 0x0A || text[start - 1] == 0x0D {
+                    let line = text[start...]
+                    if self.skeleton.boundaries.contains(where: { line.starts(with: $0) }) { return true }
+                }
+                while place < text.count, text[place] == 0x2D { place += 1 }
+            }
+            return false
+        }
+    }
+
+    // MARK: Header
+
+    private func writeHeader(
+        _ recipient: RenderRecipient,
+        subject: [UInt8],
+        contentFields: [UInt8],
+        _ scratch: inout RenderScratch
+    ) throws(RenderError) {
+        scratch.header.append(contentsOf: self.from)
+        let mailbox = Mailbox(displayName: try self.displayName(&scratch.renderer), address: recipient.address)
+        HeaderEncoder.appendMailboxes(name: "To", [mailbox], to: &scratch.header)
+        HeaderEncoder.appendUnstructured(name: "Subject", text: subject, to: &scratch.header)
+        scratch.header.append(contentsOf: "Date: ".utf8)
+        MessageDate.append(recipient.date.seconds, to: &scratch.header)
+        scratch.header.append(contentsOf: "\r\nMessage-ID: <".utf8)
+        Decimal.append(recipient.id.packed, to: &scratch.header)
+        scratch.header.append(contentsOf: ".\(self.mailing)@cm.".utf8)
+        for byte in recipient.address.asciiDomain.utf8 where byte != UInt8(ascii: "[") && byte != UInt8(ascii: "]") {
+            scratch.header.append(byte == UInt8(ascii: ":") ? UInt8(ascii: "-") : byte)
+        }
+        scratch.header.append(contentsOf: ">\r\n".utf8)
+        if let site = self.site {
+            scratch.header.append(contentsOf: "List-Unsubscribe: <".utf8)
+            scratch.header.append(contentsOf: site.address("u", recipient.trackingID))
+            scratch.header.append(contentsOf: ">\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n".utf8)
+        }
+        scratch.header.append(contentsOf: self.kept)
+        scratch.header.append(contentsOf: "MIME-Version: 1.0\r\n".utf8)
+        scratch.header.append(contentsOf: contentFields)
+    }
+
+    private func displayName(_ renderer: inout Renderer) throws(RenderError) -> String {
+        var name: [UInt8] = []
+        for slot in [self.slots.firstName, self.slots.lastName] {
+            let text = try renderer.fields.value(slot, budget: &renderer.budget)
+            if text.isNone { continue }
+            let trimmed = TextFilters.trimmed(text.asText.bytes, nil)
+            if !name.isEmpty, !trimmed.isEmpty { name.append(UInt8(ascii: " ")) }
+            name.append(contentsOf: trimmed)
+        }
+        return String(decoding: Self.cut(name, Self.displayNameOctetLimit), as: UTF8.self)
+    }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailMerge
+import MailingModel
+import Testing
+
+@Suite("Template fuzzing")
+struct TemplateFuzzTests {
+    @Test("no mutation of the corpus makes the compiler or the renderer trap", arguments: [1, 2, 3] as [UInt64])
+    func mutations(seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        let lines = try Corpus.lines("handwritten") + Corpus.lines("generated")
+        let pieces = [
+            "{{", "}}", "{%", "%}", "{#", "#}", "-", "|", "(", ")", "[", "]", "'", "\"", "\0", "é", ".", "9", "e9", "%",
+            "if ", "else ", "for ", "in ", "endfor", "set ", "raw", "\\", "\r",
+        ]
+        let fields = try Corpus.fields().encoded()
+        var compiled = 0
+        for _ in 0..<1500 {
+            var bytes = Array(lines[Int.random(in: 0..<lines.count, using: &random)].template.utf8)
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                let place = Int.random(in: 0...bytes.count, using: &random)
+                switch Int.random(in: 0..<4, using: &random) {
+                case 0 where place < bytes.count: bytes.remove(at: place)
+                case 1 where place < bytes.count: bytes[place] = UInt8.random(in: 0...255, using: &random)
+                case 2:
+                    let end = min(bytes.count, place + Int.random(in: 0...20, using: &random))
+                    bytes.removeSubrange(place..<end)
+                default:
+                    let piece = pieces[Int.random(in: 0..<pieces.count, using: &random)]
+                    bytes.insert(contentsOf: piece.utf8, at: place)
+                }
+            }
+            let source = String(decoding: bytes, as: UTF8.self)
+            guard let template = try? Template(source, autoescape: Bool.random(using: &random)) else { continue }
+            compiled += 1
+            var output: [UInt8] = []
+            var budget = RenderBudget(steps: 20_000, octets: 100_000)
+            try? template.render(fields, into: &output, budget: &budget)
+        }
+        #expect(compiled > 100)
+    }
+}
+
+/// A small repeatable generator (SplitMix64).
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { self.state = seed }
+
+    mutating func next() -> UInt64 {
+        self.state &+= 0x9E37_79B9_7F4A_7C15
+        var value = self.state
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        return value ^ (value >> 31)
+    }
+}
