@@ -293,8 +293,12 @@ final class Engine: Sendable {
     }
 
     /// The operator confirms the store.
-    func leaveSafeMode() async {
+    func leaveSafeMode() async throws {
         guard self.safeMode.reason != nil else { return }
+        // What its satellites may still hold of the forgotten time must not be given out a second time.
+        if let ledger = self.store as? any LeaseLedger {
+            try await ledger.skipLeaseSerials(through: self.safeMode.highestSeen)
+        }
         self.safeMode.confirm()
         self.logger.notice("safe mode was left at the operator's word")
         await self.dispatcher.workChanged()

@@ -22,13 +22,36 @@ final class KeyRing: Sendable {
     func remove(_ publicID: String) { self.records.withLock { $0[publicID] = nil } }
 
     func authenticate(secret: String) -> APIKeyRecord? {
-        guard let key = APIKey(parsing: secret) else { return nil }
+        guard let key = APIKey(parsing: secret) else { return self.chosen(secret) }
         let record = self.records.withLock { $0[key.publicID] }
         guard let record, let hash = KeyHash(stored: record.secretHash) else {
             _ = self.decoy.matches(key)
             return nil
         }
         return hash.matches(key) ? record : nil
+    }
+
+    /// The key with a secret that its owner chose; every such key is compared with, whichever it is.
+    private func chosen(_ secret: String) -> APIKeyRecord? {
+        let octets = Array(secret.utf8)
+        var found: APIKeyRecord?
+        for record in self.records.withLock({ $0.values.filter { $0.publicID.hasPrefix(Self.chosenPrefix) } }) {
+            if KeyHash(stored: record.secretHash)?.matches(secret: octets) == true { found = record }
+        }
+        return found
+    }
+
+    /// What the public ids of keys with chosen secrets begin with; no generated id has a dash.
+    private static let chosenPrefix = "chosen-"
+
+    /// The record of a key whose secret its owner chose.
+    static func record(
+        chosenSecret secret: String, name: String, account: AccountID, at now: Timestamp
+    ) -> APIKeyRecord {
+        APIKeyRecord(
+            publicID: self.chosenPrefix + name, secretHash: KeyHash(of: Array(secret.utf8)).bytes, name: name,
+            account: account, created: now
+        )
     }
 
     /// A new key and its record.

@@ -27,6 +27,26 @@ extension Master {
         }
     }
 
+    /// Makes sure that a key with this very secret is in force, for an operator who brings his own.
+    ///
+    /// A generated secret is better: one that can be guessed opens everything.
+    ///
+    /// - Parameter name: Names the key; one name has one secret.
+    /// - Throws: ``MasterError/Code/badProperty(_:)`` if the name has a key with another secret.
+    public func ensureKey(secret: String, name: String, account: AccountID = .root) async throws {
+        try await self.call {
+            try await self.keys.reload(from: self.store)
+            guard self.keys.authenticate(secret: secret) == nil else { return }
+            let record = KeyRing.record(chosenSecret: secret, name: name, account: account, at: self.now())
+            do {
+                try await self.store.addKey(record)
+            } catch let error as StoreError where error.code == .conflict {
+                throw MasterError(.badProperty("name"), "the name \(name) has a key with another secret")
+            }
+            self.keys.insert(record)
+        }
+    }
+
     /// All API keys, newest last, revoked ones included.
     public func apiKeys() async throws -> [APIKeyRecord] { try await self.call { try await self.store.keys() } }
 

@@ -110,6 +110,7 @@ extension Dispatcher {
 
     /// A satellite that has seen more than the store can have given out proves that the store is an old copy.
     private func compare(_ hello: Hello, of session: SatelliteSession) async throws {
+        self.safeMode.saw(hello.highestLeaseSerial)
         if hello.highestTerm > self.store.identity.term {
             self.safeMode.enter(
                 "satellite \(session.serial) has seen term \(hello.highestTerm.rawValue), the store is at term "

@@ -27,7 +27,10 @@ actor Dispatcher {
     var planner: LeasePlanner
     var backlogIsStale = true
     private var backlogRead: Duration?
+    /// The civil time of that reading.
+    private var backlogMoment: Timestamp?
     private var nextDue: Timestamp?
+    private var nextDueIsKnown = false
     private var isGranting = true
     private var hasStarted = false
     private var lastProgress: Duration
@@ -210,8 +213,7 @@ actor Dispatcher {
     }
 
     private func grant() async throws {
-        guard self.isGranting, self.safeMode.reason == nil else { return }
-        while true {
+        while self.mayGrant {
             try await self.readBacklog()
             let requests = self.planner.plan(
                 self.rooms(),
@@ -223,6 +225,7 @@ actor Dispatcher {
                 self.backlogRead = nil
                 continue
             }
+            var granted = 0
             for batch in ClaimBatch.batches(of: requests) {
                 CrashPoint.reached(.masterBeforeClaim)
                 let grants: [LeaseGrant]
@@ -239,18 +242,22 @@ actor Dispatcher {
                     throw error
                 }
                 CrashPoint.reached(.masterAfterClaim)
-                for (request, granted) in batch.outcomes(of: grants)
-                where self.planner.claimed(request, granted: granted) {
+                for (request, count) in batch.outcomes(of: grants)
+                where self.planner.claimed(request, granted: count) {
                     self.backlogIsStale = true
                 }
                 for grant in grants {
+                    granted += grant.entries.count
                     guard let satellite = batch.satellite(of: grant) else { continue }
                     await self.hand(grant, to: satellite)
                 }
             }
-            guard self.isGranting, self.safeMode.reason == nil else { return }
+            // Rows that give nothing are read again a little later, not at once.
+            guard granted > 0 else { return }
         }
     }
+
+    private var mayGrant: Bool { self.isGranting && self.safeMode.reason == nil }
 
     /// Sends a grant, unless its satellite has gone in the meantime: then the lease is settled at its next hello, or when
     /// it has been away too long.
@@ -284,13 +291,16 @@ actor Dispatcher {
         if let read = self.backlogRead, now - read < Self.readInterval, !self.isHungry { return }
         self.backlogIsStale = false
         do {
-            let rows = try await self.store.backlog(at: self.time.now())
+            let moment = self.time.now()
+            let rows = try await self.store.backlog(at: moment)
             self.planner.load(
                 rows,
                 takers: self.takers,
                 known: self.directory.records.filter(\.enabled)
             )
             self.backlogRead = now
+            self.backlogMoment = moment
+            self.nextDueIsKnown = false
         } catch {
             self.backlogIsStale = true
             throw error
@@ -335,16 +345,22 @@ actor Dispatcher {
         let now = self.time.now()
         let elapsed = self.time.elapsed()
         self.watchProgress(elapsed)
-        if self.nextDue.map({ $0 <= now }) ?? true {
-            self.nextDue = try await self.store.nextDue(after: now, finishGrace: self.configuration.finishGrace)
-            // What was due in between is in the backlog now.
+        if let due = self.nextDue, due <= now {
             self.backlogIsStale = true
+            self.nextDueIsKnown = false
             self.dueBell.ring()
-            try await self.readBacklog()
+        }
+        if !self.nextDueIsKnown {
+            // What became due after the backlog was read is not in it, so that is where the search begins.
+            let start = self.backlogIsStale ? now : min(now, self.backlogMoment ?? now)
+            self.nextDueIsKnown = true
+            self.nextDue = try await self.store.nextDue(after: start, finishGrace: self.configuration.finishGrace)
         }
         var deadline = elapsed + self.configuration.longestSleep
         if let due = self.nextDue { deadline = min(deadline, self.time.elapsed(at: due)) }
-        if self.backlogIsStale { deadline = min(deadline, (self.backlogRead ?? elapsed) + Self.readInterval) }
+        if self.backlogIsStale, self.mayGrant {
+            deadline = min(deadline, (self.backlogRead ?? elapsed) + Self.readInterval)
+        }
         for ledger in self.ledgers.values {
             if let sent = ledger.oldestUnaccepted {
                 deadline = min(deadline, sent + self.configuration.leasing.acceptance)

@@ -170,18 +170,17 @@ struct LeasePlanner {
         while requests.count < maximumRequests, let free = room[taker.id], free.leases > 0,
             let recipients = free.recipients[deliveryClass], recipients > 0
         {
-            let row: BacklogQueue.Row?
-            if victim == nil {
-                row = self.queues[key]?.take(
-                    room: recipients,
-                    maximum: self.maximumRecipients,
-                    minimumShare: self.minimumShare
-                )
-            } else {
-                row = self.queues[key]?.steal(room: recipients, maximum: self.maximumRecipients) {
-                    self.mayTake(key: $0.key, domain: $0.domain, count: $0.count, taker: taker)
+            // Taken out and put back, so that judging a row does not touch the queue that is being changed.
+            guard var queue = self.queues.removeValue(forKey: key) else { return }
+            let row =
+                if victim == nil {
+                    queue.take(room: recipients, maximum: self.maximumRecipients, minimumShare: self.minimumShare)
+                } else {
+                    queue.steal(room: recipients, maximum: self.maximumRecipients) {
+                        self.mayTake(key: $0.key, domain: $0.domain, count: $0.count, taker: taker)
+                    }
                 }
-            }
+            self.queues[key] = queue
             guard let row else { return }
             room[taker.id]?.recipients[deliveryClass] = recipients - row.count
             // A mailing of long merge fields gets several short leases for one piece.

@@ -12,7 +12,7 @@ extension Master {
     public var isReady: Bool { !self.gate.isClosed && self.engine.isReady }
 
     /// Leaves safe mode at the operator's word: mail is sent again, although some of it may have been sent before.
-    public func confirmStore() async throws { try await self.call { await self.engine.leaveSafeMode() } }
+    public func confirmStore() async throws { try await self.call { try await self.engine.leaveSafeMode() } }
 
     /// Writes a consistent copy of the store while everything goes on.
     ///

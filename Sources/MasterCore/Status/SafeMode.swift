@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import MailingModel
 import Synchronization
 
 /// Whether the master trusts its store; while it does not, nothing is sent.
@@ -8,12 +9,21 @@ final class SafeMode: Sendable {
     private struct State {
         var reason: String?
         var isConfirmed = false
+        var highestSeen = LeaseSerial(rawValue: 0)
     }
 
     private let state = Mutex(State())
 
     /// Why nothing is sent, or `nil`.
     var reason: String? { self.state.withLock { $0.reason } }
+
+    /// The highest lease serial that a satellite has seen.
+    var highestSeen: LeaseSerial { self.state.withLock { $0.highestSeen } }
+
+    /// Remembers what a satellite has seen.
+    func saw(_ serial: LeaseSerial) {
+        self.state.withLock { $0.highestSeen = max($0.highestSeen, serial) }
+    }
 
     /// Stops sending, unless the operator has confirmed this store already.
     ///

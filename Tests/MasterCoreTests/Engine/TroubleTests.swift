@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterLink
+import Foundation
+import MailingModel
+import MasterStore
+import Secrets
+import Testing
+
+@testable import MasterCore
+
+@Suite("Trouble", .timeLimit(.minutes(1)))
+struct TroubleTests {
+    private static func code(_ body: () async throws -> some Sendable) async -> MasterError.Code? {
+        do {
+            _ = try await body()
+            return nil
+        } catch {
+            return (error as? MasterError)?.code
+        }
+    }
+
+    @Test(
+        "C12: a satellite that has seen a later term or lease proves an old copy: nothing is sent until confirmed",
+        arguments: [(9, 0), (0, 9)]
+    )
+    func safeMode(term: Int64, lease: Int64) async throws {
+        try await TestMaster.run { test in
+            _ = try await test.running(3)
+            let record = try await test.satellite("a")
+            let first = ScriptedSatellite(test.channel, record, term: term, highest: lease)
+            #expect(try await first.rejected().code == .safeMode)
+            let status = try await test.master.status()
+            #expect(status.safeMode != nil)
+            #expect(!status.ready)
+            #expect(!test.master.isReady)
+            let other = ScriptedSatellite(test.channel, try await test.satellite("b"))
+            #expect(try await other.rejected().code == .safeMode)
+            first.vanish(.rejected)
+            other.vanish(.rejected)
+
+            try await test.master.confirmStore()
+            let again = ScriptedSatellite(test.channel, record, term: term, highest: lease, incarnation: 2)
+            try await again.welcomed()
+            again.credit(bulk: 100)
+            let grants = try await again.take(3)
+            #expect(
+                grants.allSatisfy { $0.serial.rawValue > lease },
+                "no serial of the forgotten time is given out again"
+            )
+            #expect(test.master.isReady)
+        }
+    }
+
+    @Test("a validly signed cursor ahead of the newest event proves an old copy too")
+    func cursorAhead() async throws {
+        let directory = TestMaster.makeDirectory()
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let key = MACKey.generate()
+        try await TestMaster.run(path: directory, key: key) { test in
+            let ahead = FeedCursorCodec(storeID: test.store.identity.storeID, key: key).cursor(at: 1_000)
+            let code = await Self.code {
+                try await test.master.feed(after: ahead, filter: RecipientFilter(), limit: 10)
+            }
+            #expect(code == .badCursor(.aheadOfHead))
+            let status = try await test.master.status()
+            #expect(status.safeMode != nil)
+        }
+    }
+
+    @Test("a feed is read to its end with the cursors that it gives")
+    func feed() async throws {
+        try await TestMaster.run { test in
+            let satellite = try await test.connected("a")
+            _ = try await test.running(30)
+            try await satellite.deliver(try await satellite.take(30))
+            var filter = RecipientFilter()
+            filter.states = [.delivered]
+            var cursor: String? = ""
+            var seen: [String] = []
+            while true {
+                let page = try await test.master.feed(after: cursor, filter: filter, limit: 7)
+                cursor = page.cursor
+                if page.entries.isEmpty { break }
+                seen += page.entries.map(\.report.trackingID)
+            }
+            #expect(seen.count == 30)
+            #expect(Set(seen).count == 30)
+            let empty = try await test.master.feed(after: cursor, filter: filter, limit: 7)
+            #expect(empty.entries.isEmpty)
+            #expect(empty.cursor == cursor)
+        }
+    }
+
+    @Test(
+        "T13: reports are kept unacknowledged while the store fails, and applied when it answers again",
+        arguments: [StoreError.Code.database, .full]
+    )
+    func storeFails(code: StoreError.Code) async throws {
+        try await TestMaster.run { test in
+            let satellite = try await test.connected("a")
+            let id = try await test.running(2)
+            let grants = try await satellite.take(2)
+            for grant in grants { _ = try await satellite.start(grant.serial, grant.entries.indices) }
+            test.store.fail(["apply"], with: code)
+            let reports = grants.flatMap { grant in
+                grant.entries.map { TestValues.delivered($0.recipient, lease: grant.serial) }
+            }
+            let number = satellite.report(reports)
+            try await test.until("not ready") { !test.master.isReady }
+            #expect(satellite.arrived.isEmpty)
+            let problems = try await test.master.status().problems
+            #expect(!problems.isEmpty)
+            test.store.fail([], with: nil)
+            try await test.until("applied") {
+                test.clock.advance(by: .milliseconds(100))
+                return try await test.master.mailing(id).counters.delivered == 2
+            }
+            try await satellite.acknowledged(number)
+            try await test.until("ready") { test.master.isReady }
+        }
+    }
+
+    @Test("starts and claims are tried again after the store failed")
+    func startsAndClaims() async throws {
+        try await TestMaster.run { test in
+            let satellite = try await test.connected("a")
+            test.store.fail(["claim", "start"], with: .database)
+            _ = try await test.running(2)
+            try await test.until("claims fail") { test.store.calls(of: "claim") > 0 }
+            #expect(satellite.arrived.isEmpty)
+            test.store.fail(["start"], with: .database)
+            try await test.until("leased") {
+                test.clock.advance(by: .milliseconds(100))
+                return satellite.arrived.count > 0
+            }
+            let grant = try await satellite.take(1)[0]
+            satellite.say(.start(grant.serial, EntryBitmap([0])))
+            try await test.until("starts fail") { test.store.calls(of: "start") > 0 }
+            test.store.fail([], with: nil)
+            try await test.until("started") {
+                test.clock.advance(by: .milliseconds(100))
+                return satellite.arrived.contains { if case .started(grant.serial, _, _) = $0 { true } else { false } }
+            }
+        }
+    }
+
+    @Test("a store that is full says so to callers")
+    func full() async throws {
+        try await TestMaster.run { test in
+            let id = try await test.mailing()
+            test.store.fail(["addRecipients"], with: .full)
+            #expect(await Self.code { try await test.add(1, to: id) } == .storeFull)
+        }
+    }
+
+    @Test("T2: a stopped master refuses calls, and has lost nothing when it starts again")
+    func stop() async throws {
+        let directory = TestMaster.makeDirectory()
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        var id = MailingID(rawValue: 0)
+        try await TestMaster.run(path: directory) { test in
+            let satellite = try await test.connected("a", bulk: 4)
+            id = try await test.running(10)
+            try await satellite.deliver(try await satellite.take(4))
+            await test.stop()
+            #expect(await Self.code { try await test.master.status() } == .busy)
+            #expect(!test.master.isReady)
+        }
+        try await TestMaster.run(path: directory) { test in
+            let mailing = try await test.master.mailing(id)
+            #expect(mailing.status == .running)
+            #expect(mailing.counters.delivered == 4)
+            #expect(mailing.counters.pending == 6)
+        }
+    }
+
+    @Test("T22: a report that cannot be applied at all does not hold up the others")
+    func poison() async throws {
+        try await TestMaster.run { test in
+            let satellite = try await test.connected("a")
+            let id = try await test.running(1)
+            let grant = try await satellite.take(1)[0]
+            _ = try await satellite.start(grant.serial, [0])
+            test.store.fail(["apply"], with: .corrupt)
+            let good = TestValues.delivered(grant.entries[0].recipient, lease: grant.serial)
+            try await satellite.acknowledged(satellite.report([good]))
+            test.store.fail([], with: nil)
+            try await satellite.acknowledged(satellite.report([good]))
+            #expect(try await test.master.mailing(id).counters.delivered == 1)
+        }
+    }
+
+    @Test("T7: when nothing advances although a satellite has credit, the master plans anew")
+    func watchdog() async throws {
+        try await TestMaster.run { test in
+            let satellite = try await test.connected("a", bulk: 0)
+            let record = try await test.satellite("picky") {
+                $0.affinity = DomainAffinity(include: ["nowhere.example"])
+            }
+            #expect(record.affinity.include == ["nowhere.example"])
+            _ = try await test.running(5)
+            #expect(satellite.arrived.isEmpty)
+            test.clock.advance(by: .seconds(120))
+            satellite.credit(bulk: 100)
+            try await satellite.take(5)
+        }
+    }
+
+    @Test("recipients of a group that no satellite has are counted as unroutable")
+    func unroutable() async throws {
+        try await TestMaster.run { test in
+            _ = try await test.connected("a")
+            let id = try await test.mailing()
+            var change = MailingChange()
+            change.satelliteGroup = .set("elsewhere")
+            _ = try await test.master.setProperties(of: id, to: change)
+            try await test.add(7, to: id)
+            _ = try await test.master.startMailing(id)
+            try await test.until("unroutable") { try await test.master.status().unroutable == 7 }
+        }
+    }
+
+    @Test("a disabled satellite is dropped and rejected")
+    func disabled() async throws {
+        try await TestMaster.run { test in
+            let satellite = try await test.connected("a")
+            var change = SatelliteChange()
+            change.enabled = false
+            _ = try await test.master.setSatellite(satellite.record.id, to: change)
+            _ = try #require(await test.channel.dropped.next())
+            let again = ScriptedSatellite(test.channel, satellite.record, incarnation: 2)
+            #expect(try await again.rejected().code == .disabled)
+        }
+    }
+}

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+import MasterStore
+import Testing
+
+@testable import MasterCore
+
+@Suite("The lease planner")
+struct LeasePlannerTests {
+    private static func taker(
+        _ id: Int32,
+        group: String? = nil,
+        weight: Int = 1,
+        affinity: DomainAffinity = DomainAffinity()
+    ) -> LeasePlanner.Taker {
+        LeasePlanner.Taker(id: SatelliteID(rawValue: id), group: group, weight: weight, affinity: affinity)
+    }
+
+    private static func record(_ taker: LeasePlanner.Taker) -> SatelliteRecord {
+        SatelliteRecord(
+            id: taker.id,
+            serial: "sat-\(taker.id.rawValue)",
+            group: taker.group,
+            weight: taker.weight,
+            affinity: taker.affinity
+        )
+    }
+
+    private static func row(
+        _ mailing: Int32,
+        _ bucket: UInt16,
+        _ count: Int,
+        _ deliveryClass: DeliveryClass = .bulk,
+        waiting: Bool = false,
+        group: String? = nil,
+        domain: String? = nil
+    ) -> Backlog {
+        Backlog(
+            mailing: MailingID(rawValue: mailing),
+            bucket: Bucket(rawValue: bucket),
+            deliveryClass: deliveryClass,
+            isWaiting: waiting,
+            count: count,
+            satelliteGroup: group,
+            domain: domain,
+            started: nil
+        )
+    }
+
+    private static func planner(
+        _ rows: [Backlog],
+        _ takers: [LeasePlanner.Taker],
+        maximum: Int = 1_000,
+        known: [LeasePlanner.Taker]? = nil
+    ) -> LeasePlanner {
+        var planner = LeasePlanner(maximumRecipients: maximum, minimumShare: 100)
+        planner.load(rows, takers: takers, known: (known ?? takers).map(Self.record))
+        return planner
+    }
+
+    private static func room(_ bulk: Int, express: Int = 0, leases: Int = 1_000) -> LeasePlanner.Room {
+        LeasePlanner.Room(recipients: [.bulk: bulk, .express: express], leases: leases)
+    }
+
+    private static let one = SatelliteID(rawValue: 1)
+    private static let two = SatelliteID(rawValue: 2)
+
+    @Test("serves express recipients before any bulk")
+    func expressFirst() {
+        var planner = Self.planner([Self.row(1, 3, 500), Self.row(2, 9, 7, .express)], [Self.taker(1)])
+        let requests = planner.plan([Self.one: Self.room(1_000, express: 10)], maximumRequests: 10)
+        #expect(requests.map(\.deliveryClass) == [.express, .bulk])
+        #expect(requests.map(\.limit) == [7, 500])
+    }
+
+    @Test("never asks for more recipients than a satellite's room, of either class")
+    func respectsRoom() {
+        let rows = (0..<64).map { Self.row(1, UInt16($0), 90) } + (0..<64).map { Self.row(1, UInt16($0), 5, .express) }
+        var planner = Self.planner(rows, [Self.taker(1), Self.taker(2)])
+        let requests = planner.plan(
+            [Self.one: Self.room(1_234, express: 17), Self.two: Self.room(77, express: 3)],
+            maximumRequests: 1_000
+        )
+        for (satellite, bulk, express) in [(Self.one, 1_234, 17), (Self.two, 77, 3)] {
+            let own = requests.filter { $0.satellite == satellite }
+            #expect(own.filter { $0.deliveryClass == .bulk }.reduce(0) { $0 + $1.limit } == bulk)
+            #expect(own.filter { $0.deliveryClass == .express }.reduce(0) { $0 + $1.limit } == express)
+        }
+    }
+
+    @Test("asks for at most so many leases of a satellite and in one transaction")
+    func respectsLeases() {
+        let rows = (0..<64).map { Self.row(1, UInt16($0), 10) }
+        var planner = Self.planner(rows, [Self.taker(1)])
+        let result1 = planner.plan([Self.one: Self.room(10_000, leases: 5)], maximumRequests: 100)
+        #expect(result1.count == 5)
+        let result2 = planner.plan([Self.one: Self.room(10_000)], maximumRequests: 7)
+        #expect(result2.count == 7)
+    }
+
+    @Test("makes no lease longer than the maximum")
+    func respectsMaximum() {
+        var planner = Self.planner([Self.row(1, 0, 2_500)], [Self.taker(1)])
+        let requests = planner.plan([Self.one: Self.room(10_000)], maximumRequests: 10)
+        #expect(requests.map(\.limit) == [1_000, 1_000, 500])
+    }
+
+    @Test("takes what it planned off the rows, so that nothing is asked for twice")
+    func decrements() {
+        var planner = Self.planner([Self.row(1, 0, 300)], [Self.taker(1)])
+        var total = 0
+        while case let requests = planner.plan([Self.one: Self.room(130)], maximumRequests: 10), !requests.isEmpty {
+            total += requests.reduce(0) { $0 + $1.limit }
+        }
+        #expect(total == 300)
+        #expect(planner.backlog == 0)
+    }
+
+    @Test("shares a satellite between mailings of very different size without starving the small one")
+    func fairShare() {
+        let rows = (0..<250).map { Self.row(1, UInt16($0), 400) } + (0..<250).map { Self.row(2, UInt16($0), 2) }
+        var planner = Self.planner(rows, [Self.taker(1)])
+        let requests = planner.plan([Self.one: Self.room(1_000)], maximumRequests: 1_000)
+        let small = requests.filter { $0.mailing.rawValue == 2 }.reduce(0) { $0 + $1.limit }
+        let large = requests.filter { $0.mailing.rawValue == 1 }.reduce(0) { $0 + $1.limit }
+        #expect(small + large == 1_000)
+        #expect((1...200).contains(small), "the small mailing got \(small)")
+    }
+
+    @Test("gives three equal mailings equal shares over many small rooms")
+    func equalShares() {
+        let rows = (1...3).flatMap { mailing in (0..<100).map { Self.row(Int32(mailing), UInt16($0), 100) } }
+        var planner = Self.planner(rows, [Self.taker(1)])
+        var taken: [MailingID: Int] = [:]
+        for _ in 0..<90 {
+            for request in planner.plan([Self.one: Self.room(50)], maximumRequests: 10) {
+                taken[request.mailing, default: 0] += request.limit
+            }
+        }
+        #expect(taken.values.reduce(0, +) == 4_500)
+        #expect(taken.values.allSatisfy { (1_400...1_600).contains($0) }, "\(taken)")
+    }
+
+    @Test("keeps the turn of the mailings over a fresh reading of the rows")
+    func turnSurvivesReading() {
+        let rows = (1...3).map { Self.row(Int32($0), 0, 10_000) }
+        var planner = Self.planner(rows, [Self.taker(1)])
+        var taken: [MailingID: Int] = [:]
+        for _ in 0..<60 {
+            for request in planner.plan([Self.one: Self.room(50)], maximumRequests: 10) {
+                taken[request.mailing, default: 0] += request.limit
+            }
+            planner.load(rows, takers: [Self.taker(1)], known: [Self.record(Self.taker(1))])
+        }
+        #expect(taken.count == 3)
+        #expect(taken.values.allSatisfy { $0 >= 800 }, "\(taken)")
+    }
+
+    @Test("gives a bucket to the same satellite in every mailing")
+    func affinityOfBuckets() {
+        let takers = (1...4).map { Self.taker(Int32($0)) }
+        let rows = (1...2).flatMap { mailing in (0..<256).map { Self.row(Int32(mailing), UInt16($0), 1) } }
+        var planner = Self.planner(rows, takers)
+        let room = Dictionary(uniqueKeysWithValues: takers.map { ($0.id, Self.room(10_000)) })
+        var owner: [Bucket: SatelliteID] = [:]
+        for request in planner.plan(room, maximumRequests: 1_000) {
+            if let former = owner.updateValue(request.satellite, forKey: request.bucket) {
+                #expect(former == request.satellite)
+            }
+        }
+        #expect(owner.count == 256)
+        for taker in takers { #expect((30...110).contains(owner.values.filter { $0 == taker.id }.count)) }
+    }
+
+    @Test("moves only a lost satellite's buckets")
+    func minimalMoves() {
+        let takers = (1...4).map { Self.taker(Int32($0)) }
+        let rows = (0..<256).map { Self.row(1, UInt16($0), 1) }
+        func owners(_ takers: [LeasePlanner.Taker]) -> [Bucket: SatelliteID] {
+            var planner = Self.planner(rows, takers)
+            let room = Dictionary(uniqueKeysWithValues: takers.map { ($0.id, Self.room(1_000)) })
+            return Dictionary(
+                uniqueKeysWithValues: planner.plan(room, maximumRequests: 1_000).map { ($0.bucket, $0.satellite) }
+            )
+        }
+        let before = owners(takers)
+        let after = owners(Array(takers.dropLast()))
+        for (bucket, owner) in before where owner.rawValue != 4 { #expect(after[bucket] == owner) }
+    }
+
+    @Test("shares buckets in proportion to the weights")
+    func weights() {
+        let takers = [Self.taker(1, weight: 1), Self.taker(2, weight: 3)]
+        let rows = (0..<256).map { Self.row(1, UInt16($0), 1) }
+        var planner = Self.planner(rows, takers)
+        let requests = planner.plan(
+            [Self.one: Self.room(1_000), Self.two: Self.room(1_000)],
+            maximumRequests: 1_000
+        )
+        #expect((40...90).contains(requests.filter { $0.satellite == Self.one }.count))
+    }
+
+    @Test("steals only from an owner without room, and from the tail of its rows")
+    func stealing() {
+        let takers = [Self.taker(1), Self.taker(2)]
+        let rows = (0..<256).map { Self.row(1, UInt16($0), 10) }
+        var probe = Self.planner(rows, takers)
+        let ofTwo = probe.plan([Self.two: Self.room(10_000)], maximumRequests: 1_000)
+            .prefix { _ in true }.map(\.bucket)
+        let ownBuckets = Set(ofTwo.prefix(ofTwo.count))
+        #expect(!ownBuckets.isEmpty)
+
+        // The other has room: its rows are not touched by a satellite that has run out of its own.
+        var planner = Self.planner(rows, takers)
+        _ = planner.plan([Self.one: Self.room(10_000), Self.two: Self.room(1)], maximumRequests: 1_000)
+        let left = planner.pending(Self.two, .bulk)
+        #expect(left > 0)
+        let none = planner.plan([Self.one: Self.room(500), Self.two: Self.room(0)], maximumRequests: 1_000)
+        #expect(!none.isEmpty, "an owner without room is relieved")
+        #expect(none.allSatisfy { $0.satellite == Self.one })
+        #expect(none.first?.bucket == none.map(\.bucket).max(), "the tail goes first")
+    }
+
+    @Test("does not steal while the owner has room")
+    func noStealingFromTheAble() {
+        let takers = [Self.taker(1), Self.taker(2)]
+        let rows = (0..<256).map { Self.row(1, UInt16($0), 10) }
+        var planner = Self.planner(rows, takers)
+        let requests = planner.plan(
+            [Self.one: Self.room(100_000), Self.two: Self.room(20)],
+            maximumRequests: 1_000
+        )
+        #expect(requests.filter { $0.satellite == Self.two }.reduce(0) { $0 + $1.limit } == 20)
+        var fresh = Self.planner(rows, takers)
+        let own = fresh.pending(Self.one, .bulk)
+        #expect(requests.filter { $0.satellite == Self.one }.reduce(0) { $0 + $1.limit } == own)
+        _ = fresh.plan([:], maximumRequests: 1)
+    }
+
+    @Test("leases only within the satellite group, where none is a group of its own")
+    func groups() {
+        let takers = [Self.taker(1, group: "a"), Self.taker(2)]
+        let rows = [Self.row(1, 0, 5, group: "a"), Self.row(2, 0, 5), Self.row(3, 0, 5, group: "b")]
+        var planner = Self.planner(rows, takers)
+        let requests = planner.plan(
+            [Self.one: Self.room(100), Self.two: Self.room(100)],
+            maximumRequests: 10
+        )
+        #expect(Set(requests.map { [$0.mailing.rawValue, $0.satellite.rawValue] }) == [[1, 1], [2, 2]])
+        #expect(planner.unroutable == 5)
+    }
+
+    @Test("gives a bucket of one domain to a satellite that may take that domain")
+    func domainAffinity() {
+        let takers = [
+            Self.taker(1, affinity: DomainAffinity(exclude: ["orange.fr"])),
+            Self.taker(2, affinity: DomainAffinity(include: ["orange.fr"])),
+        ]
+        let rows = (0..<64).map { Self.row(1, UInt16($0), 1) } + [Self.row(1, 300, 9, domain: "orange.fr")]
+        var planner = Self.planner(rows, takers)
+        let requests = planner.plan(
+            [Self.one: Self.room(1_000), Self.two: Self.room(1_000)],
+            maximumRequests: 1_000
+        )
+        #expect(requests.filter { $0.bucket.rawValue == 300 }.map(\.satellite) == [Self.two])
+        #expect(requests.filter { $0.bucket.rawValue < 300 }.allSatisfy { $0.satellite == Self.one })
+        #expect(requests.allSatisfy { $0.affinity == takers[Int($0.satellite.rawValue) - 1].affinity })
+    }
+
+    @Test("lets recipients wait for an absent satellite, and counts those that none may take as unroutable")
+    func unroutable() {
+        let absent = Self.taker(3, affinity: DomainAffinity(include: ["here.example"]))
+        let rows = [Self.row(1, 300, 4, domain: "here.example"), Self.row(1, 301, 6, domain: "there.example")]
+        let present = Self.taker(1, affinity: DomainAffinity(include: ["other.example"]))
+        let planner = Self.planner(rows, [present], known: [present, absent])
+        #expect(planner.unroutable == 6)
+        #expect(planner.backlog == 10)
+    }
+
+    @Test("offers waiting recipients that a satellite may not take to the next one, and then calls them unroutable")
+    func refusals() {
+        let takers = [
+            Self.taker(1, affinity: DomainAffinity(exclude: ["x.example"])),
+            Self.taker(2, affinity: DomainAffinity(exclude: ["x.example"])),
+        ]
+        let rows = [Self.row(1, 0, 8, waiting: true)]
+        var planner = Self.planner(rows, takers)
+        let room = [Self.one: Self.room(100), Self.two: Self.room(100)]
+        var asked: [SatelliteID] = []
+        for _ in 0..<3 {
+            for request in planner.plan(room, maximumRequests: 10) {
+                asked.append(request.satellite)
+                let result3 = planner.claimed(request, granted: 0)
+                #expect(result3)
+            }
+            planner.load(rows, takers: takers, known: takers.map(Self.record))
+        }
+        #expect(Set(asked) == [Self.one, Self.two])
+        #expect(asked.count == 2, "nobody is asked twice for the same recipients")
+        #expect(planner.unroutable == 8)
+
+        // Others have joined them: everybody may try again.
+        planner.load([Self.row(1, 0, 9, waiting: true)], takers: takers, known: takers.map(Self.record))
+        #expect(planner.unroutable == 0)
+    }
+
+    @Test("does not take a short claim for a refusal when the satellite may take every domain")
+    func shortClaims() {
+        let rows = [Self.row(1, 0, 8, waiting: true)]
+        var planner = Self.planner(rows, [Self.taker(1)])
+        for request in planner.plan([Self.one: Self.room(100)], maximumRequests: 10) {
+            let result4 = planner.claimed(request, granted: 0)
+            #expect(result4)
+        }
+        planner.load(rows, takers: [Self.taker(1)], known: [Self.record(Self.taker(1))])
+        #expect(planner.unroutable == 0)
+        let result5 = planner.plan([Self.one: Self.room(100)], maximumRequests: 10)
+        #expect(result5.count == 1)
+    }
+
+    @Test("makes shorter leases of a mailing whose leases the link cannot carry")
+    func shorter() {
+        var planner = Self.planner([Self.row(1, 0, 1_000)], [Self.taker(1)])
+        planner.shorten(MailingID(rawValue: 1), from: 1_000)
+        let result6 = planner.plan([Self.one: Self.room(1_000)], maximumRequests: 10)
+        #expect(result6.map(\.limit) == [500, 500])
+    }
+
+    @Test("forgets the rows of a mailing that was stopped")
+    func drop() {
+        var planner = Self.planner([Self.row(1, 0, 10), Self.row(2, 0, 20)], [Self.taker(1)])
+        planner.drop(MailingID(rawValue: 1))
+        #expect(planner.backlog == 20)
+        let result7 = planner.plan([Self.one: Self.room(100)], maximumRequests: 10)
+        #expect(result7.map(\.mailing.rawValue) == [2])
+    }
+
+    @Test("retries are leased before the untouched rest of their mailing")
+    func retriesFirst() {
+        var planner = Self.planner([Self.row(1, 0, 10), Self.row(1, 200, 10, waiting: true)], [Self.taker(1)])
+        let requests = planner.plan([Self.one: Self.room(100)], maximumRequests: 10)
+        #expect(requests.map(\.isWaiting) == [true, false])
+    }
+}
