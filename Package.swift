@@ -42,6 +42,7 @@ let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -87,8 +88,8 @@ let package = Package(
         library(
             "MasterAPI",
             [
-                "MailingModel", "MasterCore", "MasterStore", "XMLRPC", "ZeroMQ", httpTypes, hummingbird, hummingbirdTLS,
-                logging, nioCore, nioPosix, nioSSL,
+                "MailingModel", "MasterCore", "MasterStore", "XMLRPC", "ZeroMQ", httpTypes, hummingbird, hummingbirdCore,
+                hummingbirdTLS, logging, nioCore, nioPosix, nioSSL,
             ]
         ),
         // Engines

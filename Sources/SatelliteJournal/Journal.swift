@@ -57,6 +57,9 @@ public final class Journal: Sendable {
         public var refused: [LeaseSerial] = []
         /// Why the last of ``refused`` was not taken.
         public var reason: JournalError?
+
+        /// Nothing taken, nothing refused.
+        public init() {}
     }
 
     /// The journal's random name; another one after the journal was lost or damaged.

@@ -20,7 +20,7 @@ struct MasterCommand: AsyncParsableCommand {
     func run() async throws {
         Lifeline.watch()
         try await StartFailure.reported {
-            if self.role.sample { return print(MasterSettings.table.sample(), terminator: "") }
+            if self.role.sample { return print(MasterSettings.table.sample, terminator: "") }
             let settings = try MasterSettings.load(file: self.role.config, overrides: try self.role.overrides())
             if self.role.checkConfig {
                 _ = try (settings.storePath(), settings.apiListen(), settings.apiPlainListen(), settings.statusListen())
@@ -43,7 +43,7 @@ struct MasterCommand: AsyncParsableCommand {
         let link = try await Self.link(settings, opening: opening, directory: directory, logger: logger)
         let master = Master(
             store: opening.store, channel: LinkChannel(link), directory: directory, configuration: settings.core,
-            cursorSecret: opening.cursorSecret, now: { .now }, logger: logger
+            cursorKey: opening.cursorKey, now: { .now }, logger: logger
         )
         if self.confirmRestore { try await master.confirmStore() }
         let measures = MasterMetrics(master: master, link: link)

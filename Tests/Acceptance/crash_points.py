@@ -67,11 +67,11 @@ def provoke(cluster, point, mailing):
 
 def run(point, directory, count=400):
     role = "master" if point.startswith("master") else "satellite"
-    settings = ["mailing.finishGrace=0s"]
+    settings = ["finish_grace=0s"]
     script = None
     if "Pause" in point or "Revoke" in point:
         settings += ["lease.lifetime=3s"]
-        script = "rcpt * delay 30ms\n"
+        script = "at dot: delay 30ms\n"
     with telstar.cluster_with_sink(
             directory, script, settings=settings,
             environment={"TELSTAR_CRASH_AT": f"{point}:{OCCURRENCE[point]}"}) as (cluster, sink):

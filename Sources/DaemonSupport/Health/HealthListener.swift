@@ -37,13 +37,13 @@ public struct HealthListener: Service {
         /// The status as JSON.
         public var status: @Sendable () async throws -> [UInt8]
         /// The metrics as Prometheus text.
-        public var metrics: @Sendable () -> [UInt8]
+        public var metrics: @Sendable () async -> [UInt8]
 
         /// Composes answers.
         public init(
             unreadyReasons: @escaping @Sendable () async -> [String],
             status: @escaping @Sendable () async throws -> [UInt8],
-            metrics: @escaping @Sendable () -> [UInt8]
+            metrics: @escaping @Sendable () async -> [UInt8]
         ) {
             self.unreadyReasons = unreadyReasons
             self.status = status
@@ -116,7 +116,7 @@ public struct HealthListener: Service {
                 return Self.text(.internalServerError, "status cannot be told; see the log\n")
             }
         }
-        router.get("/metrics") { _, _ in Self.response(.ok, PrometheusText.contentType, answers.metrics()) }
+        router.get("/metrics") { _, _ in Self.response(.ok, PrometheusText.contentType, await answers.metrics()) }
         return router
     }
 

@@ -113,14 +113,14 @@ enum ListText {
     static func format(_ list: [String]) -> String { list.joined(separator: ", ") }
 }
 
-/// Durations as text: `250ms`, `30s`, `1h30m`, `2d`; a bare `0` needs no unit.
+/// Durations as text: `250ms`, `30s`, `1h30m`, `2d`; a bare number counts seconds.
 enum DurationText {
     private static let units: [(name: String, milliseconds: Int64)] = [
         ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1),
     ]
 
     static func parse(_ text: String) -> Duration? {
-        if text == "0" { return .zero }
+        if let seconds = Int32(text), seconds >= 0 { return .seconds(seconds) }
         var rest = text[...]
         var total: Int64 = 0
         while !rest.isEmpty {

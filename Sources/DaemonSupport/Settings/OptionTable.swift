@@ -89,6 +89,12 @@ public struct OptionTable: Sendable {
         return Settings(values: values, order: self.groups.flatMap(\.options), notes: self.notes(environment))
     }
 
+    /// The option's key that is nearest to a mistyped one, or `nil` if none is near.
+    public func nearestKey(to key: String) -> String? { NearestName.find(key, among: self.definitions.keys) }
+
+    /// Whether there is an option of that key.
+    public func contains(_ key: String) -> Bool { self.definitions[key] != nil }
+
     // MARK: Layers
 
     private func flagValues(_ flags: [String], _ problems: inout [String]) -> [AbsoluteConfigKey: ConfigValue] {

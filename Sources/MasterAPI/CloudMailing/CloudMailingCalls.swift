@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import HTTPTypes
 import MailingModel
 import MasterCore
 import MasterStore
@@ -65,7 +66,8 @@ struct CloudMailingCalls: Sendable {
         case "get_recipients_count":
             var arguments = try CloudMailingArguments(call, 0...1)
             let filter = try await CloudMailingFilters.recipients(arguments.value(), master: self.master)
-            return .int(try await filter.map { try await self.master.countRecipients($0) } ?? 0)
+            guard let filter else { return .int(0) }
+            return .int(try await self.master.countRecipients(filter))
         case "update_statistics", "mailing_manager_force_check":
             return .int(0)
         case "force_purge_empty_mailings":

@@ -35,8 +35,9 @@ final class KeyRing: Sendable {
     private func chosen(_ secret: String) -> APIKeyRecord? {
         let octets = Array(secret.utf8)
         var found: APIKeyRecord?
-        for record in self.records.withLock({ $0.values.filter { $0.publicID.hasPrefix(Self.chosenPrefix) } }) {
-            if KeyHash(stored: record.secretHash)?.matches(secret: octets) == true { found = record }
+        for record in self.records.withLock({ $0.values.filter { $0.publicID.hasPrefix(Self.chosenPrefix) } })
+        where KeyHash(stored: record.secretHash)?.matches(secret: octets) == true {
+            found = record
         }
         return found
     }
@@ -46,11 +47,17 @@ final class KeyRing: Sendable {
 
     /// The record of a key whose secret its owner chose.
     static func record(
-        chosenSecret secret: String, name: String, account: AccountID, at now: Timestamp
+        chosenSecret secret: String,
+        name: String,
+        account: AccountID,
+        at now: Timestamp
     ) -> APIKeyRecord {
         APIKeyRecord(
-            publicID: self.chosenPrefix + name, secretHash: KeyHash(of: Array(secret.utf8)).bytes, name: name,
-            account: account, created: now
+            publicID: self.chosenPrefix + name,
+            secretHash: KeyHash(of: Array(secret.utf8)).bytes,
+            name: name,
+            account: account,
+            created: now
         )
     }
 

@@ -31,7 +31,10 @@ extension Master {
     ///
     /// A generated secret is better: one that can be guessed opens everything.
     ///
-    /// - Parameter name: Names the key; one name has one secret.
+    /// - Parameters:
+    ///   - secret: What clients send.
+    ///   - name: Names the key; one name has one secret.
+    ///   - account: The account that it acts for.
     /// - Throws: ``MasterError/Code/badProperty(_:)`` if the name has a key with another secret.
     public func ensureKey(secret: String, name: String, account: AccountID = .root) async throws {
         try await self.call {

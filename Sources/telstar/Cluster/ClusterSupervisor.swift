@@ -63,19 +63,17 @@ actor ClusterSupervisor {
             plan, overrides: masterOverrides, satelliteKeys: satelliteKeys
         )
 
-        func flags(_ overrides: [(key: String, value: String)]) -> [String] {
-            overrides.flatMap { ["--set", "\($0.key)=\($0.value)"] }
-        }
         self.master = ChildProcess(
             name: "master",
-            arguments: ["master", "--config", directory.configuration(of: "master")] + flags(masterOverrides),
+            arguments: ["master", "--config", directory.configuration(of: "master")] + Self.flags(masterOverrides),
             log: directory.log(of: "master")
         )
+        let satelliteFlags = Self.flags(satelliteOverrides)
         self.satellites = (0..<plan.satellites).map { number in
             let name = "satellite-\(number + 1)"
             return ChildProcess(
                 name: name,
-                arguments: ["satellite", "--config", directory.configuration(of: name)] + flags(satelliteOverrides),
+                arguments: ["satellite", "--config", directory.configuration(of: name)] + satelliteFlags,
                 log: directory.log(of: name)
             )
         }
@@ -198,6 +196,10 @@ extension ClusterSupervisor {
             self.enrol = ports[5]
             self.satelliteStatus = Array(ports[6...])
         }
+    }
+
+    private static func flags(_ overrides: [(key: String, value: String)]) -> [String] {
+        overrides.flatMap { ["--set", "\($0.key)=\($0.value)"] }
     }
 
     private static func masterSettings(_ plan: Plan, ports: Ports, store: String) -> String {

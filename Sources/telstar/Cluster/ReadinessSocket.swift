@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Dispatch
+@preconcurrency import Dispatch
 import Foundation
 
 /// The receiving end of `sd_notify`: tells when a child says `READY=1`.
@@ -39,7 +39,7 @@ final class ReadinessSocket: Sendable {
         let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: .global())
         source.setEventHandler {
             var buffer = [UInt8](repeating: 0, count: 4096)
-            let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT.rawValue))
+            let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
             guard count > 0 else { return }
             let lines = String(decoding: buffer[..<count], as: UTF8.self).split(separator: "\n")
             if lines.contains("READY=1") { continuation.yield() }

@@ -3,6 +3,7 @@
 import AsyncHTTPClient
 import Foundation
 import NIOCore
+import NIOHTTP1
 import NIOSSL
 
 /// Talks to a running master: over the Unix socket in its data directory, or by URL and key.
@@ -84,7 +85,7 @@ struct ControlClient {
             request.body = .bytes(ByteBuffer(bytes: json))
         }
         let response = try await self.client.execute(request, timeout: .seconds(300))
-        let data = Data(buffer: try await response.body.collect(upTo: 256 * 1024 * 1024))
+        let data = Data(try await response.body.collect(upTo: 256 * 1024 * 1024).readableBytesView)
         guard (200..<300).contains(response.status.code) else {
             throw Self.refusal(status: response.status.code, body: data)
         }

@@ -29,7 +29,7 @@ struct DemoStage: Sendable {
         let key: DKIMPrivateKey? =
             switch signing {
             case .rsa: try DKIMPrivateKey.makeRSA2048()
-            case .ed25519: try DKIMPrivateKey.makeEd25519()
+            case .ed25519: DKIMPrivateKey.makeEd25519()
             case .none: nil
             }
         self.key = key.map { ($0.pem, $0.publicRecord) }
@@ -43,7 +43,7 @@ struct DemoStage: Sendable {
             try AtomicFile.write(script, contents: Array(Self.script.utf8))
             var arguments = [
                 "sink", "--listen", Self.sinkAddresses.map { "\($0):\(port)" }.joined(separator: ","), "--journal",
-                directory.path + "/sink.jsonl", "--script", script, "--keep-first", directory.path + "/first.eml",
+                directory.path + "/sink.jsonl", "--script", script, "--maildir", directory.path + "/received", "--maildir-limit", "1",
             ]
             if verify { arguments += ["--verify-dkim", "--fake-dns", zone] }
             self.sink = ChildProcess(name: "sink", arguments: arguments, log: directory.log(of: "sink"))
@@ -71,8 +71,8 @@ struct DemoStage: Sendable {
 
     private static let script = """
         # What some of the demo's recipients meet.
-        rcpt defer.* reply 451 4.3.2 Please come back later
-        rcpt refuse.* reply 550 5.1.1 No such person here
+        at rcpt to defer.*: reply 451 4.3.2 Please come back later
+        at rcpt to refuse.*: reply 550 5.1.1 No such person here
 
         """
 
@@ -120,6 +120,10 @@ struct DemoStage: Sendable {
 extension DemoStage {
     /// The sink's journal, unless the sink is a foreign one.
     var journal: String? { self.sink == nil ? nil : self.directory.path + "/sink.jsonl" }
-    /// The first message that the sink kept.
-    var firstMessage: String? { self.sink == nil ? nil : self.directory.path + "/first.eml" }
+    /// The message that the sink kept.
+    var firstMessage: String? {
+        let folder = self.directory.path + "/received/new"
+        // Without a sink of ours there is no folder, and nothing to show.
+        return (try? FileManager.default.contentsOfDirectory(atPath: folder))?.first.map { folder + "/" + $0 }
+    }
 }

@@ -32,13 +32,20 @@ enum Daemon {
 
     /// Runs services until SIGTERM or SIGINT; they end in reverse order. A second signal leaves at once.
     ///
-    /// - Parameter stopping: Called at the first signal, before any service ends.
+    /// - Parameter stopping: Called at the first signal instead of ending the services; a service that then returns ends
+    ///   the others.
     /// - Throws: What ended a service.
     static func run(
-        _ services: [any Service], logger: Logger, stopping: @escaping @Sendable () async -> Void = {}
+        _ services: [any Service], logger: Logger, stopping: (@Sendable () -> Void)? = nil
     ) async throws {
         let quiet = Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
-        let group = ServiceGroup(configuration: .init(services: services, gracefulShutdownSignals: [], logger: quiet))
+        let group = ServiceGroup(
+            configuration: .init(
+                services: services.map {
+                    .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup)
+                }, logger: quiet
+            )
+        )
         let signals = SignalWait.stream([SIGTERM, SIGINT])
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await group.run() }
@@ -52,8 +59,7 @@ enum Daemon {
                     isStopping = true
                     logger.info("stopping", metadata: ["signal": "\(number)"])
                     SupervisorNotifier(environment: ProcessInfo.processInfo.environment).stopping()
-                    await stopping()
-                    await group.triggerGracefulShutdown()
+                    if let stopping { stopping() } else { await group.triggerGracefulShutdown() }
                 }
             }
             // The group ends first; the signals would be waited for for ever.

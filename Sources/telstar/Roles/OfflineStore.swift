@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ClusterLink
+import Crypto
 import DaemonSupport
 import Foundation
 import Logging
@@ -24,7 +25,7 @@ struct OfflineStore: Sendable {
             try await directory.reload(from: opening.store)
             let master = Master(
                 store: opening.store, channel: NobodyListens(), directory: directory, configuration: settings.core,
-                cursorSecret: opening.cursorSecret, now: { .now }, logger: logger
+                cursorKey: opening.cursorKey, now: { .now }, logger: logger
             )
             let result = try await body(OfflineStore(master: master))
             try await opening.store.close()
@@ -59,8 +60,15 @@ struct OfflineStore: Sendable {
     /// Makes sure that a key with this secret exists; makes one if no secret is given.
     func ensureKey(secret: String?, name: String) async throws -> String {
         guard let secret else { return try await self.master.createKey(name: name).secret }
-        try await self.master.ensureKey(secret: secret, name: name)
+        // The name carries a part of the secret's digest, so that a cluster started with another key gets another record.
+        try await self.master.ensureKey(secret: secret, name: name + "-" + Self.mark(secret))
         return secret
+    }
+
+    /// Eight hexadecimal digits that differ for different secrets, and tell nothing of them.
+    private static func mark(_ secret: String) -> String {
+        SHA256.hash(data: Array("telstar key name".utf8) + Array(secret.utf8)).prefix(4)
+            .map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
     }
 
     func keys() async throws -> [KeyView] { try await self.master.apiKeys().map { KeyView($0, secret: nil) } }
@@ -117,6 +125,6 @@ private struct NobodyListens: SatelliteChannel {
     var events: any AsyncSequence<MasterLinkEvent, Never> & Sendable {
         AsyncStream<MasterLinkEvent> { $0.finish() }
     }
-    func send(_ message: MasterMessage, to session: SatelliteSession) async -> SendResult { .noSession }
+    func send(_ message: MasterMessage, to session: SatelliteSession) async -> SendResult { .notConnected }
     func drop(_ session: SatelliteSession) async {}
 }

@@ -12,7 +12,7 @@ struct StoreOpening {
     /// The store, locked for this process.
     let store: SQLiteStore
     /// Authenticates the feed's cursors.
-    let cursorSecret: [UInt8]
+    let cursorKey: MACKey
 
     /// Opens the store, making it and its secret at the first start.
     ///
@@ -24,7 +24,7 @@ struct StoreOpening {
         let root = try Self.secret(in: settings.directory)
         let identifiers = root.derived(for: "recipient ids")
         let sealer = try Sealer(key: root.derived(for: "signing keys").bytes)
-        self.cursorSecret = root.derived(for: "feed cursors").bytes
+        self.cursorKey = root.derived(for: "feed cursors")
         let secrets = StoreSecrets(
             digest: { bytes in
                 guard let hash = BlobHash(bytes: Array(SHA256.hash(data: bytes))) else {
@@ -62,7 +62,7 @@ struct StoreOpening {
             }
             let text = String(decoding: bytes, as: UTF8.self).prefix { !$0.isWhitespace }
             guard let secret = Base64URL.decode(text) else {
-                throw SecretsError(.malformed, "it does not hold octets in base64url")
+                throw StartFailure(.configuration, "it does not hold octets in base64url")
             }
             return try MACKey(bytes: secret)
         } catch {

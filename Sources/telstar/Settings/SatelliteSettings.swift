@@ -16,7 +16,8 @@ struct SatelliteSettings: Sendable {
     private static let contentEndpoints = ConfigurationOption.list(
         "master.contentEndpoints", default: ["tcp://127.0.0.1:33621"], doc: "Where each master serves content, in the same order.")
     private static let masterKey = ConfigurationOption.string(
-        "master.publicKey", default: nil, doc: "The master's public key, as `telstar master --show-key` prints it.")
+        "master.publicKey", default: "",
+        doc: "The master's public key, as `telstar master --show-key` prints it; empty if the satellite enrols.")
     private static let enrolEndpoint = ConfigurationOption.string(
         "enrol.endpoint", default: "", doc: "Where the master takes enrolments, such as tcp://master:33622.")
     private static let enrolKeyFile = ConfigurationOption.path(

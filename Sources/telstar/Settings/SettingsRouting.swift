@@ -29,12 +29,9 @@ enum SettingsRouting {
     ///
     /// - Throws: ``StartFailure`` that names the nearest key, if none does.
     static func roles(of key: String) throws -> [Role] {
-        let roles = Role.allCases.filter { role in
-            role.table.groups.contains { $0.options.contains { $0.key == key } }
-        }
+        let roles = Role.allCases.filter { $0.table.contains(key) }
         guard roles.isEmpty else { return roles }
-        let all = Role.allCases.flatMap { $0.table.groups.flatMap(\.options).map(\.key) }
-        let near = NearestName.find(key, among: all).map { "; did you mean \($0)?" } ?? ""
+        let near = Role.allCases.compactMap { $0.table.nearestKey(to: key) }.first.map { "; did you mean \($0)?" } ?? ""
         throw StartFailure(.configuration, "unknown option \(key)\(near)")
     }
 }

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import ClusterLink
+import DaemonSupport
+import Foundation
+import Logging
+import NIOCore
+import NIOPosix
+import SatelliteCore
+import ServiceLifecycle
+
+/// `telstar satellite`: the daemon that personalises, signs and delivers.
+struct SatelliteCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "satellite", abstract: "Run a satellite.")
+
+    @OptionGroup var role: RoleOptions
+
+    func run() async throws {
+        Lifeline.watch()
+        try await StartFailure.reported {
+            if self.role.sample { return print(SatelliteSettings.table.sample, terminator: "") }
+            let settings = try SatelliteSettings.load(file: self.role.config, overrides: try self.role.overrides())
+            if self.role.checkConfig {
+                _ = try (settings.masters(), settings.core(), settings.statusListen())
+                return print("the configuration is sound")
+            }
+            try self.role.makeDirectory(settings.directory)
+            if self.role.showKey { return print(try LinkKeyFile.loadOrMake(in: settings.directory).publicKeyText) }
+            try await self.serve(settings)
+        }
+    }
+
+    private func serve(_ settings: SatelliteSettings) async throws {
+        let (logger, _, metrics) = Daemon.bootstrap(log: settings.log)
+        Daemon.tell(settings.values, to: logger)
+        let lock = try Self.lock(settings.directory)
+        defer { lock.release() }
+        let keys = try LinkKeyFile.loadOrMake(in: settings.directory).keys
+        let masterKey = try await MasterKeyFile.load(settings, keys: keys, logger: logger)
+        let masters = try settings.masters().map {
+            MasterEndpoint(control: $0.control, content: $0.content, publicKey: masterKey)
+        }
+        let link = SatelliteLinkConfiguration(masters: masters, keys: keys)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        let satellite = try Satellite(
+            try settings.core(),
+            resolver: try Resolvers.make(zoneFile: settings.zoneFile, forwardTo: settings.resolvers), group: group,
+            logger: logger
+        ) { hello, load in
+            SatelliteLink(link, hello: hello, load: load, logger: logger)
+        }
+        let notifier = SupervisorNotifier(environment: ProcessInfo.processInfo.environment)
+        metrics.addCollector { SatelliteMetrics.collect(satellite.status()) }
+        var services: [any Service] = []
+        if let listen = try settings.statusListen() {
+            services.append(Self.health(listen, satellite: satellite, metrics: metrics, logger: logger))
+        }
+        services.append(
+            Piece {
+                logger.info("satellite serves", metadata: ["version": "\(Telstar.version)", "serial": "\(settings.name)"])
+                notifier.ready(status: "serving")
+                try await satellite.run()
+            })
+        try await Daemon.run(services, logger: logger) { satellite.beginShutdown() }
+        try await group.shutdownGracefully()
+        logger.info("satellite stopped")
+    }
+
+    private static func lock(_ directory: String) throws -> DirectoryLock {
+        do {
+            return try DirectoryLock(directory: directory)
+        } catch {
+            throw StartFailure(.unavailable, "another satellite uses \(directory): \(error)")
+        }
+    }
+
+    private static func health(
+        _ listen: ListenAddress, satellite: Satellite, metrics: MetricsRegistry, logger: Logger
+    ) -> HealthListener {
+        HealthListener(
+            configuration: .init(host: listen.host, port: listen.port),
+            answers: .init(
+                unreadyReasons: { SatelliteMetrics.unreadyReasons(satellite.status()) },
+                status: {
+                    let encoder = JSONEncoder()
+                    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+                    encoder.keyEncodingStrategy = .convertToSnakeCase
+                    return Array(try encoder.encode(satellite.status()))
+                },
+                metrics: { metrics.exposition() }
+            ), logger: logger
+        )
+    }
+}
