@@ -50,6 +50,8 @@ import CZeroMQ
         )
     }
 
+    func remove(domain: String) { self.domains[domain] = nil }
+
     func answerWaiting() {
         while let request = unsafe MessageReader.readFrames(self.socket) {
             // Version, request id, domain, address, routing id, mechanism, credentials.

@@ -18,6 +18,7 @@ import CZeroMQ
     private let isRouter: Bool
     /// libzmq took no more; its POLLOUT says when it does again.
     private var isBlocked = false
+    private var isConnected = false
     private var limits: [String: RateLimit] = [:]
 
     init(
@@ -71,7 +72,6 @@ import CZeroMQ
         try set(ZMQ_LINGER, 0)
         try set(ZMQ_SNDHWM, configuration.highWaterMark)
         try set(ZMQ_RCVHWM, configuration.highWaterMark)
-        try set(ZMQ_IPV6, 1)
         try set(ZMQ_HEARTBEAT_IVL, ping)
         try set(ZMQ_HEARTBEAT_TIMEOUT, ping &* 3)
         // The time to live travels in tenths of a second in 16 bits.
@@ -81,8 +81,13 @@ import CZeroMQ
         try set(ZMQ_RECONNECT_IVL_MAX, max(1, configuration.reconnectCeiling.milliseconds))
         try unsafe SocketOption.set(socket, ZMQ_MAXMSGSIZE, configuration.maximumFrameOctets)
         switch configuration.kind {
-        case .router: try set(ZMQ_ROUTER_MANDATORY, 1)
-        case .dealer: try set(ZMQ_IMMEDIATE, 1)
+        case .router(let address):
+            try set(ZMQ_ROUTER_MANDATORY, 1)
+            // Otherwise an IPv4 address would be bound, and shown, as one mapped into IPv6.
+            try set(ZMQ_IPV6, address.contains("[") || address.contains("://*") ? 1 : 0)
+        case .dealer:
+            try set(ZMQ_IMMEDIATE, 1)
+            try set(ZMQ_IPV6, 1)
         }
         switch configuration.security {
         case .none: break
@@ -155,8 +160,11 @@ import CZeroMQ
             switch notice.kind {
             case .handshakeSucceeded where !self.isRouter:
                 self.limits.removeAll()
+                self.isConnected = true
                 self.report(.connected)
-            case .disconnected where !self.isRouter: self.report(.disconnected)
+            case .disconnected where self.isConnected:
+                self.isConnected = false
+                self.report(.disconnected)
             case .handshakeSucceeded, .disconnected: break
             case .retrying: if !self.isRouter { self.fail(.unreachable, "unreachable", notice.address) }
             case .noDetail: self.fail(.hungUp, "hungUp", notice.address)

@@ -67,6 +67,7 @@ import Musl
                 case .close(let id, let done):
                     if let place = self.sockets.firstIndex(where: { $0.id == id }) {
                         self.sockets.remove(at: place).close(linger: .zero)
+                        self.authenticator?.remove(domain: "\(id)")
                     }
                     done?.resume()
                 case .stop(let linger, let done):
@@ -97,9 +98,14 @@ import Musl
             if self.authenticator == nil { self.authenticator = try unsafe Authenticator(context: self.context) }
             self.authenticator?.add(domain: "\(self.lastID)", mailbox: mailbox, configuration, admit: admit)
         }
-        let socket = try unsafe OwnedSocket(id: self.lastID, context: self.context, configuration, mailbox)
-        self.sockets.append(socket)
-        return (self.lastID, socket.endpoint)
+        do {
+            let socket = try unsafe OwnedSocket(id: self.lastID, context: self.context, configuration, mailbox)
+            self.sockets.append(socket)
+            return (self.lastID, socket.endpoint)
+        } catch {
+            self.authenticator?.remove(domain: "\(self.lastID)")
+            throw error
+        }
     }
 
     /// Sleeps until something can be done.

@@ -100,8 +100,6 @@ public final class SatelliteLink: Sendable {
         self.state.withLock { state in
             state.isStopped = true
             state.active = nil
-            state.control = []
-            state.content = []
         }
         await context.close(linger: self.configuration.drain)
         guard !isSuperseded else {

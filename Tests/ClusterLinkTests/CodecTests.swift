@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+import Testing
+import ZeroMQ
+
+@testable import ClusterLink
+
+@Suite("Wire forms")
+struct CodecTests {
+    static let satelliteMessages: [SatelliteMessage] = {
+        let trace = AttemptTrace(
+            stage: .recipient,
+            replyCode: 550,
+            enhancedStatus: "5.1.1",
+            text: "no such user ü",
+            mxHost: "mx.example.org"
+        )
+        let bare = AttemptTrace(stage: .lookup, text: "")
+        let outcomes: [DeliveryOutcome] = [
+            .delivered(trace), .deferred(bare), .failed(trace), .unrenderable(bare), .uncertain(trace),
+        ]
+        let traces = DeliveryStage.allCases.map { DeliveryOutcome.failed(AttemptTrace(stage: $0, text: "")) }
+        let reports = (outcomes + traces).enumerated().map { place, outcome in
+            DeliveryReport(
+                recipient: RecipientID(packed: Int64.max - Int64(place)),
+                attempt: AttemptSerial(rawValue: Int32(place + 1)),
+                lease: LeaseSerial(rawValue: 77),
+                outcome: outcome,
+                endedAt: Timestamp(milliseconds: -5)
+            )
+        }
+        return [
+            .hello(.sample()), .heartbeat(SatelliteLoad(waiting: 1, started: 2, connections: 3, draining: true)),
+            .credit([:]), .credit([.express: 0, .bulk: 20_000]), .leaseAccepted(LeaseSerial(rawValue: .max)),
+            .start(LeaseSerial(rawValue: 1), EntryBitmap([0, 9, 999])), .reports(sequence: .max, reports),
+            .reports(sequence: 0, []), .returned(LeaseSerial(rawValue: 2), neverStarted: EntryBitmap()),
+            .signingKeyRequest(.sample(1)), .goodbye,
+        ]
+    }()
+
+    static let masterMessages: [MasterMessage] =
+        [
+            .welcome(
+                Welcome(storeID: "s", term: Term(rawValue: 3), knownLeases: [LeaseSerial(rawValue: 1)], group: "g")
+            ),
+            .grant(.sample(entries: 3, mergeOctets: 20)), .grant(.sample(entries: 0, mergeOctets: 0)),
+            .started(LeaseSerial(rawValue: 1), EntryBitmap([1]), refused: EntryBitmap([2, 3])),
+            .reportsApplied(sequence: 9), .signingKey(.sample(1), pem: "pem"), .signingKey(.sample(1), pem: nil),
+            .heartbeat, .rejected(Rejection(code: .safeMode, text: "why")), .superseded,
+        ] + RevocationReason.allCases.map { .revoke(LeaseSerial(rawValue: 4), $0) }
+
+    @Test("every message of a satellite survives the way there", arguments: CodecTests.satelliteMessages)
+    func satellite(message: SatelliteMessage) throws {
+        #expect(try SatelliteCodec.decode(SatelliteCodec.encode(message)) == message)
+    }
+
+    @Test("every message of a master survives the way there", arguments: CodecTests.masterMessages)
+    func master(message: MasterMessage) throws {
+        #expect(try MasterCodec.decode(MasterCodec.encode(message)) == .message(message))
+    }
+
+    @Test("headers survive the way there, and impossible ones are refused")
+    func headers() throws {
+        var header = WireHeader(incarnation: .max, greeting: 3, sequence: 9, ack: 8)
+        header.part = 2
+        header.parts = 4
+        #expect(try WireHeader(decoding: header.encoded()) == header)
+        header.part = 5
+        #expect(throws: WireError.self) { try WireHeader(decoding: header.encoded()) }
+        header = WireHeader(incarnation: 1, greeting: 1, sequence: 0, ack: 0)
+        #expect(throws: WireError.self) { try WireHeader(decoding: header.encoded()) }
+        #expect(throws: WireError.self) { try WireHeader(decoding: [UInt8](repeating: 0, count: 129)) }
+    }
+
+    @Test("parts come together in order only, and within the bound")
+    func parts() throws {
+        let body = [UInt8](repeating: 5, count: LinkProtocol.maximumFrameOctets * 2 + 1)
+        let parts = PartAssembler.split(body)
+        #expect(parts.map(\.count) == [LinkProtocol.maximumFrameOctets, LinkProtocol.maximumFrameOctets, 1])
+        var assembler = PartAssembler(limit: body.count)
+        #expect(try assembler.take(parts[0], part: 1, of: 3) == nil)
+        #expect(try assembler.take(parts[1], part: 2, of: 3) == nil)
+        #expect(try assembler.take(parts[2], part: 3, of: 3) == body)
+        #expect(try assembler.take(parts[0], part: 1, of: 3) == nil)
+        #expect(throws: WireError.self) { try assembler.take(parts[2], part: 3, of: 3) }
+        #expect(throws: WireError.self) { try assembler.take(parts[1], part: 2, of: 3) }
+        var small = PartAssembler(limit: body.count - 1)
+        #expect(try small.take(parts[0], part: 1, of: 3) == nil)
+        #expect(try small.take(parts[1], part: 2, of: 3) == nil)
+        #expect(throws: WireError.self) { try small.take(parts[2], part: 3, of: 3) }
+    }
+
+    @Test("decoders refuse or accept mutated bytes, and never trap", arguments: [1, 2, 3, 4] as [UInt64])
+    func fuzz(seed: UInt64) throws {
+        var random = SplitMix(state: seed)
+        var corpus = Self.satelliteMessages.map(SatelliteCodec.encode)
+        corpus += Self.masterMessages.map { MasterCodec.encode(.message($0)) }
+        corpus.append(WireHeader(incarnation: 1, greeting: 1, sequence: 1, ack: 0).encoded())
+        var accepted = 0
+        for _ in 0..<5_000 {
+            guard var bytes = corpus.randomElement(using: &random) else { continue }
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                let place = Int.random(in: 0...bytes.count, using: &random)
+                switch Int.random(in: 0..<3, using: &random) {
+                case 0 where place < bytes.count: bytes[place] = .random(in: 0...255, using: &random)
+                case 1 where place < bytes.count:
+                    bytes.removeSubrange(place..<Int.random(in: place...bytes.count, using: &random))
+                default: bytes.insert(.random(in: 0...255, using: &random), at: place)
+                }
+            }
+            // What is accepted must have a wire form that means the same.
+            if let message = try? SatelliteCodec.decode(bytes) {
+                accepted += 1
+                #expect(try SatelliteCodec.decode(SatelliteCodec.encode(message)) == message)
+            }
+            if let word = try? MasterCodec.decode(bytes) {
+                accepted += 1
+                #expect(try MasterCodec.decode(MasterCodec.encode(word)) == word)
+            }
+            _ = try? WireHeader(decoding: bytes)
+            _ = BlobRequest(decoding: [bytes])
+        }
+        #expect(accepted > 0)
+    }
+}
+
+/// A small seeded generator, so that a failure can be repeated.
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        self.state &+= 0x9E37_79B9_7F4A_7C15
+        var z = self.state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
