@@ -50,12 +50,11 @@ final class Engine: Sendable {
             logger: logger
         )
         self.starts = StartIntake(store: store, channel: channel, time: time, health: self.health)
-        let bell = Nudge()
         self.schedules = ScheduleKeeper(
             store: store,
             configuration: configuration,
             time: time,
-            bell: bell,
+            bell: Nudge(),
             logger: logger
         )
         self.dispatcher = Dispatcher(
@@ -66,7 +65,6 @@ final class Engine: Sendable {
             time: time,
             rates: self.rates,
             safeMode: self.safeMode,
-            dueBell: bell,
             logger: logger
         )
     }
@@ -154,6 +152,7 @@ final class Engine: Sendable {
                 self.health.succeeded("leasing")
                 let leased = await self.dispatcher.takeNewlyLeased()
                 if !leased.isEmpty { await self.schedules.leasedFirst(leased) }
+                await self.schedules.mayBeComplete(await self.dispatcher.takeSettled())
                 await self.dispatcher.bell.wait(until: deadline, by: self.time)
             } catch {
                 await self.pause(after: error, while: "leasing")
@@ -290,6 +289,12 @@ final class Engine: Sendable {
     /// Something proves that the store is an old copy.
     func storeIsBehind(_ reason: String) async {
         if self.safeMode.enter(reason, logger: self.logger) { await self.dispatcher.dropAll() }
+    }
+
+    /// Refuses what would send mail while the store is not trusted.
+    func requireTrustedStore() throws {
+        guard let reason = self.safeMode.reason else { return }
+        throw MasterError(.safeMode, "nothing is sent until the operator confirms the store: \(reason)")
     }
 
     /// The operator confirms the store.

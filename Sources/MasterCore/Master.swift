@@ -72,6 +72,11 @@ public final class Master: Sendable {
             try await self.engine.run(gate: self.gate)
         } catch is CancellationError {
             // Cancelled while starting: the end is the same.
+        } catch let error as StoreError {
+            await self.gate.close()
+            // The first error is the one to tell.
+            try? await self.store.close()
+            throw MasterError(error)
         }
         await self.gate.close()
         try await self.store.close()

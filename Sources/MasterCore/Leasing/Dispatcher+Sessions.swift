@@ -23,7 +23,8 @@ extension Dispatcher {
     func ended(_ session: SatelliteSession, _ end: SessionEnd) {
         guard self.ledgers[session.satellite]?.session == session else { return }
         self.ledgers[session.satellite]?.ended(session, now: self.time.elapsed())
-        self.logger.warning(
+        self.logger.log(
+            level: end.isOrderly ? .info : .warning,
             "a satellite is away; its leases wait for it",
             metadata: ["satellite": "\(session.serial)", "end": "\(end)"]
         )
@@ -72,7 +73,7 @@ extension Dispatcher {
                     metadata: satellite.merging(["recipients": "\(uncertain)", "journal": "\(hello.journalID)"]) { $1 }
                 )
             }
-            self.dueBell.ring()
+            self.settledMailings.formUnion(missing.map(\.mailing))
         }
         let remaining = missing.isEmpty ? stored : try await self.store.leases(of: session.satellite)
         if record.version != hello.softwareVersion {
@@ -198,7 +199,7 @@ extension Dispatcher {
             metadata: ["satellite": "\(self.name(of: id))", "uncertain": "\(count)"]
         )
         self.ledgers[id]?.needsRecount = true
-        self.dueBell.ring()
+        self.settledMailings.formUnion(open.map(\.mailing))
         self.workChanged()
     }
 
@@ -227,4 +228,14 @@ extension Dispatcher {
     }
 
     func name(of id: SatelliteID) -> String { self.directory[id]?.serial ?? "\(id.rawValue)" }
+}
+
+extension SessionEnd {
+    /// Whether nothing is wrong with the satellite.
+    fileprivate var isOrderly: Bool {
+        switch self {
+        case .goodbye, .superseded, .greetedAgain: true
+        case .silent, .rejected, .connectionLost, .doesNotRead: false
+        }
+    }
 }

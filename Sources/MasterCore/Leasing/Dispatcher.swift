@@ -36,11 +36,11 @@ actor Dispatcher {
     private var lastProgress: Duration
     /// Leases that the link could not carry; taken back in the next turn.
     private var unsendable: [LeaseSerial] = []
-    /// Rings when retries, schedules or graces became due.
-    nonisolated let dueBell: Nudge
     /// Mailings that got their first leases; the keeper of schedules wants to know.
     private(set) var newlyLeased: Set<MailingID> = []
     private var everLeased: Set<MailingID> = []
+    /// Mailings with recipients that were settled here, and that may be complete by that.
+    var settledMailings: Set<MailingID> = []
 
     init(
         store: any MailingStore,
@@ -50,7 +50,6 @@ actor Dispatcher {
         time: MasterTime,
         rates: RateWindow,
         safeMode: SafeMode,
-        dueBell: Nudge,
         logger: Logger
     ) {
         self.store = store
@@ -60,7 +59,6 @@ actor Dispatcher {
         self.time = time
         self.rates = rates
         self.safeMode = safeMode
-        self.dueBell = dueBell
         self.logger = logger
         self.planner = LeasePlanner(
             maximumRecipients: configuration.leasing.maximumRecipients,
@@ -106,6 +104,12 @@ actor Dispatcher {
     func takeNewlyLeased() -> Set<MailingID> {
         defer { self.newlyLeased = [] }
         return self.newlyLeased
+    }
+
+    /// Takes the mailings that may be complete because recipients of theirs were settled.
+    func takeSettled() -> Set<MailingID> {
+        defer { self.settledMailings = [] }
+        return self.settledMailings
     }
 
     /// A satellite says how much it will hold.
@@ -348,7 +352,6 @@ actor Dispatcher {
         if let due = self.nextDue, due <= now {
             self.backlogIsStale = true
             self.nextDueIsKnown = false
-            self.dueBell.ring()
         }
         if !self.nextDueIsKnown {
             // What became due after the backlog was read is not in it, so that is where the search begins.

@@ -78,6 +78,7 @@ extension Master {
     ///   ``MasterError/Code/safeMode``.
     public func startMailing(_ id: MailingID) async throws -> MailingStatus {
         try await self.call(id) {
+            try self.engine.requireTrustedStore()
             CrashPoint.reached(.masterBeforeStartMailing)
             let now = self.now()
             let mailing = try await self.store.updateMailing(id, at: now) { mailing in

@@ -191,19 +191,38 @@ struct TroubleTests {
         }
     }
 
-    @Test("T7: when nothing advances although a satellite has credit, the master plans anew")
+    @Test("T7: when nothing advances although a satellite has credit, what is held against it is forgotten")
     func watchdog() async throws {
         try await TestMaster.run { test in
-            let satellite = try await test.connected("a", bulk: 0)
-            let record = try await test.satellite("picky") {
-                $0.affinity = DomainAffinity(include: ["nowhere.example"])
-            }
-            #expect(record.affinity.include == ["nowhere.example"])
-            _ = try await test.running(5)
-            #expect(satellite.arrived.isEmpty)
-            test.clock.advance(by: .seconds(120))
+            let picky = try await test.satellite("picky") { $0.affinity = DomainAffinity(exclude: ["other.example"]) }
+            let satellite = ScriptedSatellite(test.channel, picky)
+            try await satellite.welcomed()
             satellite.credit(bulk: 100)
-            try await satellite.take(5)
+            let id = try await test.running(1)
+            let grant = try await satellite.take(1)[0]
+            test.store.swallowClaims(1)
+            // Given back, it is an exception; the next claim for it finds nothing and looks like a refusal.
+            satellite.say(.returned(grant.serial, neverStarted: EntryBitmap([0])))
+            try await test.until("refused") { test.store.calls(of: "claim") == 2 }
+            #expect(satellite.arrived.isEmpty)
+            try await test.until("leased again") {
+                test.clock.advance(by: .seconds(30))
+                return !satellite.arrived.isEmpty
+            }
+            try await satellite.deliver(try await satellite.take(1))
+            #expect(try await test.master.mailing(id).counters.delivered == 1)
+        }
+    }
+
+    @Test("while the store is not trusted nothing can be started")
+    func startInSafeMode() async throws {
+        try await TestMaster.run { test in
+            let id = try await test.mailing()
+            let stranger = ScriptedSatellite(test.channel, try await test.satellite("a"), term: 9)
+            #expect(try await stranger.rejected().code == .safeMode)
+            #expect(await Self.code { try await test.master.startMailing(id) } == .safeMode)
+            try await test.master.confirmStore()
+            #expect(try await test.master.startMailing(id) == .ready)
         }
     }
 

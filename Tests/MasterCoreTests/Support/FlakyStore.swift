@@ -11,6 +11,7 @@ final class FlakyStore: MailingStore {
     private struct State {
         var failing: [String: StoreError.Code] = [:]
         var calls: [String: Int] = [:]
+        var emptyClaims = 0
     }
 
     private let inner: SQLiteStore
@@ -27,6 +28,9 @@ final class FlakyStore: MailingStore {
             if let code { for verb in verbs { state.failing[verb] = code } }
         }
     }
+
+    /// Lets so many claims find nothing.
+    func swallowClaims(_ count: Int) { self.state.withLock { $0.emptyClaims = count } }
 
     /// How often a verb was called.
     func calls(of verb: String) -> Int { self.state.withLock { $0.calls[verb] ?? 0 } }
@@ -198,6 +202,12 @@ final class FlakyStore: MailingStore {
         lifetime: Duration
     ) async throws -> [LeaseGrant] {
         try await self.pass("claim")
+        let isSwallowed = self.state.withLock { state -> Bool in
+            guard state.emptyClaims > 0 else { return false }
+            state.emptyClaims -= 1
+            return true
+        }
+        if isSwallowed { return [] }
         return try await self.inner.claim(requests, at: now, lifetime: lifetime)
     }
 
