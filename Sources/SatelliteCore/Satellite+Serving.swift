@@ -200,6 +200,9 @@ extension Satellite {
         await self.wait(self.configuration.shutdownLimit) { satellite in
             satellite.board.withLock { $0.withConnections == 0 && $0.connectionCount == 0 }
         }
+        // What is past its dot becomes uncertain now, and is reported so.
+        self.forEachDriver { $0.abort() }
+        await self.wait(.seconds(1)) { satellite in satellite.board.withLock { $0.connectionCount == 0 } }
         await self.wait(self.configuration.shutdownReports) { satellite in
             satellite.outbox.withLock { $0.backlog == 0 } && satellite.inbox.withLock { $0.isEmpty }
         }

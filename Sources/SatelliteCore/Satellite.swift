@@ -130,7 +130,9 @@ public final class Satellite: Sendable {
             driver.eventLoop.execute { driver.value.abort() }
         }
         // The journal outlives its last dot: connections report before they are gone.
-        for context in contexts { try await context.eventLoop.submit {}.get() }
+        for context in contexts { try await context.eventLoop.submit { context.value.flush() }.get() }
+        self.contexts.withLock { $0.loops = [] }
+        self.drivers.withLock { $0 = [:] }
         try? await self.blocking.shutdownGracefully()  // Nothing is left to wait for it.
         if let failure = self.condition.withLock({ $0.failure }) { throw failure }
         if self.condition.withLock({ $0.isSuperseded }) {

@@ -107,7 +107,8 @@ final class LoopContext {
         }
     }
 
-    private func flush() {
+    /// Hands over what has been collected.
+    func flush() {
         self.flushTimer?.cancel()
         self.flushTimer = nil
         guard !self.finished.isEmpty else { return }

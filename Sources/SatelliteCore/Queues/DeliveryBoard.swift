@@ -401,8 +401,7 @@ struct DeliveryBoard {
         let queue = Int(place.deliveryClass.rawValue)
         if self.isClosed {
             self.finish(place, .deferred(Self.shutdownTrace), &actions)
-        } else if let site = self.sites[key], site.isPaused(now) {
-            let trace = site.pauseTrace ?? AttemptTrace(stage: .connect, text: "the site is paused")
+        } else if let trace = self.sites[key]?.traceOfPause(now) {
             self.finish(place, .deferred(trace), &actions)
         } else if atFront {
             self.sites[key]?.ready[queue].prepend(place)

@@ -50,6 +50,12 @@ struct Site {
 
     func isPaused(_ now: ContinuousClock.Instant) -> Bool { self.pausedUntil.map { now < $0 } ?? false }
 
+    /// Why nothing is sent now, or `nil`.
+    func traceOfPause(_ now: ContinuousClock.Instant) -> AttemptTrace? {
+        guard self.isPaused(now) else { return nil }
+        return self.pauseTrace ?? AttemptTrace(stage: .connect, text: "the site is paused")
+    }
+
     /// Every address of every host: by preference, equals shuffled, those in trouble last.
     func candidates(now: ContinuousClock.Instant) -> [Candidate] {
         var generator = SystemRandomNumberGenerator()

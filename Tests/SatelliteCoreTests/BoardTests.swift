@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+import Testing
+
+@testable import SatelliteCore
+
+@Suite("The delivery board")
+struct BoardTests {
+    private let now = ContinuousClock.now
+
+    private func configuration(_ change: (inout SatelliteConfiguration) -> Void = { _ in }) -> SatelliteConfiguration {
+        var configuration = SatelliteConfiguration(serial: "s", heloName: "h", dataDirectory: "/nowhere")
+        change(&configuration)
+        return configuration
+    }
+
+    private func lease(_ serial: Int64, _ count: Int, _ deliveryClass: DeliveryClass = .bulk) throws -> HeldLease {
+        let addresses = (0..<count).map { "u\($0)@x.test" }
+        let grant = Cluster.grant(
+            serial,
+            content: try Cluster.hash([1]),
+            addresses: addresses,
+            deliveryClass: deliveryClass
+        )
+        return HeldLease(grant, since: self.now)
+    }
+
+    private let route = SiteRoute(
+        name: "site",
+        hosts: [SiteHost(name: "mx", preference: 1, addresses: ["192.0.2.1"])],
+        port: 25
+    )
+
+    /// A board with one lease queued at "site".
+    private func board(
+        _ count: Int,
+        _ change: (inout SatelliteConfiguration) -> Void = { _ in }
+    ) throws -> (DeliveryBoard, HeldLease) {
+        var board = DeliveryBoard(self.configuration(change))
+        board.isConnected = true
+        let lease = try self.lease(1, count)
+        board.hold(lease, waiting: Array(0..<count), started: [])
+        let places = (0..<count).map { Place(lease: lease, index: $0, since: self.now) }
+        _ = board.assign(places, to: self.route, key: "site", now: self.now)
+        return (board, lease)
+    }
+
+    private func start(_ board: inout DeliveryBoard) -> BoardActions {
+        var actions = BoardActions()
+        for (lease, places) in board.planStarts(now: self.now) {
+            actions.append(board.decideStart(lease, started: places, refused: EntryBitmap(), now: self.now))
+        }
+        return actions
+    }
+
+    @Test("asks a block ahead for a site of unknown rate, and no more until it is used")
+    func asksABlock() throws {
+        var (board, _) = try self.board(500)
+        #expect(board.planStarts(now: self.now).map(\.1.count) == [32])
+        #expect(board.planStarts(now: self.now).isEmpty)
+        #expect(board.askedCount == 32)
+    }
+
+    @Test("never asks for more than the bound, however many sites there are")
+    func bound() throws {
+        var board = DeliveryBoard(self.configuration { $0.maximumStarted = 100 })
+        board.isConnected = true
+        for serial in 1...20 {
+            let lease = try self.lease(Int64(serial), 50)
+            board.hold(lease, waiting: Array(0..<50), started: [])
+            let places = (0..<50).map { Place(lease: lease, index: $0, since: self.now) }
+            _ = board.assign(places, to: self.route, key: "site\(serial)", now: self.now)
+        }
+        #expect(board.planStarts(now: self.now).reduce(0) { $0 + $1.1.count } == 100)
+    }
+
+    @Test("express recipients are asked for and taken first")
+    func expressFirst() throws {
+        var (board, _) = try self.board(100)
+        let express = try self.lease(2, 3, .express)
+        board.hold(express, waiting: [0, 1, 2], started: [])
+        let places = (0..<3).map { Place(lease: express, index: $0, since: self.now) }
+        _ = board.assign(places, to: self.route, key: "site", now: self.now)
+        let actions = self.start(&board)
+        let id = try #require(actions.open.first?.id)
+        #expect(board.take(for: id, at: "site", now: self.now).prefix(3).allSatisfy { $0.lease.serial.rawValue == 2 })
+    }
+
+    @Test("opens connections as the backlog demands, within the site's limit")
+    func connections() throws {
+        var (board, _) = try self.board(500) { $0.connectionsPerSite = 7 }
+        let actions = self.start(&board)
+        #expect(actions.open.count == 7)
+        #expect(board.connectionCount == 7)
+    }
+
+    @Test("S13: slots are given back however a connection ends")
+    func slots() throws {
+        var (board, _) = try self.board(500)
+        let trace = AttemptTrace(stage: .connect, text: "refused")
+        for round in 0..<50 {
+            var actions = self.start(&board)
+            actions.append(board.tick(.seconds(1), now: self.now + .seconds(2_000 * round)))
+            for request in actions.open {
+                let result: DeliveryBoard.ConnectionResult = round % 2 == 0 ? .worked : .unreachable(trace)
+                let now = self.now + .seconds(2_000 * round)
+                _ = board.connectionEnded(request.id, at: "site", result, now: now)
+            }
+            for id in board.sites["site"]?.connections ?? [] {
+                _ = board.connectionEnded(id, at: "site", .worked, now: self.now)
+            }
+            #expect(board.connectionCount == board.sites.values.reduce(0) { $0 + $1.connections.count })
+        }
+    }
+
+    @Test("when all hosts fail, what is started is deferred and the site pauses, longer each time")
+    func pausing() throws {
+        var (board, _) = try self.board(100)
+        let actions = self.start(&board)
+        let trace = AttemptTrace(stage: .connect, text: "refused")
+        var finished = 0
+        for request in actions.open {
+            let ended = board.connectionEnded(request.id, at: "site", .unreachable(trace), now: self.now)
+            finished += ended.finished.count
+        }
+        #expect(finished == 32)
+        let site = try #require(board.sites["site"])
+        #expect(site.isPaused(self.now + .seconds(59)))
+        #expect(!site.isPaused(self.now + .seconds(61)))
+        #expect(self.start(&board).finished.count == 32)
+        _ = board.tick(.seconds(1), now: self.now + .seconds(61))
+        var second = BoardActions()
+        for (lease, places) in board.planStarts(now: self.now + .seconds(61)) {
+            second.append(
+                board.decideStart(lease, started: places, refused: EntryBitmap(), now: self.now + .seconds(61))
+            )
+        }
+        #expect(second.open.count == 1)
+        for request in second.open {
+            _ = board.connectionEnded(request.id, at: "site", .unreachable(trace), now: self.now + .seconds(61))
+        }
+        #expect(board.sites["site"]?.isPaused(self.now + .seconds(61 + 119)) == true)
+    }
+
+    @Test("hosts of equal preference are shuffled, addresses in trouble come last")
+    func candidates() {
+        let hosts = [
+            SiteHost(name: "b", preference: 20, addresses: ["192.0.2.3"]),
+            SiteHost(name: "a1", preference: 10, addresses: ["192.0.2.1", "2001:db8::1"]),
+            SiteHost(name: "a2", preference: 10, addresses: ["192.0.2.2"]),
+        ]
+        var site = Site(SiteRoute(name: "s", hosts: hosts, port: 25), now: self.now)
+        var firsts: Set<String> = []
+        for _ in 0..<64 {
+            let order = site.candidates(now: self.now)
+            #expect(order.count == 4)
+            #expect(order.last?.host == "b")
+            if let first = order.first { firsts.insert(first.host) }
+        }
+        #expect(firsts == ["a1", "a2"])
+        site.troubled["192.0.2.1"] = self.now + .seconds(10)
+        #expect(site.candidates(now: self.now).last?.address == "192.0.2.1")
+    }
+
+    @Test("every place is reported or given back exactly once, in any order of events")
+    func conservation() throws {
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<50 {
+            var (board, lease) = try self.board(60)
+            var closed: [Int] = []
+            var open: [ConnectionID] = []
+            var taken: [Place] = []
+            func note(_ actions: BoardActions) {
+                closed += actions.finished.map(\.place.index)
+                closed += actions.returned.flatMap(\.places.places) + actions.refused.flatMap(\.places.places)
+                open += actions.open.map(\.id)
+            }
+            for _ in 0..<200 {
+                switch Int.random(in: 0..<9, using: &generator) {
+                case 0, 1:
+                    for (serial, places) in board.planStarts(now: self.now) {
+                        let refused = EntryBitmap(places.places.filter { $0 % 7 == 0 })
+                        let started = EntryBitmap(places.places.filter { $0 % 7 != 0 })
+                        note(board.decideStart(serial, started: started, refused: refused, now: self.now))
+                    }
+                case 2, 3:
+                    if let id = open.last { taken += board.take(for: id, at: "site", now: self.now) }
+                case 4:
+                    if let place = taken.popLast() {
+                        note(board.ended([("site", place.lease.serial)], now: self.now))
+                        closed.append(place.index)
+                    }
+                case 5:
+                    if let place = taken.popLast() { note(board.putBack([place], at: "site", now: self.now)) }
+                case 6:
+                    if let place = taken.popLast() {
+                        let trace = AttemptTrace(stage: .mail, text: "closed")
+                        note(board.requeue(place, at: "site", trace: trace, now: self.now))
+                    }
+                case 7:
+                    board.disconnected()
+                    board.isConnected = true
+                default:
+                    if let id = open.popLast() {
+                        let trace = AttemptTrace(stage: .connect, text: "refused")
+                        note(board.connectionEnded(id, at: "site", .unreachable(trace), now: self.now))
+                    }
+                }
+            }
+            note(board.withdraw(lease.serial))
+            for place in taken {
+                note(board.ended([("site", place.lease.serial)], now: self.now))
+                closed.append(place.index)
+            }
+            for (serial, standing) in board.leases {
+                let asked = EntryBitmap(standing.asked.keys)
+                note(board.decideStart(serial, started: EntryBitmap(), refused: asked, now: self.now))
+            }
+            note(board.close(now: self.now))
+            #expect(closed.sorted() == Array(0..<60))
+            #expect(board.leases.isEmpty)
+        }
+    }
+}
+
+@Suite("The outbox of reports")
+struct OutboxTests {
+    private func reports(_ range: Range<Int>) -> [DeliveryReport] {
+        range.map { index in
+            DeliveryReport(
+                recipient: RecipientID(packed: Int64(index)),
+                attempt: AttemptSerial(rawValue: 1),
+                lease: LeaseSerial(rawValue: 1),
+                outcome: .delivered(AttemptTrace(stage: .finalDot, text: "")),
+                endedAt: Timestamp(seconds: 0)
+            )
+        }
+    }
+
+    @Test("sends within its window, repeats in order after a reconnection, forgets what is acknowledged")
+    func window() {
+        var outbox = ReportOutbox(batchSize: 10, window: 2)
+        outbox.append(self.reports(0..<45))
+        #expect(outbox.next() == nil)
+        outbox.connected()
+        #expect([outbox.next()?.sequence, outbox.next()?.sequence, outbox.next()?.sequence] == [1, 2, nil])
+        #expect(outbox.acknowledged(1).count == 10)
+        #expect(outbox.next()?.sequence == 3)
+        outbox.disconnected()
+        #expect(outbox.next() == nil)
+        outbox.connected()
+        #expect([outbox.next()?.sequence, outbox.next()?.sequence, outbox.next()?.sequence] == [2, 3, nil])
+        #expect(outbox.acknowledged(3).count == 20)
+        #expect(outbox.backlog == 15)
+        #expect([outbox.next()?.reports.count, outbox.next()?.reports.count] == [10, 5])
+        #expect(outbox.acknowledged(5).count == 15)
+        #expect(outbox.backlog == 0)
+    }
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterLink
+import MailingModel
+import SatelliteCore
+import Synchronization
+
+/// What a test waited for and did not come.
+struct NotInTime: Error, CustomStringConvertible {
+    var description: String
+}
+
+/// A value whose changes can be awaited, with a deadline.
+final class Watched<Value: Sendable>: Sendable {
+    private struct Waiter: Sendable {
+        var isDone: @Sendable (Value) -> Bool
+        var continuation: CheckedContinuation<Bool, Never>
+    }
+
+    private struct State {
+        var value: Value
+        var waiters: [UInt64: Waiter] = [:]
+        var next: UInt64 = 0
+    }
+
+    private let state: Mutex<State>
+
+    init(_ value: Value) { self.state = Mutex(State(value: value)) }
+
+    var value: Value { self.state.withLock { $0.value } }
+
+    func change<Result: Sendable>(_ body: (inout Value) -> Result) -> Result {
+        let (result, done) = self.state.withLock { state in
+            let result = body(&state.value)
+            let value = state.value
+            let done = state.waiters.filter { $0.value.isDone(value) }
+            for key in done.keys { state.waiters[key] = nil }
+            return (result, done.values.map(\.continuation))
+        }
+        for continuation in done { continuation.resume(returning: true) }
+        return result
+    }
+
+    /// Returns as soon as the value fits.
+    func until(
+        _ what: String,
+        within limit: Duration = .seconds(30),
+        _ isDone: @escaping @Sendable (Value) -> Bool
+    ) async throws {
+        let key = self.state.withLock { state in
+            state.next += 1
+            return state.next
+        }
+        let isInTime = await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                await withCheckedContinuation { continuation in
+                    let isDoneNow = self.state.withLock { state in
+                        if isDone(state.value) { return true }
+                        state.waiters[key] = Waiter(isDone: isDone, continuation: continuation)
+                        return false
+                    }
+                    if isDoneNow { continuation.resume(returning: true) }
+                }
+            }
+            group.addTask {
+                do { try await Task.sleep(for: limit) } catch { return true }  // The other was first.
+                self.state.withLock { $0.waiters.removeValue(forKey: key) }?.continuation.resume(returning: false)
+                return false
+            }
+            let first = await group.next() ?? false
+            group.cancelAll()
+            return first
+        }
+        if !isInTime { throw NotInTime(description: "\(what) did not come: \(self.value)") }
+    }
+}
+
+/// A master in a test: grants what it is told to, commits starts, applies reports.
+final class ScriptedMaster: MasterUplink {
+    struct State: Sendable {
+        var blobs: [BlobHash: [UInt8]] = [:]
+        var keys: [BlobHash: String] = [:]
+        /// Whether Starts are answered at once.
+        var answersStarts = true
+        /// Places that are refused when asked for.
+        var refusals: [LeaseSerial: EntryBitmap] = [:]
+        var acknowledgesReports = true
+        var isConnected = false
+        var accepted: [LeaseSerial] = []
+        var started: [LeaseSerial: EntryBitmap] = [:]
+        var unanswered: [(LeaseSerial, EntryBitmap)] = []
+        var returned: [LeaseSerial: EntryBitmap] = [:]
+        var reports: [DeliveryReport] = []
+        var batches: [UInt64] = []
+        var credit: [DeliveryClass: Int] = [:]
+        var isGone = false
+        var blobRequests = 0
+    }
+
+    let state = Watched(State())
+    private let events: AsyncStream<SatelliteLinkEvent>
+    private let continuation: AsyncStream<SatelliteLinkEvent>.Continuation
+    private let iterator: Mutex<AsyncStream<SatelliteLinkEvent>.Iterator?>
+
+    init() {
+        (self.events, self.continuation) = AsyncStream.makeStream()
+        self.iterator = Mutex(nil)
+    }
+
+    // MARK: The satellite's side
+
+    func run() async throws {
+        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+        for await _ in stream {}  // Until it is cancelled.
+        withExtendedLifetime(continuation) {}
+    }
+
+    func nextEvent() async -> SatelliteLinkEvent? {
+        for await event in self.events { return event }
+        return nil
+    }
+
+    func blob(_ hash: BlobHash) async throws -> [UInt8] {
+        let bytes = self.state.change { state in
+            state.blobRequests += 1
+            return state.blobs[hash]
+        }
+        guard let bytes else { throw MissingBlob() }
+        return bytes
+    }
+
+    func transmit(_ message: SatelliteMessage) async {
+        let answers: [MasterMessage] = self.state.change { state in
+            guard state.isConnected else { return [] }
+            switch message {
+            case .leaseAccepted(let lease): state.accepted.append(lease)
+            case .credit(let credit): state.credit = credit
+            case .returned(let lease, let places): state.returned[lease, default: EntryBitmap()].formUnion(places)
+            case .start(let lease, let places):
+                guard state.answersStarts else {
+                    state.unanswered.append((lease, places))
+                    return []
+                }
+                return [Self.commit(lease, places, &state)]
+            case .reports(let sequence, let reports):
+                state.batches.append(sequence)
+                state.reports += reports
+                return state.acknowledgesReports ? [.reportsApplied(sequence: sequence)] : []
+            case .signingKeyRequest(let hash): return [.signingKey(hash, pem: state.keys[hash])]
+            case .goodbye: state.isGone = true
+            case .hello, .heartbeat: break
+            }
+            return []
+        }
+        for answer in answers { self.continuation.yield(.message(answer)) }
+    }
+
+    private static func commit(_ lease: LeaseSerial, _ places: EntryBitmap, _ state: inout State) -> MasterMessage {
+        let refusals = state.refusals[lease] ?? EntryBitmap()
+        let allowed = EntryBitmap(places.places.filter { !refusals.contains($0) })
+        state.started[lease, default: EntryBitmap()].formUnion(allowed)
+        return .started(lease, allowed, refused: EntryBitmap(places.places.filter { refusals.contains($0) }))
+    }
+
+    // MARK: The test's side
+
+    func connect(known: [LeaseSerial] = []) {
+        self.state.change { $0.isConnected = true }
+        self.continuation.yield(
+            .connected(Welcome(storeID: "test", term: Term(rawValue: 1), knownLeases: known))
+        )
+    }
+
+    func disconnect() {
+        self.state.change { $0.isConnected = false }
+        self.continuation.yield(.disconnected(reason: "the test took the master away"))
+    }
+
+    func grant(_ grant: LeaseGrant) { self.continuation.yield(.message(.grant(grant))) }
+
+    func say(_ message: MasterMessage) { self.continuation.yield(.message(message)) }
+
+    /// Answers the Starts that were held back.
+    func answerStarts() {
+        let answers = self.state.change { state in
+            state.answersStarts = true
+            let waiting = state.unanswered
+            state.unanswered = []
+            return waiting.map { Self.commit($0.0, $0.1, &state) }
+        }
+        for answer in answers { self.say(answer) }
+    }
+
+    /// The reports without repetitions, by recipient.
+    var outcomes: [RecipientID: DeliveryOutcome] {
+        var outcomes: [RecipientID: DeliveryOutcome] = [:]
+        for report in self.state.value.reports where outcomes[report.recipient] == nil {
+            outcomes[report.recipient] = report.outcome
+        }
+        return outcomes
+    }
+
+    func untilReported(_ count: Int, within limit: Duration = .seconds(30)) async throws {
+        try await self.state.until("\(count) reports", within: limit) { state in
+            Set(state.reports.map(\.recipient)).count >= count
+        }
+    }
+}
+
+struct MissingBlob: Error {}

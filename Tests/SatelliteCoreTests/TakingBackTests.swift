@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterLink
+import MailingModel
+import SMTP
+import SatelliteCore
+import SatelliteJournal
+import Testing
+
+@Suite("Taking work back, and losing the master")
+struct TakingBackTests {
+    private let lease = LeaseSerial(rawValue: 1)
+
+    /// Holds every message back once its content is here.
+    private var holding: TestSink.Script {
+        var script = TestSink.Script()
+        script.message = { _ in .postpone }
+        return script
+    }
+
+    private func addresses(_ count: Int) -> [String] { (0..<count).map { "u\($0)@x.mail.test" } }
+
+    @Test("pause in the middle of DATA: what was never started goes back, the message under way is finished")
+    func pause() async throws {
+        try await Cluster.with(
+            self.holding,
+            configure: {
+                $0.startBlock = 3
+                $0.connectionBlock = 1
+                $0.connectionsPerSite = 1
+            }
+        ) { cluster in
+            cluster.grant(1, self.addresses(20))
+            try await cluster.sink.state.until("a message held back") { $0.heldBack.count == 1 }
+            cluster.master.say(.revoke(self.lease, .paused))
+            try await cluster.master.state.until("the rest is given back") { state in
+                (state.returned[self.lease]?.count ?? 0) + (state.started[self.lease]?.count ?? 0) == 20
+            }
+            let started = cluster.master.state.value.started[self.lease]?.count ?? 0
+            #expect(started < 20)
+            cluster.sink.release()
+            try await cluster.sink.state.until("the next") { $0.heldBack.count == 1 || $0.messages.count == started }
+            while cluster.sink.state.value.messages.count < started {
+                cluster.sink.release()
+                let before = cluster.sink.state.value.messages.count
+                guard before < started else { break }
+                try await cluster.sink.state.until("one more") { !$0.heldBack.isEmpty || $0.messages.count > before }
+            }
+            try await cluster.master.untilReported(started)
+            #expect(cluster.master.outcomes.count == started)
+            #expect(!cluster.sink.hasDuplicates)
+        }
+    }
+
+    @Test("the master is away: what was started is sent, reports are kept and repeated until acknowledged")
+    func masterAway() async throws {
+        var script = TestSink.Script()
+        script.message = { _ in .postpone }
+        try await Cluster.with(script) { cluster in
+            cluster.grant(1, self.addresses(8))
+            try await cluster.sink.state.until("a message") { !$0.heldBack.isEmpty }
+            cluster.master.disconnect()
+            let started = cluster.master.state.value.started[self.lease]?.count ?? 0
+            while cluster.sink.state.value.messages.count < started {
+                cluster.sink.release()
+                let before = cluster.sink.state.value.messages.count
+                guard before < started else { break }
+                try await cluster.sink.state.until("one more") { !$0.heldBack.isEmpty || $0.messages.count > before }
+            }
+            #expect(cluster.master.state.value.reports.isEmpty)
+            cluster.master.state.change { $0.acknowledgesReports = false }
+            cluster.master.connect(known: [self.lease])
+            try await cluster.master.untilReported(started)
+            cluster.master.disconnect()
+            let before = cluster.master.state.value.batches
+            cluster.master.state.change { $0.acknowledgesReports = true }
+            cluster.master.connect(known: [self.lease])
+            try await cluster.master.state.until("the reports again") { $0.batches.count >= before.count * 2 }
+            #expect(Set(cluster.master.state.value.batches) == Set(before))
+            #expect(cluster.master.outcomes.summary == "delivered \(started)")
+        }
+    }
+
+    @Test("a lease that the master no longer knows is not sent any more")
+    func unknownLease() async throws {
+        try await Cluster.with { cluster in
+            cluster.master.state.change { $0.answersStarts = false }
+            cluster.grant(1, self.addresses(5))
+            try await cluster.master.state.until("a Start") { !$0.unanswered.isEmpty }
+            cluster.master.disconnect()
+            cluster.master.state.change {
+                $0.answersStarts = true
+                $0.unanswered = []
+            }
+            cluster.master.connect(known: [])
+            try await cluster.master.state.until("everything given back") { $0.returned[self.lease]?.count == 5 }
+            cluster.grant(2, ["other@x.mail.test"])
+            try await cluster.master.untilReported(1)
+            #expect(cluster.sink.state.value.messages == ["other@x.mail.test": 1])
+        }
+    }
+
+    @Test("a Start whose answer was lost is asked again, and nothing is sent twice")
+    func lostAnswer() async throws {
+        try await Cluster.with { cluster in
+            cluster.master.state.change { $0.answersStarts = false }
+            cluster.grant(1, self.addresses(5))
+            try await cluster.master.state.until("a Start") { !$0.unanswered.isEmpty }
+            cluster.master.disconnect()
+            cluster.master.state.change {
+                $0.answersStarts = true
+                $0.unanswered = []
+            }
+            cluster.master.connect(known: [self.lease])
+            try await cluster.master.untilReported(5)
+            #expect(cluster.master.outcomes.summary == "delivered 5")
+            #expect(!cluster.sink.hasDuplicates)
+        }
+    }
+
+    @Test("never started and kept too long: given back")
+    func sweeping() async throws {
+        try await Cluster.with(configure: { $0.waitingLimit = .milliseconds(50) }) { cluster in
+            cluster.master.state.change { $0.answersStarts = false }
+            cluster.grant(1, self.addresses(100))
+            try await cluster.master.state.until("the unasked ones back") { ($0.returned[self.lease]?.count ?? 0) > 0 }
+            let asked = cluster.master.state.value.unanswered.reduce(0) { $0 + $1.1.count }
+            try await cluster.master.state.until("all others back") { $0.returned[self.lease]?.count == 100 - asked }
+            cluster.master.answerStarts()
+            try await cluster.master.untilReported(asked)
+        }
+    }
+
+    @Test("T17: started and without a connection in time: deferred, also behind a message that hangs")
+    func startedLimit() async throws {
+        try await Cluster.with(
+            self.holding,
+            configure: {
+                $0.connectionsPerSite = 1
+                $0.startedLimit = .seconds(4)
+            }
+        ) { cluster in
+            cluster.grant(1, self.addresses(30))
+            try await cluster.sink.state.until("a message held back") { $0.heldBack.count == 1 }
+            try await cluster.master.state.until("the others deferred") { state in
+                Set(state.reports.map(\.recipient)).count >= 28
+            }
+            #expect(cluster.master.state.value.reports.allSatisfy { $0.outcome.trace.replyCode == nil })
+            cluster.sink.release()
+        }
+    }
+
+    @Test("shutdown in the middle of DATA: awaited; what was never started goes back")
+    func shutdown() async throws {
+        var script = TestSink.Script()
+        script.message = { $0 == "u0@x.mail.test" ? .postpone : nil }
+        let outcome = Watched<[RecipientID: DeliveryOutcome]>([:])
+        try await Cluster.with(
+            script,
+            configure: {
+                $0.connectionsPerSite = 1
+                $0.startBlock = 1
+                $0.connectionBlock = 1
+                $0.shutdownDrain = .milliseconds(50)
+            }
+        ) { cluster in
+            cluster.grant(1, self.addresses(10))
+            try await cluster.sink.state.until("a message held back") { $0.heldBack.count == 1 }
+            cluster.satellite.beginShutdown()
+            try await cluster.master.state.until("credit withdrawn") { $0.credit[.bulk] == 0 }
+            try await cluster.master.state.until("the rest is given back") { state in
+                (state.returned[self.lease]?.count ?? 0) + (state.started[self.lease]?.count ?? 0) == 10
+            }
+            #expect(!cluster.master.state.value.isGone)
+            cluster.sink.release()
+            try await cluster.master.state.until("goodbye") { state in
+                guard !state.isGone else { return true }
+                return false
+            }
+            outcome.change { $0 = cluster.master.outcomes }
+            #expect(cluster.master.outcomes.count == cluster.master.state.value.started[self.lease]?.count)
+            #expect(cluster.sink.state.value.messages.count >= 1)
+        }
+        #expect(outcome.value.values.contains { $0.trace.replyCode == 250 })
+    }
+
+    @Test("a superseded satellite stops with an error")
+    func superseded() async throws {
+        await #expect(throws: SatelliteError.self) {
+            try await Cluster.with { cluster in
+                cluster.master.say(.superseded)
+                try await cluster.master.state.until("nothing", within: .seconds(1)) { _ in true }
+            }
+        }
+    }
+}
