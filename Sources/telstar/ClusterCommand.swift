@@ -38,9 +38,9 @@ struct ClusterCommand: AsyncParsableCommand {
             let lock = try Self.lock(directory)
             defer { lock.release() }
             try? FileManager.default.removeItem(atPath: directory.file)
-            let supervisor = try await ClusterSupervisor(self.plan(directory)) { print($0) }
+            let supervisor = try await ClusterSupervisor(self.plan(directory)) { Output.line($0) }
             try await ClusterRun.untilSignalled(supervisor) { file in
-                print("cluster ready: \(file.apiURL) (key in \(directory.file))")
+                Output.line("cluster ready: \(file.apiURL) (key in \(directory.file))")
             }
         }
     }

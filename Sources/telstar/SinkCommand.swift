@@ -41,9 +41,7 @@ struct SinkCommand: AsyncParsableCommand {
                     Piece {
                         do {
                             try await sink.run { addresses in
-                                print("sink listens on " + addresses.joined(separator: ", "))
-                                // A reader behind a pipe waits for this line.
-                                fflush(nil)
+                                Output.line("sink listens on " + addresses.joined(separator: ", "))
                                 notifier.ready(status: "listening")
                             }
                         } catch let error as SinkError {

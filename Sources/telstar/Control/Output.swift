@@ -11,6 +11,11 @@ enum Output {
         print(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 
+    /// Prints a line on standard output at once, for readers behind a pipe or a file.
+    static func line(_ line: String) {
+        FileHandle.standardOutput.write(Data((line + "\n").utf8))
+    }
+
     /// Prints a line for people on standard error.
     static func problem(_ line: String) {
         FileHandle.standardError.write(Data((line + "\n").utf8))
