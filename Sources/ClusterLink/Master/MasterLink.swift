@@ -197,9 +197,15 @@ public final class MasterLink: Sendable {
     private func beat() async {
         let interval = self.configuration.heartbeat
         let body = MasterCodec.encode(.heartbeat)
+        var last = ContinuousClock.now
         while (try? await Task.sleep(for: interval)) != nil {
+            let now = ContinuousClock.now
+            // Whoever has slept too long has not listened, and judges nobody's silence.
+            let isLate = now - last > interval * 2
+            last = now
             let (sessions, actions) = self.state.withLock { state in
-                let deadline = ContinuousClock.now - interval * LinkProtocol.missedHeartbeats
+                let deadline = now - interval * LinkProtocol.missedHeartbeats
+                if isLate { state.machine.forgiveSilence(now: now) }
                 let actions = state.isStalled ? [] : state.machine.silent(before: deadline)
                 return (state.machine.sessions, actions)
             }

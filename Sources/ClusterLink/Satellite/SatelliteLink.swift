@@ -283,10 +283,13 @@ public final class SatelliteLink: Sendable {
         while true {
             let heartbeat = self.welcome?.heartbeat
             let interval = min(heartbeat ?? .seconds(1), self.configuration.greetingInterval)
+            let before = ContinuousClock.now
             guard (try? await Task.sleep(for: interval)) != nil else { return }
             let now = ContinuousClock.now
+            // Whoever has slept too long has not listened, and does not judge the master's silence.
+            let isLate = now - before > interval * 2
             let (silent, due) = self.state.withLock { state -> (Int?, [Int]) in
-                guard !state.isStalled else { return (nil, []) }
+                guard !state.isStalled, !isLate else { return (nil, []) }
                 let due = state.greetings.indices.filter {
                     state.greetings[$0].mustGreetAgain(after: self.configuration.greetingInterval, now: now)
                 }
