@@ -129,13 +129,15 @@ struct DeliveryTests {
             var satellites: [ScriptedSatellite] = []
             for number in 1...8 { satellites.append(try await test.connected("s\(number)", bulk: 500)) }
             _ = try await test.running(2_000)
-            try await test.until("all are leased") { try await test.master.status().leased == 2_000 }
             var seen: [RecipientID: Int] = [:]
-            for satellite in satellites {
-                for case .grant(let grant) in satellite.arrived {
+            try await test.until("all are granted") {
+                seen = [:]
+                for case .grant(let grant) in satellites.flatMap(\.arrived) {
                     for entry in grant.entries { seen[entry.recipient, default: 0] += 1 }
                 }
+                return seen.count == 2_000
             }
+            #expect(try await test.master.status().leased == 2_000)
             #expect(seen.count == 2_000)
             #expect(seen.values.allSatisfy { $0 == 1 })
         }
