@@ -42,7 +42,7 @@ public struct MIMEEntity: Sendable {
     public init(parsing bytes: [UInt8], limits: MIMELimits = MIMELimits()) throws(MIMEError) {
         guard bytes.count <= limits.octets else { throw .tooLarge(limit: limits.octets) }
         var parser = MIMEParser(limits: limits)
-        self = try parser.entity(bytes[...], depth: 0, defaultType: .plainText)
+        self = try parser.entity(bytes[...], depth: 0)
     }
 
     init(headers: [HeaderField], body: Body, original: ArraySlice<UInt8>?) {

@@ -11,8 +11,7 @@ struct MIMEParser {
 
     mutating func entity(
         _ bytes: ArraySlice<UInt8>,
-        depth: Int,
-        defaultType: ContentType
+        depth: Int
     ) throws(MIMEError) -> MIMEEntity {
         guard depth <= self.limits.depth else { throw .tooDeep(limit: self.limits.depth) }
         self.parts += 1
@@ -20,14 +19,13 @@ struct MIMEParser {
         let (headers, bodyStart) = try self.header(bytes)
         let content = bytes[bodyStart...]
         let field = headers.first { $0.isNamed("Content-Type") }
-        let type = field.flatMap { ContentType(parsing: $0.unfolded) } ?? defaultType
+        let type = field.flatMap { ContentType(parsing: $0.unfolded) } ?? .plainText
         guard type.isMultipart, let boundary = type.parameter("boundary"), (1...200).contains(boundary.utf8.count),
             let split = self.split(content, boundary: Array(boundary.utf8))
         else { return MIMEEntity(headers: headers, body: .leaf(Array(content)), original: bytes) }
-        let inner = type.subtype == "digest" ? ContentType(type: "message", subtype: "rfc822") : .plainText
         var parts: [MIMEEntity] = []
         for part in split.parts {
-            parts.append(try self.entity(part, depth: depth + 1, defaultType: inner))
+            parts.append(try self.entity(part, depth: depth + 1))
         }
         let body = MIMEEntity.Body.multipart(
             boundary: boundary,
