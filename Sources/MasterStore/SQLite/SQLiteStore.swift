@@ -121,7 +121,12 @@ public final class SQLiteStore: Sendable {
 
     // MARK: Access
 
+    // The functions around a continuation are `@concurrent`: Swift 6.3.1 with optimisation drops the hop back to the
+    // caller's actor after a continuation that ends a nonisolated(nonsending) function, and an actor that called would
+    // then go on outside its own isolation. After a `@concurrent` call the caller itself hops back.
+
     /// Runs a reading verb on a snapshot.
+    @concurrent
     func read<Answer: Sendable>(
         _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
     ) async throws -> Answer {
@@ -135,6 +140,7 @@ public final class SQLiteStore: Sendable {
     }
 
     /// Runs a writing verb; what it changed is on disk when this returns.
+    @concurrent
     func write<Answer: Sendable>(
         _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
     ) async throws -> Answer {
@@ -160,6 +166,7 @@ public final class SQLiteStore: Sendable {
     }
 
     /// Runs blocking work on a thread outside the cooperative pool.
+    @concurrent
     private static func offPool<Answer: Sendable>(
         _ work: @escaping @Sendable () throws -> Answer
     ) async throws -> Answer {

@@ -44,6 +44,7 @@ final class WriteQueue: Sendable {
     /// Runs a verb in a transaction; when it returns, its effect is on disk.
     ///
     /// It may run twice, if a full disk undid the group that it was part of.
+    @concurrent
     func perform<Answer: Sendable>(_ verb: @escaping @Sendable (Database) throws -> Answer) async throws -> Answer {
         try await withCheckedThrowingContinuation { continuation in
             self.enqueue(
@@ -66,6 +67,7 @@ final class WriteQueue: Sendable {
     }
 
     /// Refuses further verbs and returns once those that wait have been carried out.
+    @concurrent
     func close() async {
         await withCheckedContinuation { continuation in
             self.enqueue(
