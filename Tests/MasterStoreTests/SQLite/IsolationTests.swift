@@ -1,40 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
+import Dispatch
 import MailingModel
 import MasterStore
 import Testing
 
 @Suite("Returning to the caller")
 struct IsolationTests {
-    private static func isOnMainThread() -> Bool { Thread.isMainThread }
+    /// Runs an actor on a queue that can be asked whether it is the current one.
+    private final class QueueExecutor: SerialExecutor {
+        private static let key = DispatchSpecificKey<Bool>()
+        private let queue = DispatchQueue(label: "isolation test")
 
-    @Test("a verb returns on its caller's actor, with optimisation too")
-    @MainActor
+        init() { self.queue.setSpecific(key: Self.key, value: true) }
+
+        func enqueue(_ job: consuming ExecutorJob) {
+            let job = UnownedJob(job)
+            self.queue.async { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
+        }
+
+        static var isCurrent: Bool { DispatchQueue.getSpecific(key: Self.key) == true }
+    }
+
+    private actor Caller {
+        private let executor = QueueExecutor()
+        nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
+
+        func check(_ path: String) async throws {
+            #expect(QueueExecutor.isCurrent, "before anything")
+            let sqlite = try await SQLiteStore.open(
+                SQLiteStore.Configuration(path: path),
+                secrets: TestSecrets.make()
+            )
+            #expect(QueueExecutor.isCurrent, "open")
+            let store: any MailingStore = sqlite
+            _ = try await sqlite.feedHead()
+            #expect(QueueExecutor.isCurrent, "feedHead")
+            _ = try await store.summary(at: Timestamp(seconds: 1))
+            #expect(QueueExecutor.isCurrent, "summary")
+            let hash = try await store.putBlob([1])
+            #expect(QueueExecutor.isCurrent, "putBlob")
+            _ = try await store.blob(hash)
+            #expect(QueueExecutor.isCurrent, "blob")
+            _ = try await store.feed(after: 0, filter: RecipientFilter(), limit: 1)
+            #expect(QueueExecutor.isCurrent, "feed")
+            _ = try? await store.deleteMailing(MailingID(rawValue: 9), at: Timestamp(seconds: 1))  // it throws
+            #expect(QueueExecutor.isCurrent, "a verb that throws")
+            try await store.close()
+            #expect(QueueExecutor.isCurrent, "close")
+        }
+    }
+
+    @Test("a verb returns on its caller's actor; an optimised build tells most")
     func returnsOnActor() async throws {
-        let path = FileManager.default.temporaryDirectory.path + "/store-\(UUID().uuidString).db"
-        defer {
-            for suffix in ["", "-wal", "-shm", ".lock"] { try? FileManager.default.removeItem(atPath: path + suffix) }
-        }
-        try #require(Self.isOnMainThread())
-        let sqlite = try await SQLiteStore.open(SQLiteStore.Configuration(path: path), secrets: TestSecrets.make())
-        #expect(Self.isOnMainThread(), "open")
-        let store: any MailingStore = sqlite
-        _ = try await sqlite.feedHead()
-        #expect(Self.isOnMainThread(), "feedHead")
-        _ = try await store.summary(at: Timestamp(seconds: 1))
-        #expect(Self.isOnMainThread(), "summary")
-        let hash = try await store.putBlob([1])
-        #expect(Self.isOnMainThread(), "putBlob")
-        _ = try await store.blob(hash)
-        #expect(Self.isOnMainThread(), "blob")
-        _ = try await store.feed(after: 0, filter: RecipientFilter(), limit: 1)
-        #expect(Self.isOnMainThread(), "feed")
-        await #expect(throws: StoreError.self) {
-            _ = try await store.deleteMailing(MailingID(rawValue: 9), at: Timestamp(seconds: 1))
-        }
-        #expect(Self.isOnMainThread(), "a verb that throws")
-        try await store.close()
-        #expect(Self.isOnMainThread(), "close")
+        try await withTemporaryDirectory { try await Caller().check($0 + "/store.db") }
     }
 }
