@@ -21,3 +21,19 @@ struct BackupCommand: AsyncParsableCommand {
         if self.control.json { try Output.json(["backup": path]) } else { print("backed up to \(path)") }
     }
 }
+
+/// `telstar confirm-store`: the operator's word that a restored store may send.
+struct ConfirmStoreCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "confirm-store",
+        abstract: "Let a master go on whose store is older than what its satellites have seen.",
+        discussion: "What was sent after the backup was made may be sent again. `problems` in /status says whether it is asked for."
+    )
+
+    @OptionGroup var control: ControlOptions
+
+    func run() async throws {
+        _ = try await ControlClient.with(self.control.door()) { try await $0.send("POST", "/confirm-store") }
+        if self.control.json { try Output.json(["confirmed": true]) } else { print("the store is confirmed") }
+    }
+}

@@ -14,8 +14,6 @@ struct MasterCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "master", abstract: "Run the master.")
 
     @OptionGroup var role: RoleOptions
-    @Flag(help: "Leave safe mode: go on with a store that is older than what its satellites have seen.")
-    var confirmRestore = false
 
     func run() async throws {
         Lifeline.watch()
@@ -45,7 +43,6 @@ struct MasterCommand: AsyncParsableCommand {
             store: opening.store, channel: LinkChannel(link), directory: directory, configuration: settings.core,
             cursorKey: opening.cursorKey, now: { .now }, logger: logger
         )
-        if self.confirmRestore { try await master.confirmStore() }
         let measures = MasterMetrics(master: master, link: link)
         metrics.addCollector { measures.collect() }
         let notifier = SupervisorNotifier(environment: ProcessInfo.processInfo.environment)

@@ -19,8 +19,7 @@ Row = collections.namedtuple("Row", "point role died recipients delivered uncert
 
 # The occurrence at which a point kills: late enough that work is under way, early enough to be reached.
 OCCURRENCE = collections.defaultdict(lambda: 1, {
-    "satelliteBeforeDot": 40, "satelliteAfterDot": 40, "satelliteAfterFinalDotWritten": 40, "satelliteBeforeDone": 40,
-    "satelliteAfterDone": 40})
+    "satelliteBeforeDot": 40, "satelliteAfterDot": 40, "satelliteAfterFinalDotWritten": 40, "satelliteBeforeDone": 40})
 
 
 def points():

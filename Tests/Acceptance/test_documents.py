@@ -48,3 +48,18 @@ def test_the_get_started_calls_of_the_original_work(shared):
         found |= {r["email"] for r in result["recipients"] if r["mailing"] == mailing}
     report = master.list_mailings({"id": [mailing]})[0]
     assert (report["total_recipient"], report["total_sent"], report["total_error"]) == (2, 2, 0)
+
+
+@pytest.mark.parametrize("role", ["master", "satellite"])
+def test_the_sample_configuration_is_what_the_program_prints(role):
+    import subprocess
+    printed = subprocess.run([telstar.BINARY, role, "--sample"], check=True, capture_output=True, text=True).stdout
+    assert (telstar.ROOT / "Config" / f"{role}.sample.yaml").read_text() == printed
+
+
+@pytest.mark.parametrize("role", ["master", "satellite"])
+def test_the_minimal_configuration_is_sound(role):
+    import subprocess
+    path = telstar.ROOT / "Config" / f"{role}.minimal.yaml"
+    checked = subprocess.run([telstar.BINARY, role, "--config", path, "--check-config"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr

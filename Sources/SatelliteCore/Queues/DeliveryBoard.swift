@@ -67,7 +67,11 @@ struct DeliveryBoard {
             place.since = now
             let serial = place.lease.serial
             if self.leases[serial]?.startedUnprepared.remove(place.index) != nil {
-                self.makeReady(place, key, now, &actions)
+                if self.leases[serial]?.isAbandoned == true {
+                    self.finish(place, .deferred(Self.abandonment), &actions)
+                } else {
+                    self.makeReady(place, key, now, &actions)
+                }
             } else if self.leases[serial]?.isWaiting(place.index) == true {
                 self.sites[key]?.unstarted[Int(place.deliveryClass.rawValue)].append(place)
                 actions.mayStart = true
@@ -111,10 +115,14 @@ struct DeliveryBoard {
     mutating func abandon(_ serial: LeaseSerial) -> BoardActions {
         for (_, asked) in self.leases[serial]?.asked ?? [:] { self.unask(asked.place, site: asked.site) }
         var actions = self.withdraw(serial)
-        let trace = AttemptTrace(stage: .master, text: "not sent: the lease was taken back while the master was away")
-        for key in self.sites.keys { self.finishReady(key, trace, &actions) { $0.lease.serial == serial } }
+        self.leases[serial]?.isAbandoned = true
+        for key in self.sites.keys { self.finishReady(key, Self.abandonment, &actions) { $0.lease.serial == serial } }
         return actions
     }
+
+    private static let abandonment = AttemptTrace(
+        stage: .master, text: "not sent: the lease was taken back while the master was away"
+    )
 
     /// Takes note of the master's decision on places asked for.
     mutating func decideStart(

@@ -14,6 +14,8 @@ struct LeaseStanding {
     var startedUnprepared: Set<Int> = []
     /// Started and not reported, those in preparation too.
     var started = 0
+    /// Unknown to the master: what is still in preparation must not go out either.
+    var isAbandoned = false
     /// Taken back by the master, or by a shutdown: nothing more is asked for.
     var isWithdrawn = false
 

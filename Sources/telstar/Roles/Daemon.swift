@@ -46,12 +46,16 @@ enum Daemon {
                 }, logger: quiet
             )
         )
-        let signals = SignalWait.stream([SIGTERM, SIGINT])
+        let signals = SignalWait.stream([SIGTERM, SIGINT, SIGHUP])
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await group.run() }
             tasks.addTask {
                 var isStopping = false
                 for await number in signals {
+                    if number == SIGHUP {
+                        logger.notice("SIGHUP: no setting can be reloaded yet; restart to change the configuration")
+                        continue
+                    }
                     guard !isStopping else {
                         logger.warning("second signal: leaving at once", metadata: ["signal": "\(number)"])
                         _exit(0)
