@@ -21,8 +21,8 @@ public struct DKIMPrivateKey: Sendable {
 
     /// Reads a key.
     ///
-    /// - Parameter pem: PEM of an RSA key (PKCS #1 or PKCS #8, 1,024 bits or more) or of an Ed25519 key (PKCS #8); also the
-    ///   base64 of either's DER, or of an Ed25519 key's 32 octets.
+    /// - Parameter pem: PEM of an RSA key (PKCS #1 or PKCS #8, 1,024 bits or more) or of an Ed25519 key (PKCS #8);
+    ///   also the base64 of either's DER, or of an Ed25519 key's 32 octets.
     /// - Throws: `DKIMError.Code.badKey`.
     public init(pem: String) throws(DKIMError) {
         let lines = pem.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }

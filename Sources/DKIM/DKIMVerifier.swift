@@ -24,8 +24,8 @@ public enum DKIMVerifier {
     ///   - message: The whole message with CRLF line ends, not dot-stuffed.
     ///   - lengthPolicy: What to make of body lengths.
     ///   - unixSeconds: The present time, for the tag `x=`; expiry is not checked if `nil`.
-    ///   - keyRecord: The text of the key record of a domain (first) and selector (second); `nil` if there is none. An error
-    ///     makes the verdict `temperror`.
+    ///   - keyRecord: The text of the key record of a domain (first) and selector (second); `nil` if there is none. An
+    ///     error makes the verdict `temperror`.
     /// - Returns: One result for each signature, from the top of the header down; none for an unsigned message.
     public static func verify(
         message: [UInt8],

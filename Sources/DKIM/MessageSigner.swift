@@ -6,8 +6,8 @@ import MailFormat
 /// Signs messages for one or several domains and keys at once.
 ///
 /// The body is hashed once and the header brought into its canonical form once, whatever the number of signers. Each
-/// signature is written in a single pass: the octets that are hashed are those that are sent, folding included, with nothing
-/// after `b=`. Signing is the last thing to happen to a message; nothing may change it afterwards.
+/// signature is written in a single pass: the octets that are hashed are those that are sent, folding included, with
+/// nothing after `b=`. Signing is the last thing to happen to a message; nothing may change it afterwards.
 ///
 /// - Note: RFC 6376 §3.5 and §3.7, RFC 8463. Relaxed canonicalisation for header and body, and never a body length.
 public struct MessageSigner: Sendable {

@@ -10,7 +10,7 @@ struct PropertyTests {
     func survival() async throws {
         var random = SeededGenerator(seed: 6_376)
         let signers = [try Corpus.rsa(), try Corpus.ed25519()]
-        for round in 0..<250 {
+        for round in 0..<150 {
             let message = RandomMessage.make(&random)
             let own = round % 10 == 0 ? signers : Array(signers.suffix(1))
             let signed = try Corpus.signed(message, by: own)
@@ -47,7 +47,7 @@ struct PropertyTests {
         let files = ["rfc8463-appendix-a.eml", "rfc6376-appendix-a.eml", "news.signed.eml"]
         let corpus = try files.map { try Corpus.bytes($0) }
         var verdicts = 0
-        for _ in 0..<3_000 {
+        for _ in 0..<1_500 {
             let results = await DKIMVerifier.verify(
                 message: random.mutated(random.pick(corpus)),
                 lengthPolicy: .honour,
@@ -55,7 +55,7 @@ struct PropertyTests {
             )
             verdicts += results.count
         }
-        #expect(verdicts > 3_000)
+        #expect(verdicts > 1_500)
     }
 
     @Test("mutated key records are judged and never crash")

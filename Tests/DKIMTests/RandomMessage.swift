@@ -71,8 +71,8 @@ enum RandomMessage {
         encoding.append(content, isText: true, to: &message)
     }
 
-    /// What a relay may do without breaking a relaxed signature: trace fields before the header, other folding, other white
-    /// space, other capitals in names, white space at line ends and empty lines at the end.
+    /// What a relay may do without breaking a relaxed signature: trace fields before the header, other folding, other
+    /// white space, other capitals in names, white space at line ends and empty lines at the end.
     ///
     /// `colonSpace` is what a relay may put before a colon; dkimpy does not take a space there.
     static func carried(_ message: [UInt8], _ random: inout SeededGenerator, colonSpace: String = " ") -> [UInt8] {

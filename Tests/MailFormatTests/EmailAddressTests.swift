@@ -175,7 +175,7 @@ struct EmailAddressTests {
         var random = SeededGenerator(seed: 21)
         let corpus = Self.accepted.map(\.text) + Self.refused.map(\.0).filter { $0.utf8.count < 200 }
         var accepted = 0
-        for _ in 0..<20_000 {
+        for _ in 0..<8_000 {
             let bytes = random.mutated(Array(corpus.randomElement(using: &random)!.utf8))
             let text = String(decoding: bytes, as: UTF8.self)
             guard let address = try? EmailAddress(parsing: text) else { continue }
@@ -184,6 +184,6 @@ struct EmailAddressTests {
             #expect(address.envelopeText.utf8.count <= EmailAddress.octetLimit)
             #expect((try? EmailAddress(parsing: address.envelopeText)) == address)
         }
-        #expect(accepted > 500)
+        #expect(accepted > 300)
     }
 }

@@ -84,7 +84,7 @@ struct MIMEEntityTests {
     func mutations() throws {
         var random = SeededGenerator(seed: 2_045)
         let corpus = try Self.corpus.map { try Corpus.bytes("mime", $0) }
-        for _ in 0..<3_000 {
+        for _ in 0..<1_000 {
             let bytes = random.mutated(corpus.randomElement(using: &random)!)
             guard let entity = try? MIMEEntity(parsing: bytes) else { continue }
             #expect(entity.serialised() == bytes)

@@ -6,8 +6,8 @@
 /// lower-case A-labels. Nothing that could end a command line, nor anything that only changes how the address is shown,
 /// can be inside a value of this type.
 ///
-/// - Note: RFC 5321 §4.1.2 and §4.5.3.1, with RFC 6531 §3.3 for text beyond ASCII. An underscore in a domain is accepted,
-///   because such hosts exist and take mail.
+/// - Note: RFC 5321 §4.1.2 and §4.5.3.1, with RFC 6531 §3.3 for text beyond ASCII. An underscore in a domain is
+///   accepted, because such hosts exist and take mail.
 public struct EmailAddress: Hashable, Sendable, CustomStringConvertible {
     /// The longest envelope form, in octets.
     public static let octetLimit = 254
@@ -82,8 +82,7 @@ public struct EmailAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// Hashes what equality compares.
     public func hash(into hasher: inout Hasher) {
-        for octet in self.localPart.utf8 { hasher.combine(octet) }
-        hasher.combine(0xFF as UInt8)
-        for octet in self.asciiDomain.utf8 { hasher.combine(octet) }
+        hasher.combine(self.localPart)
+        hasher.combine(self.asciiDomain)
     }
 }

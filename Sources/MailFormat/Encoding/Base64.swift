@@ -42,33 +42,11 @@ public enum Base64 {
 
     /// The octets that a text stands for.
     ///
-    /// Line ends, spaces and whatever else is not of the alphabet are passed over; padding may be missing, and what follows
-    /// padding is read as a further encoding. The letters of the URL-safe alphabet count as well.
+    /// Line ends, spaces and whatever else is not of the alphabet are passed over; padding may be missing, and what
+    /// follows padding is read as a further encoding. The letters of the URL-safe alphabet count as well.
     public static func decode(_ source: some Collection<UInt8>) -> [UInt8] {
-        var output: [UInt8] = []
-        output.reserveCapacity(source.count / 4 * 3 + 3)
-        self.values.withUnsafeBufferPointer { values in
-            var bits: UInt32 = 0
-            var held = 0
-            for character in source {
-                let value = values[Int(character)]
-                if value != 0xFF {
-                    bits = bits << 6 | UInt32(value)
-                    held += 1
-                    if held == 4 {
-                        output.append(UInt8(truncatingIfNeeded: bits >> 16))
-                        output.append(UInt8(truncatingIfNeeded: bits >> 8))
-                        output.append(UInt8(truncatingIfNeeded: bits))
-                        held = 0
-                    }
-                } else if character == 0x3D {
-                    self.finish(bits, held, &output)
-                    held = 0
-                }
-            }
-            self.finish(bits, held, &output)
-        }
-        return output
+        source.withContiguousStorageIfAvailable { self.decoded($0) }
+            ?? Array(source).withUnsafeBufferPointer { self.decoded($0) }
     }
 
     /// The octets of an encoding without a single fault, or `nil`.
@@ -79,12 +57,45 @@ public enum Base64 {
         return again.elementsEqual(source) ? output : nil
     }
 
-    private static func finish(_ bits: UInt32, _ held: Int, _ output: inout [UInt8]) {
+    private static func decoded(_ source: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: source.count / 4 * 3 + 3) { output, count in
+            self.values.withUnsafeBufferPointer { values in
+                var bits: UInt32 = 0
+                var held = 0
+                for character in source {
+                    let value = values[Int(character)]
+                    if value != 0xFF {
+                        bits = bits << 6 | UInt32(value)
+                        held += 1
+                        guard held == 4 else { continue }
+                        output[count] = UInt8(truncatingIfNeeded: bits >> 16)
+                        output[count + 1] = UInt8(truncatingIfNeeded: bits >> 8)
+                        output[count + 2] = UInt8(truncatingIfNeeded: bits)
+                        count += 3
+                        held = 0
+                    } else if character == 0x3D {
+                        self.finish(bits, held, output, &count)
+                        held = 0
+                    }
+                }
+                self.finish(bits, held, output, &count)
+            }
+        }
+    }
+
+    private static func finish(
+        _ bits: UInt32,
+        _ held: Int,
+        _ output: UnsafeMutableBufferPointer<UInt8>,
+        _ count: inout Int
+    ) {
         if held == 2 {
-            output.append(UInt8(truncatingIfNeeded: bits >> 4))
+            output[count] = UInt8(truncatingIfNeeded: bits >> 4)
+            count += 1
         } else if held == 3 {
-            output.append(UInt8(truncatingIfNeeded: bits >> 10))
-            output.append(UInt8(truncatingIfNeeded: bits >> 2))
+            output[count] = UInt8(truncatingIfNeeded: bits >> 10)
+            output[count + 1] = UInt8(truncatingIfNeeded: bits >> 2)
+            count += 2
         }
     }
 

@@ -23,22 +23,23 @@ public enum BodyEncoding: String, Hashable, Sendable, CaseIterable {
     ///   - isText: Whether line ends are line ends and not octets to keep.
     /// - Returns: For content that is not text always `base64`.
     public static func choose(for bytes: [UInt8], isText: Bool) -> BodyEncoding {
-        guard isText else { return .base64 }
+        isText ? bytes.withUnsafeBufferPointer { self.chooseForText($0) } : .base64
+    }
+
+    private static func chooseForText(_ bytes: UnsafeBufferPointer<UInt8>) -> BodyEncoding {
         var column = 0
         var isPlain = true
         var quoted = 0
         var previous: UInt8 = 0x0A
-        for (index, byte) in bytes.enumerated() {
+        for index in bytes.indices {
+            let byte = bytes[index]
             switch byte {
             case 0x0A, 0x0D:
                 if previous == 0x20 || previous == 0x09 { isPlain = false }
                 column = 0
             case 0x09, 0x20...0x7E:
                 column += 1
-                if column > 76 { isPlain = false }
-                if column == 1, byte == 0x2E || (byte == 0x46 && bytes[index...].starts(with: Self.mailboxMark)) {
-                    isPlain = false
-                }
+                if column > 76 || (column == 1 && QuotedPrintable.isGuarded(bytes, index)) { isPlain = false }
                 if byte == 0x3D { quoted += 1 }
             default:
                 isPlain = false
@@ -65,6 +66,4 @@ public enum BodyEncoding: String, Hashable, Sendable, CaseIterable {
             Base64.encode(canonical, into: &output)
         }
     }
-
-    private static let mailboxMark = Array("From ".utf8)
 }

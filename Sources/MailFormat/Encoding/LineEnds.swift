@@ -2,8 +2,8 @@
 
 /// Line ends as mail has them: CRLF and nothing else.
 ///
-/// - Note: RFC 5322 §2.3 forbids CR and LF on their own; a server that takes one of them for a line end can be made to see
-///   two messages in one.
+/// - Note: RFC 5322 §2.3 forbids CR and LF on their own; a server that takes one of them for a line end can be made to
+///   see two messages in one.
 public enum LineEnds {
     /// Appends a text whose every CRLF, CR and LF is written as CRLF.
     public static func appendCanonical(_ source: some Collection<UInt8>, to output: inout [UInt8]) {

@@ -2,8 +2,8 @@
 
 /// Quoted-printable in lines of at most 76 characters.
 ///
-/// Beyond what RFC 2045 §6.7 asks for, a dot and the word `From` at the beginning of a line are written as hexadecimal, so
-/// that no relay finds anything in a line that it would like to change.
+/// Beyond what RFC 2045 §6.7 asks for, a dot and the word `From` at the beginning of a line are written as
+/// hexadecimal, so that no relay finds anything in a line that it would like to change.
 public enum QuotedPrintable {
     /// The longest line before its soft line break.
     private static let columnLimit = 75
@@ -18,7 +18,8 @@ public enum QuotedPrintable {
     ///
     /// In a text, CRLF, CR and LF each end a line and become CRLF; otherwise they are written as hexadecimal.
     public static func encode(_ source: UnsafeBufferPointer<UInt8>, isText: Bool, into output: inout [UInt8]) {
-        // At worst 25 octets become a line of 75 characters, `=`, CR and LF: a little under three and an eighth for one.
+        // At worst 25 octets become a line of 75 characters, `=`, CR and LF: a little under three and an eighth for
+        // one.
         let capacity = source.count * 3 + source.count / 8 + 16
         let encoded = [UInt8](unsafeUninitializedCapacity: capacity) { target, count in
             self.hex.withUnsafeBufferPointer { hex in
@@ -108,7 +109,7 @@ public enum QuotedPrintable {
     }
 
     /// Whether a relay might change a line that begins here.
-    private static func isGuarded(_ source: UnsafeBufferPointer<UInt8>, _ index: Int) -> Bool {
+    static func isGuarded(_ source: UnsafeBufferPointer<UInt8>, _ index: Int) -> Bool {
         if source[index] == 0x2E { return true }
         guard source[index] == 0x46, index + 4 < source.count else { return false }
         return source[index + 1] == 0x72 && source[index + 2] == 0x6F && source[index + 3] == 0x6D

@@ -27,8 +27,8 @@ enum ASCIIText {
         String(decoding: text.utf8.map { self.lowercased($0) }, as: UTF8.self)
     }
 
-    /// Text that can stand in one line: a line end of any kind and every other control character becomes a space, invalid
-    /// UTF-8 the replacement character; spaces at both ends are dropped.
+    /// Text that can stand in one line: a line end of any kind and every other control character becomes a space,
+    /// invalid UTF-8 the replacement character; spaces at both ends are dropped.
     static func oneLine(_ bytes: [UInt8]) -> [UInt8] {
         var isASCII = true
         for byte in bytes where byte >= 0x80 {

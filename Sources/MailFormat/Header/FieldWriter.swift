@@ -8,10 +8,10 @@ struct FieldWriter: ~Copyable {
     private(set) var bytes: [UInt8]
     private var column = 0
 
-    /// Begins a field at the end of some octets.
+    /// Begins a field at the end of some octets; what no name may hold becomes a hyphen.
     init(appendingTo bytes: consuming [UInt8], name: String) {
         self.bytes = bytes
-        self.raw(name.utf8)
+        self.raw(name.utf8.map { $0 > 0x20 && $0 < 0x7F && $0 != 0x3A ? $0 : 0x2D })
         self.bytes.append(0x3A)
         self.column += 1
     }

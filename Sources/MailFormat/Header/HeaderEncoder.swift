@@ -2,8 +2,9 @@
 
 /// Writes header fields from values that anyone may have supplied.
 ///
-/// Whatever the values hold, one call writes exactly one field: line ends, NUL and other control characters become spaces,
-/// and lines are folded only where white space stands. Lines end by column 76 unless a single word is longer.
+/// Whatever the values hold, one call writes exactly one field: line ends, NUL and other control characters become
+/// spaces, what a name may not hold becomes a hyphen, and lines are folded only where white space stands. Lines end by
+/// column 76 unless a single word is longer.
 ///
 /// - Note: RFC 5322 §2.2, RFC 2047 and RFC 2231.
 public enum HeaderEncoder {
@@ -67,8 +68,8 @@ public enum HeaderEncoder {
     /// - Parameters:
     ///   - name: The field's name.
     ///   - value: What precedes the parameters, in its written form.
-    ///   - parameters: Names, which must be tokens, and texts; order is kept. Text beyond ASCII and long text is written as
-    ///     RFC 2231 has it.
+    ///   - parameters: Names, which must be tokens, and texts; order is kept. Text beyond ASCII and long text is
+    ///     written as RFC 2231 has it.
     ///   - output: What the field is appended to.
     public static func appendParameterised(
         name: String,

@@ -2,8 +2,8 @@
 
 /// A message or one of its parts: a header and a body that is either content or further parts.
 ///
-/// A parsed entity that nobody has changed is written octet for octet as it was found, and so is every unchanged part of
-/// one that was changed.
+/// A parsed entity that nobody has changed is written octet for octet as it was found, and so is every unchanged part
+/// of one that was changed.
 ///
 /// - Note: RFC 2045 and RFC 2046 §5.1.
 public struct MIMEEntity: Sendable {
@@ -35,8 +35,8 @@ public struct MIMEEntity: Sendable {
 
     /// Parses a message.
     ///
-    /// There is no message that is not one: what does not look like a field is passed over, a multipart without its boundary
-    /// is content, and a missing last boundary is the end.
+    /// There is no message that is not one: what does not look like a field is passed over, a multipart without its
+    /// boundary is content, and a missing last boundary is the end.
     ///
     /// - Throws: `MIMEError` only if a limit is exceeded.
     public init(parsing bytes: [UInt8], limits: MIMELimits = MIMELimits()) throws(MIMEError) {
