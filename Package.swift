@@ -79,7 +79,8 @@ let package = Package(
         .executableTarget(
             name: "telstar",
             dependencies: [
-                "ClusterLink", "DKIM", "DaemonSupport", "MailDNS", "MailingModel", "MasterAPI", "MasterCore", "MasterStore",
+                "ClusterLink", "DKIM", "DaemonSupport", "MailDNS", "MailingModel", "MasterAPI", "MasterCore",
+                "MasterStore",
                 "SMTPSink", "SatelliteCore", "Secrets", "ZeroMQ", argumentParser, httpClient, crypto, logging, metrics,
                 nioCore, nioPosix, nioSSL,
             ],
@@ -89,7 +90,8 @@ let package = Package(
         library(
             "MasterAPI",
             [
-                "MailingModel", "MasterCore", "MasterStore", "XMLRPC", "ZeroMQ", httpTypes, hummingbird, hummingbirdCore,
+                "MailingModel", "MasterCore", "MasterStore", "XMLRPC", "ZeroMQ", httpTypes, hummingbird,
+                hummingbirdCore,
                 hummingbirdTLS, logging, nioCore, nioPosix, nioSSL,
             ]
         ),
@@ -102,7 +104,7 @@ let package = Package(
             "SatelliteCore",
             [
                 "ClusterLink", "DKIM", "MailDNS", "MailFormat", "MailMerge", "MailingModel", "SMTP", "SatelliteJournal",
-                crypto, deque, logging, metrics, nioCore, nioPosix,
+                crypto, deque, logging, nioCore, nioPosix,
             ]
         ),
         // Promises

@@ -40,7 +40,9 @@ final class LookupQueue: Sendable {
 
     deinit { close(self.wake) }
 
+    // Optimised code has been seen to miss the way back to its caller's actor here; from `@concurrent` it is taken.
     /// Asks, and waits for the answer or the deadline.
+    @concurrent
     func answer(_ name: String, _ type: DNSType) async -> DNSAnswer {
         let deadline = ContinuousClock.now + self.timeout
         return await withCheckedContinuation { continuation in

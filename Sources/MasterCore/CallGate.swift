@@ -38,7 +38,9 @@ final class CallGate: Sendable {
     /// Refuses new calls from now on; does not wait.
     func refuse() { self.state.withLock { $0.isClosed = true } }
 
+    // Optimised code has been seen to miss the way back to its caller's actor here; from `@concurrent` it is taken.
     /// Refuses new calls and waits until the last one has left; for one caller at a time.
+    @concurrent
     func close() async {
         await withCheckedContinuation { continuation in
             let isEmpty = self.state.withLock { state -> Bool in

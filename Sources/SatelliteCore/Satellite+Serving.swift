@@ -158,16 +158,6 @@ extension Satellite {
     }
 
     private func measure() {
-        let (connections, waiting, started) = self.board.withLock { board in
-            (board.connectionCount, board.waitingCount, board.startedCount)
-        }
-        self.counters.record(
-            connections: connections,
-            waiting: waiting,
-            started: started,
-            reports: self.outbox.withLock { $0.backlog },
-            journalAvailable: self.journal.room.available
-        )
         let total = self.counters.values.total
         self.condition.withLock { condition in
             condition.attemptsBefore.append(total)

@@ -103,7 +103,9 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
         }
     }
 
+    // Optimised code has been seen to miss the way back to its caller's actor here; from `@concurrent` it is taken.
     /// Waits until there is room, the queue is finished or the task cancelled; somebody else may take the room first.
+    @concurrent
     public func room() async {
         let ticket = self.makeTicket()
         await withTaskCancellationHandler {
@@ -124,9 +126,11 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
         }
     }
 
+    // Optimised code has been seen to miss the way back to its caller's actor here; from `@concurrent` it is taken.
     /// Takes the first element, waiting for one; one task at a time may wait.
     ///
     /// - Returns: `nil` if the queue is finished and empty, or the task cancelled.
+    @concurrent
     public func next() async -> Element? {
         let ticket = self.makeTicket()
         return await withTaskCancellationHandler {

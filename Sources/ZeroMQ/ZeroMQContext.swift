@@ -17,10 +17,12 @@ public final class ZeroMQContext: Sendable {
 
     deinit { self.commands.add(.stop(linger: .zero, done: nil)) }
 
+    // Optimised code has been seen to miss the way back to its caller's actor here; from `@concurrent` it is taken.
     /// Opens a socket, and binds or connects it.
     ///
     /// - Returns: The socket; its ``ZeroMQSocket/endpoint`` holds the port that the system chose for port `*`.
     /// - Throws: ``ZeroMQError`` with code `addressInUse`, `invalidEndpoint`, `invalidKey`, `closed` or `system`.
+    @concurrent
     public func open(_ configuration: SocketConfiguration) async throws -> ZeroMQSocket {
         let mailbox = SocketMailbox(configuration, wake: self.commands.wake)
         let (id, endpoint) = try await withCheckedThrowingContinuation { continuation in
@@ -29,9 +31,11 @@ public final class ZeroMQContext: Sendable {
         return ZeroMQSocket(id: id, endpoint: endpoint, mailbox: mailbox, commands: self.commands)
     }
 
+    // Optimised code has been seen to miss the way back to its caller's actor here; from `@concurrent` it is taken.
     /// Closes all sockets and ends the thread; repeated calls return at once.
     ///
     /// - Parameter linger: How long libzmq may still try to pass on what it holds.
+    @concurrent
     public func close(linger: Duration = .zero) async {
         await withCheckedContinuation { continuation in
             self.commands.add(.stop(linger: linger, done: continuation))
@@ -82,7 +86,9 @@ public final class ZeroMQSocket: Sendable {
     /// Throws away what libzmq has not yet taken.
     public func discardOutgoing() { self.mailbox.outgoing.removeAll() }
 
+    // Optimised code has been seen to miss the way back to its caller's actor here; from `@concurrent` it is taken.
     /// Closes the socket; what waits to go out is lost.
+    @concurrent
     public func close() async {
         await withCheckedContinuation { continuation in
             self.commands.add(.close(id: self.id, done: continuation))

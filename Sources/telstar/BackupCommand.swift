@@ -27,7 +27,8 @@ struct ConfirmStoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "confirm-store",
         abstract: "Let a master go on whose store is older than what its satellites have seen.",
-        discussion: "What was sent after the backup was made may be sent again. `problems` in /status says whether it is asked for."
+        discussion:
+            "What was sent after the backup was made may be sent again. `problems` in /status says whether it is asked for."
     )
 
     @OptionGroup var control: ControlOptions

@@ -55,8 +55,14 @@ struct ClusterCommand: AsyncParsableCommand {
 
     private func plan(_ directory: ClusterDirectory) throws -> ClusterSupervisor.Plan {
         ClusterSupervisor.Plan(
-            directory: directory, satellites: self.satellites, store: self.store, apiKey: self.apiKey,
-            apiPort: self.apiPort, smtpPort: self.smtpPort, testTarget: self.testTarget, fakeDNS: self.fakeDNS,
+            directory: directory,
+            satellites: self.satellites,
+            store: self.store,
+            apiKey: self.apiKey,
+            apiPort: self.apiPort,
+            smtpPort: self.smtpPort,
+            testTarget: self.testTarget,
+            fakeDNS: self.fakeDNS,
             settings: try self.overrides()
         )
     }

@@ -30,7 +30,10 @@ struct KeyCommand: AsyncParsableCommand {
                     var autoescape: Bool?
                 }
                 return try await client.send(
-                    "POST", "/keys", body: Body(name: self.name, autoescape: self.autoescape), as: KeyView.self
+                    "POST",
+                    "/keys",
+                    body: Body(name: self.name, autoescape: self.autoescape),
+                    as: KeyView.self
                 )
             }
             if self.control.json { return try Output.json(view) }

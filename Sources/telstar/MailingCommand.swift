@@ -33,7 +33,9 @@ struct MailingCommand: AsyncParsableCommand {
                 }
             }
             let body = Body(
-                from: self.from, senderName: self.senderName, subject: self.subject,
+                from: self.from,
+                senderName: self.senderName,
+                subject: self.subject,
                 html: try String(contentsOfFile: self.html, encoding: .utf8),
                 plain: try self.plain.map { try String(contentsOfFile: $0, encoding: .utf8) }
             )
@@ -147,7 +149,10 @@ struct MailingCommand: AsyncParsableCommand {
             struct Answer: Codable { var changed: Int }
             let answer = try await ControlClient.with(self.control.door()) {
                 try await $0.send(
-                    "POST", "/mailings/\(self.mailing)/resolve", body: ["as": self.resolution.rawValue], as: Answer.self
+                    "POST",
+                    "/mailings/\(self.mailing)/resolve",
+                    body: ["as": self.resolution.rawValue],
+                    as: Answer.self
                 )
             }
             if self.control.json { try Output.json(answer) } else { print("\(answer.changed) settled") }

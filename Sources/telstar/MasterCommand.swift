@@ -40,8 +40,13 @@ struct MasterCommand: AsyncParsableCommand {
         try await directory.reload(from: opening.store)
         let link = try await Self.link(settings, opening: opening, directory: directory, logger: logger)
         let master = Master(
-            store: opening.store, channel: LinkChannel(link), directory: directory, configuration: settings.core,
-            cursorKey: opening.cursorKey, now: { .now }, logger: logger
+            store: opening.store,
+            channel: LinkChannel(link),
+            directory: directory,
+            configuration: settings.core,
+            cursorKey: opening.cursorKey,
+            now: { .now },
+            logger: logger
         )
         let measures = MasterMetrics(master: master, link: link)
         metrics.addCollector { measures.collect() }
@@ -53,7 +58,10 @@ struct MasterCommand: AsyncParsableCommand {
         }
         services.append(
             APIService(server: api) {
-                logger.info("master serves", metadata: ["version": "\(Telstar.version)", "store": "\(settings.storeURL)"])
+                logger.info(
+                    "master serves",
+                    metadata: ["version": "\(Telstar.version)", "store": "\(settings.storeURL)"]
+                )
                 notifier.ready(status: "serving")
             }
         )
@@ -62,18 +70,25 @@ struct MasterCommand: AsyncParsableCommand {
     }
 
     private static func link(
-        _ settings: MasterSettings, opening: StoreOpening, directory: SatelliteDirectory, logger: Logger
+        _ settings: MasterSettings,
+        opening: StoreOpening,
+        directory: SatelliteDirectory,
+        logger: Logger
     ) async throws -> MasterLink {
         let keys = try LinkKeyFile.loadOrMake(in: settings.directory)
         let addresses = settings.link
         var configuration = MasterLinkConfiguration(
-            control: addresses.control, content: addresses.content, enrolment: addresses.enrolment, keys: keys.keys
+            control: addresses.control,
+            content: addresses.content,
+            enrolment: addresses.enrolment,
+            keys: keys.keys
         )
         configuration.heartbeat = settings.heartbeat
         do {
             return try await MasterLink(
                 configuration,
-                decisions: directory.decisions(store: opening.store, now: { .now }, logger: logger), logger: logger
+                decisions: directory.decisions(store: opening.store, now: { .now }, logger: logger),
+                logger: logger
             )
         } catch {
             throw StartFailure(.unavailable, "the cluster link cannot listen at \(addresses.control): \(error)")
@@ -100,7 +115,11 @@ struct MasterCommand: AsyncParsableCommand {
     }
 
     private static func health(
-        _ listen: ListenAddress, master: Master, measures: MasterMetrics, metrics: MetricsRegistry, logger: Logger
+        _ listen: ListenAddress,
+        master: Master,
+        measures: MasterMetrics,
+        metrics: MetricsRegistry,
+        logger: Logger
     ) -> HealthListener {
         HealthListener(
             configuration: .init(host: listen.host, port: listen.port),
@@ -116,7 +135,8 @@ struct MasterCommand: AsyncParsableCommand {
                     await measures.refresh()
                     return metrics.exposition()
                 }
-            ), logger: logger
+            ),
+            logger: logger
         )
     }
 }

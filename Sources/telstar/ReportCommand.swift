@@ -11,7 +11,10 @@ struct ReportCommand: AsyncParsableCommand {
 
     @OptionGroup var control: ControlOptions
     @Flag(help: "Wait for more at the end.") var follow = false
-    @Option(parsing: .upToNextOption, help: "Only these states: delivered, deferred, failed, unrenderable, uncertain, expired.")
+    @Option(
+        parsing: .upToNextOption,
+        help: "Only these states: delivered, deferred, failed, unrenderable, uncertain, expired."
+    )
     var status: [String] = []
     @Option(help: "Only this mailing.") var mailing: Int32?
     @Option(help: "Begin after this cursor.") var cursor = ""

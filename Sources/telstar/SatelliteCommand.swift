@@ -45,7 +45,8 @@ struct SatelliteCommand: AsyncParsableCommand {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let satellite = try Satellite(
             try settings.core(),
-            resolver: try Resolvers.make(zoneFile: settings.zoneFile, forwardTo: settings.resolvers), group: group,
+            resolver: try Resolvers.make(zoneFile: settings.zoneFile, forwardTo: settings.resolvers),
+            group: group,
             logger: logger
         ) { hello, load in
             SatelliteLink(link, hello: hello, load: load, logger: logger)
@@ -58,10 +59,14 @@ struct SatelliteCommand: AsyncParsableCommand {
         }
         services.append(
             Piece {
-                logger.info("satellite serves", metadata: ["version": "\(Telstar.version)", "serial": "\(settings.name)"])
+                logger.info(
+                    "satellite serves",
+                    metadata: ["version": "\(Telstar.version)", "serial": "\(settings.name)"]
+                )
                 notifier.ready(status: "serving")
                 try await satellite.run()
-            })
+            }
+        )
         try await Daemon.run(services, logger: logger) { satellite.beginShutdown() }
         try await group.shutdownGracefully()
         logger.info("satellite stopped")
@@ -76,7 +81,10 @@ struct SatelliteCommand: AsyncParsableCommand {
     }
 
     private static func health(
-        _ listen: ListenAddress, satellite: Satellite, metrics: MetricsRegistry, logger: Logger
+        _ listen: ListenAddress,
+        satellite: Satellite,
+        metrics: MetricsRegistry,
+        logger: Logger
     ) -> HealthListener {
         HealthListener(
             configuration: .init(host: listen.host, port: listen.port),
@@ -89,7 +97,8 @@ struct SatelliteCommand: AsyncParsableCommand {
                     return Array(try encoder.encode(satellite.status()))
                 },
                 metrics: { metrics.exposition() }
-            ), logger: logger
+            ),
+            logger: logger
         )
     }
 }

@@ -51,7 +51,10 @@ struct SatellitesCommand: AsyncParsableCommand {
                 try String(contentsOfFile: $0, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
             }
             let body = Body(
-                serial: self.serial, publicKey: self.publicKey, sharedKey: sharedKey, group: self.group,
+                serial: self.serial,
+                publicKey: self.publicKey,
+                sharedKey: sharedKey,
+                group: self.group,
                 weight: self.weight
             )
             let view = try await OfflineStore.orMaster(self.control) { store in

@@ -48,14 +48,18 @@ struct SinkCommand: AsyncParsableCommand {
                             throw StartFailure(.unavailable, "\(error)")
                         }
                     }
-                ], logger: logger)
+                ],
+                logger: logger
+            )
         }
     }
 
     private func settings() throws -> SinkConfiguration {
         var settings = SinkConfiguration(
             addresses: self.listen.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) },
-            hostName: self.hostName, journalPath: self.journal, maildirPath: self.maildir
+            hostName: self.hostName,
+            journalPath: self.journal,
+            maildirPath: self.maildir
         )
         settings.maildirLimit = self.maildirLimit
         settings.threads = self.threads
@@ -67,9 +71,13 @@ struct SinkCommand: AsyncParsableCommand {
             }
         }
         if !self.noTls {
-            let made = try SelfSignedCertificate.make(commonName: self.hostName, at: Int64(Date().timeIntervalSince1970))
+            let made = try SelfSignedCertificate.make(
+                commonName: self.hostName,
+                at: Int64(Date().timeIntervalSince1970)
+            )
             settings.tls = try SMTPServerTLS(
-                certificatePEM: Array(made.certificatePEM.utf8), privateKeyPEM: Array(made.privateKeyPEM.utf8)
+                certificatePEM: Array(made.certificatePEM.utf8),
+                privateKeyPEM: Array(made.privateKeyPEM.utf8)
             )
         }
         if self.verifyDkim {

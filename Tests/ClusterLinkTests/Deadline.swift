@@ -5,7 +5,7 @@ struct DeadlineExceeded: Error {}
 
 /// Runs an operation that must end in time.
 func within<Value: Sendable>(
-    _ limit: Duration = .seconds(60),
+    _ limit: Duration = .seconds(180),
     _ operation: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
     try await withThrowingTaskGroup(of: Value.self) { group in

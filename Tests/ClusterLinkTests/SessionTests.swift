@@ -27,7 +27,7 @@ struct SessionTests {
             #expect(received.term.rawValue == 9)
             #expect(received.knownLeases == known)
             #expect(received.protocolVersion == 1)
-            #expect(received.heartbeat == .milliseconds(500))
+            #expect(received.heartbeat == .seconds(2))
             #expect(satellite.link.welcome == received)
             #expect(await satellite.link.send(.credit([.bulk: 500, .express: 50])) == .queued)
             #expect(try await master.message() == .credit([.bulk: 500, .express: 50]))

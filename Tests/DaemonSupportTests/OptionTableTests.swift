@@ -185,7 +185,7 @@ struct OptionTableTests {
             ("api: {port: 70000}", "api.port must be 0 to 65535, not '70000'"),
             ("api: {port: 1.5}", "api.port must be a whole number, not '1.5'"),
             ("smtp: {tls: 1}", "smtp.tls must be true or false, not '1'"),
-            ("smtp: {finalDotTimeout: 10}", "smtp.finalDotTimeout must be a duration (ms, s, m, h, d), not '10'"),
+            ("smtp: {finalDotTimeout: ten}", "smtp.finalDotTimeout must be a duration (ms, s, m, h, d), not 'ten'"),
             ("smtp: {finalDotTimeout: 2h}", "smtp.finalDotTimeout must be 1s to 1h, not '2h'"),
             ("cache: {memory: 1MB}", "cache.memory must be a size (octets, KiB, MiB, GiB), not '1MB'"),
             ("log: {level: loud}", "log.level must be one of debug, info, not 'loud'"),

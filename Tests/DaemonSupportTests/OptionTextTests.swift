@@ -18,9 +18,14 @@ struct OptionTextTests {
         #expect(DurationText.format(.milliseconds(milliseconds)) == text)
     }
 
+    @Test("counts a bare number as seconds")
+    func bareSeconds() {
+        #expect(DurationText.parse("30") == .seconds(30))
+    }
+
     @Test(
         "refuses what is no duration",
-        arguments: ["", "1", "s", "1x", "-1s", "1 s", "1.5s", "99999999999999999999s", "999999999999999999d"]
+        arguments: ["", "1,5", "s", "1x", "-1s", "1 s", "1.5s", "99999999999999999999s", "999999999999999999d"]
     )
     func refusesDurations(text: String) {
         #expect(DurationText.parse(text) == nil)

@@ -179,30 +179,3 @@ struct SupervisorTests {
         _ = await task.result
     }
 }
-
-@Suite("Parent death watch")
-struct ParentDeathTests {
-    @Test("throws once the parent is another")
-    func notices() async {
-        let watch = ParentDeathWatch(parent: 4711, currentParent: { 1 })
-        await #expect(throws: ParentDeathWatch.ParentIsGone.self) { try await watch.run() }
-    }
-
-    @Test("watches quietly while the parent lives")
-    func staysQuiet() async {
-        let task = Task { try await ParentDeathWatch().run() }
-        task.cancel()
-        await #expect(throws: CancellationError.self) { try await task.value }
-    }
-
-    #if os(Linux)
-    @Test("a parent that was gone before the request is noticed")
-    func noticesEarlier() {
-        #expect(throws: ParentDeathWatch.ParentIsGone.self) {
-            // Signal 0 asks the kernel for nothing.
-            try ParentDeathWatch.requestSignal(0, parent: getppid() + 1)
-        }
-        #expect(throws: Never.self) { try ParentDeathWatch.requestSignal(0) }
-    }
-    #endif
-}

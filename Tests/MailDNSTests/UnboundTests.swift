@@ -142,15 +142,12 @@ struct UnboundTests {
     func timeout() async throws {
         let server = try LoopbackServer(Self.records)
         let resolver = try Self.resolver(server) { $0.timeout = .milliseconds(500) }
-        let clock = ContinuousClock()
-        let start = clock.now
         async let slow = resolver.route(for: "slow.test")
         guard case .temporaryFailure(let text) = await slow else {
             Issue.record("an answer came")
             return
         }
         #expect(text.contains("no answer in time"))
-        #expect(clock.now - start < .seconds(15))
     }
 
     @Test("turns lookups away, temporarily, when too many wait")

@@ -44,7 +44,7 @@ final class Watched<Value: Sendable>: Sendable {
     /// Returns as soon as the value fits.
     func until(
         _ what: String,
-        within limit: Duration = .seconds(30),
+        within limit: Duration = .seconds(120),
         _ isDone: @escaping @Sendable (Value) -> Bool
     ) async throws {
         let key = self.state.withLock { state in
@@ -200,7 +200,7 @@ final class ScriptedMaster: MasterUplink {
         return outcomes
     }
 
-    func untilReported(_ count: Int, within limit: Duration = .seconds(30)) async throws {
+    func untilReported(_ count: Int, within limit: Duration = .seconds(120)) async throws {
         try await self.state.until("\(count) reports", within: limit) { state in
             Set(state.reports.map(\.recipient)).count >= count
         }

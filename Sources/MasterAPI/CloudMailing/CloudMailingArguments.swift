@@ -14,9 +14,12 @@ struct CloudMailingArguments {
     /// - Throws: Fault 8002 if there are fewer or more than the method takes.
     init(_ call: XMLRPCCall, _ range: ClosedRange<Int>) throws {
         guard range.contains(call.parameters.count) else {
-            let wanted = range.lowerBound == range.upperBound ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
+            let wanted =
+                range.lowerBound == range.upperBound
+                ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
             throw CloudMailingFault(
-                8002, "\(call.method)() takes \(wanted) arguments (\(call.parameters.count) given)"
+                8002,
+                "\(call.method)() takes \(wanted) arguments (\(call.parameters.count) given)"
             )
         }
         self.call = call
@@ -69,7 +72,8 @@ struct CloudMailingArguments {
 
     private func wrongType(_ wanted: String, _ value: XMLRPCValue?) -> CloudMailingFault {
         CloudMailingFault(
-            8002, "\(self.call.method)(): argument \(max(self.next, 1)) has to be \(wanted), not \(value?.typeName ?? "nil")"
+            8002,
+            "\(self.call.method)(): argument \(max(self.next, 1)) has to be \(wanted), not \(value?.typeName ?? "nil")"
         )
     }
 }

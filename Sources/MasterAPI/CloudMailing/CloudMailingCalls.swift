@@ -12,8 +12,10 @@ struct CloudMailingCalls: Sendable {
     /// Everything that may be called.
     static let methods = [
         "create_mailing", "create_mailing_ext", "set_mailing_properties", "list_mailings", "get_mailings_count",
-        "delete_mailing", "delete_all_mailings_for_domain", "start_mailing", "pause_mailing", "add_recipients", "send_test",
-        "get_recipients_status", "get_recipients_status_updated_since", "reset_recipients_status", "get_recipients_count",
+        "delete_mailing", "delete_all_mailings_for_domain", "start_mailing", "pause_mailing", "add_recipients",
+        "send_test",
+        "get_recipients_status", "get_recipients_status_updated_since", "reset_recipients_status",
+        "get_recipients_count",
         "cloud_get_satellites_count", "cloud_list_satellites", "cloud_add_satellite", "cloud_set_satellite_properties",
         "cloud_delete_satellite", "update_statistics", "mailing_manager_force_check", "force_purge_empty_mailings",
     ]
@@ -74,7 +76,9 @@ struct CloudMailingCalls: Sendable {
             _ = try await self.master.finishCompleteMailings()
             return .int(0)
         default:
-            if call.method.hasPrefix("cloud_") { return try await CloudMailingSatellites(master: self.master).answer(call) }
+            if call.method.hasPrefix("cloud_") {
+                return try await CloudMailingSatellites(master: self.master).answer(call)
+            }
             throw Self.unknown(call.method)
         }
     }
@@ -115,14 +119,18 @@ extension CloudMailingCalls {
         let charsetName: String? =
             if call.parameters.count > 5 { try call.parameters[5].text() } else { nil }
         let charset = try charsetName.map { try Charset(named: $0) } ?? .utf8
-        guard let mailFrom = try arguments.text(charset: charset), let senderName = try arguments.text(charset: charset),
+        guard let mailFrom = try arguments.text(charset: charset),
+            let senderName = try arguments.text(charset: charset),
             let subject = try arguments.text(charset: charset), let html = try arguments.text(charset: charset)
         else { throw CloudMailingFault(8002, "create_mailing(): the first four arguments have to be strings") }
         let plain = try arguments.text(charset: charset)
         let mailing = try await self.master.createMailing(
             MailingDraft(
-                content: .alternative(html: html, plain: plain), mailFrom: mailFrom, senderName: senderName,
-                subject: subject, autoescape: self.key.autoescape
+                content: .alternative(html: html, plain: plain),
+                mailFrom: mailFrom,
+                senderName: senderName,
+                subject: subject,
+                autoescape: self.key.autoescape
             ),
             account: self.key.account
         )
@@ -138,10 +146,12 @@ extension CloudMailingCalls {
         default: throw CloudMailingFault(8002, "create_mailing_ext(): argument 1 has to be a base64-encoded message")
         }
         // Clients send <base64> of base64; one that encodes only once is understood as well.
-        let message = Data(base64Encoded: Data(octets), options: .ignoreUnknownCharacters)
+        let message =
+            Data(base64Encoded: Data(octets), options: .ignoreUnknownCharacters)
             .flatMap { Self.looksLikeMessage($0) ? Array($0) : nil } ?? octets
         let mailing = try await self.master.createMailing(
-            MailingDraft(content: .message(message), autoescape: self.key.autoescape), account: self.key.account
+            MailingDraft(content: .message(message), autoescape: self.key.autoescape),
+            account: self.key.account
         )
         return .int(Int(mailing.id.rawValue))
     }
@@ -149,7 +159,8 @@ extension CloudMailingCalls {
     /// Whether octets begin with a header field, RFC 5322 §2.2.
     private static func looksLikeMessage(_ data: Data) -> Bool {
         guard let colon = data.prefix(200).firstIndex(of: UInt8(ascii: ":")) else { return false }
-        return colon > data.startIndex && data[data.startIndex..<colon].allSatisfy { (33...126).contains($0) || $0 == 0x20 }
+        return colon > data.startIndex
+            && data[data.startIndex..<colon].allSatisfy { (33...126).contains($0) || $0 == 0x20 }
     }
 
     private func setProperties(_ call: XMLRPCCall) async throws -> XMLRPCValue {
@@ -233,7 +244,9 @@ extension CloudMailingCalls {
             let limit = 1000
             guard items.count <= limit else {
                 throw CloudMailingFault(
-                    400, "Too many recipients! Exceeded maximum write batch size of \(limit)", status: .badRequest
+                    400,
+                    "Too many recipients! Exceeded maximum write batch size of \(limit)",
+                    status: .badRequest
                 )
             }
             let batch = CloudMailingRecipients(items)
@@ -272,7 +285,11 @@ extension CloudMailingCalls {
             _ = try await self.master.feed(after: cursor, filter: RecipientFilter(), limit: 1)
             return .structure(["cursor": .string(cursor ?? ""), "recipients": .array([])])
         }
-        let page = try await self.master.feed(after: cursor, filter: filter, limit: Int(clamping: min(max(limit, 1), 1000)))
+        let page = try await self.master.feed(
+            after: cursor,
+            filter: filter,
+            limit: Int(clamping: min(max(limit, 1), 1000))
+        )
         return .structure([
             "cursor": .string(page.cursor),
             "recipients": .array(page.entries.map { CloudMailingWords.record($0.report) }),

@@ -69,18 +69,24 @@ struct CloudMailingFace: Sendable {
     }
 
     private static func xml(_ status: HTTPResponse.Status, _ document: [UInt8]) -> Response {
-        Response(status: status, headers: [.contentType: "text/xml"], body: .init(byteBuffer: ByteBuffer(bytes: document)))
+        Response(
+            status: status,
+            headers: [.contentType: "text/xml"],
+            body: .init(byteBuffer: ByteBuffer(bytes: document))
+        )
     }
 
     private static func text(_ status: HTTPResponse.Status, _ text: String) -> Response {
         Response(
-            status: status, headers: [.contentType: "text/plain; charset=utf-8"],
+            status: status,
+            headers: [.contentType: "text/plain; charset=utf-8"],
             body: .init(byteBuffer: ByteBuffer(string: text))
         )
     }
 
     private static let introduction = Response(
-        status: .ok, headers: [.contentType: "text/html; charset=utf-8"],
+        status: .ok,
+        headers: [.contentType: "text/html; charset=utf-8"],
         body: .init(
             byteBuffer: ByteBuffer(
                 string: """

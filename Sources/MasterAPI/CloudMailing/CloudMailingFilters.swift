@@ -27,7 +27,8 @@ enum CloudMailingFilters {
                 case "satellite_group": filter.satelliteGroups = try self.texts(member.value, of: member.name)
                 default:
                     throw CloudMailingFault(
-                        406, "Bad filter name. Available filters are: domain, id, status, owner_guid, satellite_group"
+                        406,
+                        "Bad filter name. Available filters are: domain, id, status, owner_guid, satellite_group"
                     )
                 }
             }
@@ -66,7 +67,8 @@ enum CloudMailingFilters {
                     mailings = (mailings ?? []).union(try await master.mailings(wanted).map(\.id))
                 default:
                     throw CloudMailingFault(
-                        406, "Bad filter name. Available filters are: status, mailings, owners, sender_domains"
+                        406,
+                        "Bad filter name. Available filters are: status, mailings, owners, sender_domains"
                     )
                 }
             }

@@ -17,7 +17,10 @@ enum CloudMailingProperties {
             charset = try Charset(named: try self.text(named, of: "charset"))
         } else {
             guard properties["html_content"] == nil, properties["plain_content"] == nil else {
-                throw CloudMailingFault(406, "Missing charset field. It is required with html_content and plain_content.")
+                throw CloudMailingFault(
+                    406,
+                    "Missing charset field. It is required with html_content and plain_content."
+                )
             }
             charset = .utf8
         }
@@ -28,7 +31,10 @@ enum CloudMailingProperties {
     }
 
     private static func set(
-        _ name: String, _ value: XMLRPCValue, charset: Charset, in change: inout MailingChange
+        _ name: String,
+        _ value: XMLRPCValue,
+        charset: Charset,
+        in change: inout MailingChange
     ) throws {
         switch name {
         case "type": change.type = try self.type(value)
@@ -87,7 +93,8 @@ enum CloudMailingProperties {
 
     private static func minutes(_ value: XMLRPCValue, of name: String) throws -> PropertyChange<Int> {
         if value == .nil { return .clear }
-        guard let minutes = value.integer, let count = Int(exactly: minutes), count >= 0, count <= 100 * 366 * 24 * 60 else {
+        guard let minutes = value.integer, let count = Int(exactly: minutes), count >= 0, count <= 100 * 366 * 24 * 60
+        else {
             throw self.bad(name, "a number of minutes from 0", value)
         }
         return count == 0 ? .clear : .set(count)
@@ -150,7 +157,10 @@ enum CloudMailingProperties {
             }
             return [
                 DKIMSettingDraft(
-                    domain: domain, selector: selector, privateKey: try text("privkey"), identity: try text("identity"),
+                    domain: domain,
+                    selector: selector,
+                    privateKey: try text("privkey"),
+                    identity: try text("identity"),
                     enabled: try members["enabled"].map { try self.truth($0, of: "dkim.enabled") } ?? true
                 )
             ]

@@ -78,7 +78,10 @@ struct CloudMailingRecipients {
             throw Refusal(reason: "'email' field is mandatory but not found in recipient [\(place)]")
         }
         return RecipientSubmission(
-            address: address, trackingID: trackingID, fields: MergeFields(fields), attachments: attachments
+            address: address,
+            trackingID: trackingID,
+            fields: MergeFields(fields),
+            attachments: attachments
         )
     }
 
@@ -137,7 +140,9 @@ struct CloudMailingRecipients {
                 AttachmentSubmission(
                     filename: try optional("filename"),
                     contentType: try optional("content-type") ?? "application/octet-stream",
-                    charset: try optional("charset"), contentID: try optional("content-id"), bytes: bytes
+                    charset: try optional("charset"),
+                    contentID: try optional("content-id"),
+                    bytes: bytes
                 )
             )
         }

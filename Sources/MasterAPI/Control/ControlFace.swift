@@ -64,7 +64,9 @@ struct ControlFace: Sendable {
             buffer = try await request.body.collect(upTo: self.maximumBodyOctets)
         } catch is NIOTooManyBytesError {
             throw ControlRefusal(
-                .contentTooLarge, "too_large", "the body has more than \(self.maximumBodyOctets) octets"
+                .contentTooLarge,
+                "too_large",
+                "the body has more than \(self.maximumBodyOctets) octets"
             )
         }
         do {
@@ -82,7 +84,8 @@ struct ControlFace: Sendable {
 
     private static func json(_ status: HTTPResponse.Status, _ data: Data) -> Response {
         Response(
-            status: status, headers: [.contentType: "application/json; charset=utf-8"],
+            status: status,
+            headers: [.contentType: "application/json; charset=utf-8"],
             body: .init(byteBuffer: ByteBuffer(bytes: data + [0x0A]))
         )
     }
@@ -161,7 +164,9 @@ extension ControlFace {
             }
         }
         let page = try await self.master.feed(
-            after: query.get("cursor"), filter: filter, limit: query.get("limit", as: Int.self) ?? 1000
+            after: query.get("cursor"),
+            filter: filter,
+            limit: query.get("limit", as: Int.self) ?? 1000
         )
         struct Answer: Encodable {
             var cursor: String

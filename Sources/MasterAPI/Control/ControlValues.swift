@@ -21,7 +21,8 @@ struct ControlMailing: Encodable {
     var started, ended: String?
 
     enum CodingKeys: String, CodingKey {
-        case id, status, subject, total, delivered, deferred, failed, uncertain, expired, pending, created, started, ended
+        case id, status, subject, total, delivered, deferred, failed, uncertain, expired, pending, created, started,
+            ended
         case mailFrom = "mail_from"
         case senderName = "sender_name"
     }
@@ -75,8 +76,10 @@ struct ControlMailingDraft: Decodable {
 
     var draft: MailingDraft {
         MailingDraft(
-            content: .alternative(html: self.html, plain: self.plain), mailFrom: self.from,
-            senderName: self.senderName ?? "", subject: self.subject
+            content: .alternative(html: self.html, plain: self.plain),
+            mailFrom: self.from,
+            senderName: self.senderName ?? "",
+            subject: self.subject
         )
     }
 
@@ -110,7 +113,9 @@ struct ControlRecipient: Decodable {
         self.trackingID = try container.decodeIfPresent(String.self, forKey: Name(stringValue: "tracking_id"))
         self.fields = MergeFields(
             try container.allKeys.filter { $0.stringValue != "tracking_id" }.sorted { $0.stringValue < $1.stringValue }
-                .map { .init(name: $0.stringValue, value: try container.decode(ControlMergeValue.self, forKey: $0).value) }
+                .map {
+                    .init(name: $0.stringValue, value: try container.decode(ControlMergeValue.self, forKey: $0).value)
+                }
         )
     }
 
@@ -260,7 +265,11 @@ struct ControlSatelliteDraft: Decodable {
             do {
                 draft.publicKey = try Z85.decode(key: text)
             } catch {
-                throw ControlRefusal(.badRequest, "bad_property", "`public_key` is not a CURVE key in Z85: 40 characters")
+                throw ControlRefusal(
+                    .badRequest,
+                    "bad_property",
+                    "`public_key` is not a CURVE key in Z85: 40 characters"
+                )
             }
         }
         draft.sharedKey = self.sharedKey

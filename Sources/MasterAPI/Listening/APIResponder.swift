@@ -25,7 +25,8 @@ struct APIResponder: Sendable {
             return try await self.control.respond(to: request, path: segments.dropFirst(2).map(String.init))
         default:
             return Response(
-                status: .notFound, headers: [.contentType: "text/plain; charset=utf-8"],
+                status: .notFound,
+                headers: [.contentType: "text/plain; charset=utf-8"],
                 body: .init(byteBuffer: ByteBuffer(string: "nothing is served at this path\n"))
             )
         }

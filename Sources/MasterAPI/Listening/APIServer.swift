@@ -20,7 +20,9 @@ public struct APIServer: Sendable {
         public var certificate: (chain: String, key: String)?
         /// HOST and port of a listener without TLS; `nil`, the default, switches it off.
         public var plain: (host: String, port: Int)?
-        /// Path of the operator's socket; whoever may open it may do everything. `nil` switches it off.
+        /// Path of the operator's socket.
+        ///
+        /// Whoever may open it may do everything. `nil` switches it off.
         public var controlSocket: String?
         /// The greatest body of a request, octets.
         public var maximumBodyOctets = 16 * 1024 * 1024
@@ -47,10 +49,14 @@ public struct APIServer: Sendable {
     public func run(listening: @escaping @Sendable () async -> Void) async throws {
         var listeners: [Listener] = []
         if let secure = self.configuration.secure {
-            listeners.append(Listener(address: .hostname(secure.host, port: secure.port), door: .network, isSecure: true))
+            listeners.append(
+                Listener(address: .hostname(secure.host, port: secure.port), door: .network, isSecure: true)
+            )
         }
         if let plain = self.configuration.plain {
-            listeners.append(Listener(address: .hostname(plain.host, port: plain.port), door: .network, isSecure: false))
+            listeners.append(
+                Listener(address: .hostname(plain.host, port: plain.port), door: .network, isSecure: false)
+            )
         }
         if let path = self.configuration.controlSocket {
             listeners.append(
@@ -80,10 +86,13 @@ public struct APIServer: Sendable {
     }
 
     private func application(
-        for listener: Listener, opened: @escaping @Sendable () async -> Void
+        for listener: Listener,
+        opened: @escaping @Sendable () async -> Void
     ) throws -> Application<CallbackResponder<BasicRequestContext>> {
         let responder = APIResponder(
-            master: self.master, door: listener.door, maximumBodyOctets: self.configuration.maximumBodyOctets,
+            master: self.master,
+            door: listener.door,
+            maximumBodyOctets: self.configuration.maximumBodyOctets,
             logger: self.logger
         )
         var quiet = self.logger
@@ -96,7 +105,10 @@ public struct APIServer: Sendable {
                 if case .controlSocket(let path) = listener.door { ControlSocket.restrict(path) }
                 self.logger.info(
                     "API listens",
-                    metadata: ["address": "\(channel.localAddress.map(String.init(describing:)) ?? "-")", "tls": "\(listener.isSecure)"]
+                    metadata: [
+                        "address": "\(channel.localAddress.map(String.init(describing:)) ?? "-")",
+                        "tls": "\(listener.isSecure)",
+                    ]
                 )
                 await opened()
             },
@@ -113,7 +125,8 @@ public struct APIServer: Sendable {
         return try .tls(
             .http1(),
             tlsConfiguration: .makeServerConfiguration(
-                certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key)
+                certificateChain: chain.map { .certificate($0) },
+                privateKey: .privateKey(key)
             )
         )
     }

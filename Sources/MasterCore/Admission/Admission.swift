@@ -101,7 +101,8 @@ struct Admission {
 
     private static func holds(_ value: MergeValue, where matches: (Unicode.Scalar) -> Bool) -> Bool {
         switch value {
-        case .null, .integer, .double, .bool, .dateTime, .bytes: false
+        case .null, .integer, .double, .bool, .dateTime: false
+        case .bytes(let octets): String(decoding: octets, as: UTF8.self).unicodeScalars.contains(where: matches)
         case .text(let text): text.unicodeScalars.contains(where: matches)
         case .list(let values): values.contains { self.holds($0, where: matches) }
         case .map(let fields):

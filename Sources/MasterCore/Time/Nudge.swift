@@ -23,7 +23,9 @@ final class Nudge: Sendable {
         waiter?.resume()
     }
 
+    // Optimised code has been seen to miss the way back to its caller's actor here; from `@concurrent` it is taken.
     /// Waits until rung or cancelled.
+    @concurrent
     func wait() async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in

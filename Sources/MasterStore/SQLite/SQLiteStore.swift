@@ -192,9 +192,11 @@ public final class SQLiteStore: Sendable {
                 throw StoreError.wrapping(error)
             }
             chmod(partial, 0o600)
-            guard rename(partial, path) == 0 else {
+            // A link, unlike a rename, never takes the place of a file that is there.
+            defer { unlink(partial) }
+            guard link(partial, path) == 0 else {
                 let reason = String(cString: strerror(errno))
-                throw StoreError(.database, "the backup cannot be renamed to \(path): \(reason)")
+                throw StoreError(.database, "the backup cannot be named \(path): \(reason)")
             }
         }
     }

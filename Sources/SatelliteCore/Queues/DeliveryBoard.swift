@@ -121,7 +121,8 @@ struct DeliveryBoard {
     }
 
     private static let abandonment = AttemptTrace(
-        stage: .master, text: "not sent: the lease was taken back while the master was away"
+        stage: .master,
+        text: "not sent: the lease was taken back while the master was away"
     )
 
     /// Takes note of the master's decision on places asked for.

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailingModel
-import Metrics
 import Synchronization
 
-/// Counts of attempts by outcome, for the status and for metrics.
+/// Counts of attempts by outcome, for the status; metrics are made of it.
 final class AttemptCounters: Sendable {
     struct Counts: Sendable {
         var delivered: UInt64 = 0
@@ -16,22 +15,7 @@ final class AttemptCounters: Sendable {
         var total: UInt64 { self.delivered + self.deferred + self.failed + self.unrenderable + self.uncertain }
     }
 
-    private static let names = ["delivered", "deferred", "failed", "unrenderable", "uncertain"]
-
     private let counts = Mutex(Counts())
-    private let counters: [Counter]
-    private let gauges: [Gauge]
-
-    init() {
-        self.counters = Self.names.map { Counter(label: "telstar_satellite_attempts", dimensions: [("outcome", $0)]) }
-        self.gauges = [
-            Gauge(label: "telstar_satellite_connections"),
-            Gauge(label: "telstar_satellite_waiting_recipients"),
-            Gauge(label: "telstar_satellite_started_recipients"),
-            Gauge(label: "telstar_satellite_unacknowledged_reports"),
-            Gauge(label: "telstar_satellite_journal_available_octets"),
-        ]
-    }
 
     var values: Counts { self.counts.withLock { $0 } }
 
@@ -53,15 +37,6 @@ final class AttemptCounters: Sendable {
             counts.failed += batch.failed
             counts.unrenderable += batch.unrenderable
             counts.uncertain += batch.uncertain
-        }
-        let values = [batch.delivered, batch.deferred, batch.failed, batch.unrenderable, batch.uncertain]
-        for (counter, value) in zip(self.counters, values) where value > 0 { counter.increment(by: Int64(value)) }
-    }
-
-    /// Sets the gauges.
-    func record(connections: Int, waiting: Int, started: Int, reports: Int, journalAvailable: Int) {
-        for (gauge, value) in zip(self.gauges, [connections, waiting, started, reports, journalAvailable]) {
-            gauge.record(Int64(value))
         }
     }
 }

@@ -53,6 +53,7 @@ final class ChildProcess: Sendable {
     /// Runs the child until ``stop()`` or cancellation, starting it again whenever it dies.
     ///
     /// - Parameter report: Called for every event.
+    /// - Throws: If the program cannot be started.
     func run(report: @escaping @Sendable (Event) async -> Void) async throws {
         var wait = Duration.milliseconds(200)
         var isFirstLife = true
@@ -84,7 +85,8 @@ final class ChildProcess: Sendable {
     }
 
     private func runOnce(
-        isFirstLife: Bool, report: @escaping @Sendable (Event) async -> Void
+        isFirstLife: Bool,
+        report: @escaping @Sendable (Event) async -> Void
     ) async throws -> Int32 {
         let readiness = try ReadinessSocket(label: self.name)
         let lifeline = Pipe()
@@ -139,7 +141,8 @@ final class ChildProcess: Sendable {
     }
 
     private static let executable: String = {
-        let link = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+        let link =
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
         // The link of a program that was replaced while it runs ends in this remark.
         return link.hasSuffix(" (deleted)") ? String(link.dropLast(10)) : link
     }()

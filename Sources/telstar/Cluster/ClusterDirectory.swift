@@ -28,7 +28,9 @@ struct ClusterDirectory: Sendable {
     func create(satellites: Int) throws {
         for directory in [self.path, self.master] + (0..<satellites).map({ self.satellite($0 + 1) }) {
             try FileManager.default.createDirectory(
-                atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700]
+                atPath: directory,
+                withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700]
             )
         }
     }

@@ -6,9 +6,13 @@ import Foundation
 enum ClusterRun {
     /// Runs until SIGTERM or SIGINT, then ends satellites before the master; a second signal ends all at once.
     ///
-    /// - Parameter ready: Called once when everything serves.
+    /// - Parameters:
+    ///   - supervisor: The cluster.
+    ///   - ready: Called once when everything serves.
+    /// - Throws: If a child cannot be started.
     static func untilSignalled(
-        _ supervisor: ClusterSupervisor, ready: @escaping @Sendable (ClusterFile) -> Void
+        _ supervisor: ClusterSupervisor,
+        ready: @escaping @Sendable (ClusterFile) -> Void
     ) async throws {
         let signals = SignalWait.stream([SIGTERM, SIGINT])
         try await withThrowingTaskGroup(of: Bool.self) { group in

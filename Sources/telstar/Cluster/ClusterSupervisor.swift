@@ -34,7 +34,9 @@ actor ClusterSupervisor {
 
     /// Writes the configuration files, pairs the satellites and makes the API key; nothing runs yet.
     ///
-    /// - Parameter say: Told what an onlooker should know, one line at a time.
+    /// - Parameters:
+    ///   - plan: What the cluster is made of.
+    ///   - say: Told what an onlooker should know, one line at a time.
     /// - Throws: ``StartFailure`` if another cluster uses the directory or a setting is unknown.
     init(_ plan: Plan, say: @escaping @Sendable (String) -> Void) async throws {
         self.plan = plan
@@ -51,7 +53,8 @@ actor ClusterSupervisor {
             satelliteKeys.append(try LinkKeyFile.loadOrMake(in: directory.satellite(number)).publicKeyText)
         }
         try Self.write(
-            Self.masterSettings(plan, ports: ports, store: store), to: directory.configuration(of: "master")
+            Self.masterSettings(plan, ports: ports, store: store),
+            to: directory.configuration(of: "master")
         )
         for number in 0..<plan.satellites {
             try Self.write(
@@ -60,7 +63,9 @@ actor ClusterSupervisor {
             )
         }
         let key = try await Self.pair(
-            plan, overrides: masterOverrides, satelliteKeys: satelliteKeys
+            plan,
+            overrides: masterOverrides,
+            satelliteKeys: satelliteKeys
         )
 
         self.master = ChildProcess(
@@ -154,7 +159,9 @@ actor ClusterSupervisor {
             self.describeIfReady()
         case .died(let status, let wait):
             self.readyChildren.remove(child)
-            self.say("\(child) died (status \(status)); it starts again in \(wait), its log is \(self.plan.directory.log(of: child))")
+            self.say(
+                "\(child) died (status \(status)); it starts again in \(wait), its log is \(self.plan.directory.log(of: child))"
+            )
         }
     }
 
@@ -253,16 +260,20 @@ extension ClusterSupervisor {
 
     /// Allows the satellites and makes sure that the API key exists, in the store itself: no master runs yet.
     private static func pair(
-        _ plan: Plan, overrides: [(key: String, value: String)], satelliteKeys: [String]
+        _ plan: Plan,
+        overrides: [(key: String, value: String)],
+        satelliteKeys: [String]
     ) async throws -> String {
         let settings = try MasterSettings.load(
-            file: plan.directory.configuration(of: "master"), overrides: overrides
+            file: plan.directory.configuration(of: "master"),
+            overrides: overrides
         )
         let kept = try? String(contentsOfFile: plan.directory.key, encoding: .utf8)
             .trimmingCharacters(in: .whitespacesAndNewlines)
         return try await OfflineStore.with(settings) { store in
             let present = Dictionary(
-                try await store.satellites().map { ($0.serial, $0) }, uniquingKeysWith: { first, _ in first }
+                try await store.satellites().map { ($0.serial, $0) },
+                uniquingKeysWith: { first, _ in first }
             )
             for (index, key) in satelliteKeys.enumerated() {
                 let serial = "satellite-\(index + 1)"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AsyncHTTPClient
+import DaemonSupport
 import Foundation
 import NIOCore
 import NIOHTTP1
@@ -52,6 +53,11 @@ struct ControlClient {
 
     /// Runs `body` with a client that is shut down after it.
     static func with<Result>(_ door: Door, _ body: (ControlClient) async throws -> Result) async throws -> Result {
+        if case .socket(let path) = door, !UnixSocketProbe.answers(path) {
+            return try await StartFailure.reported {
+                throw StartFailure(.unavailable, "no master runs at \(path); start one, or give --dir or --url")
+            }
+        }
         let client = ControlClient(door)
         do {
             let result = try await body(client)
@@ -64,12 +70,13 @@ struct ControlClient {
         }
     }
 
-    /// Sends one request and decodes the answer.
+    /// Sends one request.
     ///
     /// - Parameters:
     ///   - method: `GET`, `POST` or `DELETE`.
     ///   - path: Begins with a slash, query included.
     ///   - body: JSON, if there is one.
+    /// - Returns: The body of the answer.
     /// - Throws: ``Refusal`` for every status but 2xx.
     func send(_ method: String, _ path: String, body: (some Encodable)? = JSONText?.none) async throws -> Data {
         try await self.send(method, path, json: try body.map { Array(try JSONEncoder().encode($0)) })
@@ -94,7 +101,10 @@ struct ControlClient {
 
     /// Sends one request and decodes the answer as `Answer`.
     func send<Answer: Decodable>(
-        _ method: String, _ path: String, body: (some Encodable)? = JSONText?.none, as: Answer.Type
+        _ method: String,
+        _ path: String,
+        body: (some Encodable)? = JSONText?.none,
+        as: Answer.Type
     ) async throws -> Answer {
         try JSONDecoder().decode(Answer.self, from: try await self.send(method, path, body: body))
     }

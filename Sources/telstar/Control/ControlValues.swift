@@ -19,7 +19,8 @@ struct MailingView: Codable {
     var ended: String?
 
     enum CodingKeys: String, CodingKey {
-        case id, status, subject, total, delivered, deferred, failed, uncertain, expired, pending, created, started, ended
+        case id, status, subject, total, delivered, deferred, failed, uncertain, expired, pending, created, started,
+            ended
         case mailFrom = "mail_from"
         case senderName = "sender_name"
     }

@@ -37,7 +37,8 @@ struct DemoAudience: Sendable {
     private static let people: [(first: String, last: String)] = [
         ("Zoë", "Müller"), ("José", "García"), ("Анна", "Иванова"), ("Ελένη", "Παπαδοπούλου"), ("伟", "王"),
         ("さくら", "田中"), ("محمد", "الحسن"), ("נועה", "כהן"), ("प्रिया", "शर्मा"), ("민준", "김"), ("Søren", "Ørsted"),
-        ("Łukasz", "Wiśniewski"), ("Grace", "O'Hara"), ("Tom & Jerry", "<Smith>"), ("Nguyễn", "Thị Hương"), ("Ada", "Lovelace"),
+        ("Łukasz", "Wiśniewski"), ("Grace", "O'Hara"), ("Tom & Jerry", "<Smith>"), ("Nguyễn", "Thị Hương"),
+        ("Ada", "Lovelace"),
     ]
     private static let cities = ["Reykjavík", "São Paulo", "東京", "Київ", "Zürich", "القاهرة", "Αθήνα", "Boston"]
     private static let topics = ["moons", "rockets & engines", "ice", "comets", "telescopes", "weather", "élan vital"]

@@ -41,8 +41,12 @@ struct DemoCommand: AsyncParsableCommand {
         try await StartFailure.reported {
             let path = self.dir ?? NSTemporaryDirectory() + "telstar-demo-\(getpid())"
             let stage = try DemoStage(
-                directory: ClusterDirectory(path: path), satellites: self.satellites, recipients: self.recipients,
-                foreignSink: self.sink, signing: self.dkim, verify: self.verify,
+                directory: ClusterDirectory(path: path),
+                satellites: self.satellites,
+                recipients: self.recipients,
+                foreignSink: self.sink,
+                signing: self.dkim,
+                verify: self.verify,
                 settings: try self.settings.map(SettingsRouting.parse)
             )
             let passed = try await stage.perform(keep: self.keep)

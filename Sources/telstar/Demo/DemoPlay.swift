@@ -44,15 +44,23 @@ struct DemoPlay: Sendable {
     private func create(_ client: ControlClient) async throws -> Int32 {
         struct Body: Encodable {
             var from = "orbit@news.telstar.example"
-            var sender_name = "Orbit Report"
+            var senderName = "Orbit Report"
             var subject = Newsletter.subject
             var html = Newsletter.html
             var plain = Newsletter.plain
-            var tracking_url = "https://t.telstar.example/"
-            var click_tracking = true
+            var trackingURL = "https://t.telstar.example/"
+            var clickTracking = true
             var dkim: [[String: String]]
+
+            enum CodingKeys: String, CodingKey {
+                case from, subject, html, plain, dkim
+                case senderName = "sender_name"
+                case trackingURL = "tracking_url"
+                case clickTracking = "click_tracking"
+            }
         }
-        return try await client.send("POST", "/mailings", body: Body(dkim: self.stage.signature), as: MailingView.self).id
+        return try await client.send("POST", "/mailings", body: Body(dkim: self.stage.signature), as: MailingView.self)
+            .id
     }
 
     private func fill(_ mailing: Int32, _ client: ControlClient) async throws {
@@ -63,7 +71,10 @@ struct DemoPlay: Sendable {
             let batch = (next..<end).map(DemoAudience.recipient)
             struct Envelope: Decodable { var recipients: [RecipientUpload.Answer] }
             let answers = try await client.send(
-                "POST", "/mailings/\(mailing)/recipients", body: batch, as: Envelope.self
+                "POST",
+                "/mailings/\(mailing)/recipients",
+                body: batch,
+                as: Envelope.self
             ).recipients
             if let refused = answers.first(where: { $0.error != nil }) {
                 throw ControlClient.Refusal(status: 422, code: "recipient", message: refused.error ?? "")
@@ -76,13 +87,18 @@ struct DemoPlay: Sendable {
 
     /// Reads the feed until every recipient has been attempted.
     private func follow(
-        _ mailing: Int32, _ client: ControlClient, into tally: inout DemoTally, since start: ContinuousClock.Instant
+        _ mailing: Int32,
+        _ client: ControlClient,
+        into tally: inout DemoTally,
+        since start: ContinuousClock.Instant
     ) async throws -> ContinuousClock.Instant {
         var line = ProgressLine(label: "sending", total: self.stage.recipients)
         var cursor = ""
         while tally.attempted < self.stage.recipients {
             let page = try await client.send(
-                "GET", "/feed?limit=1000&mailing=\(mailing)&cursor=\(cursor)", as: FeedView.self
+                "GET",
+                "/feed?limit=1000&mailing=\(mailing)&cursor=\(cursor)",
+                as: FeedView.self
             )
             cursor = page.cursor
             for report in page.reports { tally.note(report) }
@@ -106,9 +122,15 @@ struct DemoPlay: Sendable {
 
     private func tellResult(_ view: MailingView, _ tally: DemoTally, _ journal: SinkJournal?) {
         let rows: [[String]] = [
-            ["delivered", "\(view.delivered)", "\(tally.count("delivered"))", journal.map { "\($0.recipients.count)" } ?? "-"],
+            [
+                "delivered", "\(view.delivered)", "\(tally.count("delivered"))",
+                journal.map { "\($0.recipients.count)" } ?? "-",
+            ],
             ["deferred", "\(view.deferred)", "\(tally.count("deferred"))", "-"],
-            ["failed", "\(view.failed)", "\(tally.count("failed") + tally.count("unrenderable") + tally.count("uncertain"))", "-"],
+            [
+                "failed", "\(view.failed)",
+                "\(tally.count("failed") + tally.count("unrenderable") + tally.count("uncertain"))", "-",
+            ],
             ["total", "\(view.total)", "\(tally.attempted)", "-"],
         ]
         Output.table(["", "counters", "feed", "sink's journal"], rows)
@@ -140,7 +162,8 @@ struct DemoPlay: Sendable {
         guard let path = self.stage.firstMessage, let data = FileManager.default.contents(atPath: path) else { return }
         print("One received message:\n")
         let lines = String(decoding: data, as: UTF8.self).replacing("\r\n", with: "\n").split(
-            separator: "\n", omittingEmptySubsequences: false
+            separator: "\n",
+            omittingEmptySubsequences: false
         )
         for line in lines.prefix(48) { print("  " + line) }
         if lines.count > 48 { print("  … \(lines.count - 48) more lines") }

@@ -19,8 +19,13 @@ struct DemoStage: Sendable {
 
     /// Lays everything out in the directory; nothing runs yet.
     init(
-        directory: ClusterDirectory, satellites: Int, recipients: Int, foreignSink: String?, signing: DemoCommand.Signing,
-        verify: Bool, settings: [(key: String, value: String)]
+        directory: ClusterDirectory,
+        satellites: Int,
+        recipients: Int,
+        foreignSink: String?,
+        signing: DemoCommand.Signing,
+        verify: Bool,
+        settings: [(key: String, value: String)]
     ) throws {
         self.directory = directory
         self.recipients = recipients
@@ -43,7 +48,8 @@ struct DemoStage: Sendable {
             try AtomicFile.write(script, contents: Array(Self.script.utf8))
             var arguments = [
                 "sink", "--listen", Self.sinkAddresses.map { "\($0):\(port)" }.joined(separator: ","), "--journal",
-                directory.path + "/sink.jsonl", "--script", script, "--maildir", directory.path + "/received", "--maildir-limit", "1",
+                directory.path + "/sink.jsonl", "--script", script, "--maildir", directory.path + "/received",
+                "--maildir-limit", "1",
             ]
             if verify { arguments += ["--verify-dkim", "--fake-dns", zone] }
             self.sink = ChildProcess(name: "sink", arguments: arguments, log: directory.log(of: "sink"))
@@ -51,7 +57,11 @@ struct DemoStage: Sendable {
             self.sink = nil
         }
         self.plan = ClusterSupervisor.Plan(
-            directory: directory, satellites: satellites, smtpPort: port, fakeDNS: zone, settings: settings
+            directory: directory,
+            satellites: satellites,
+            smtpPort: port,
+            fakeDNS: zone,
+            settings: settings
         )
     }
 
@@ -96,10 +106,17 @@ struct DemoStage: Sendable {
             }
             group.addTask { try await supervisor.run() }
             guard let cluster = await supervisor.whenReady() else { throw StartFailure(.unavailable, "no cluster") }
-            let passed = try await DemoPlay(stage: self, cluster: cluster, supervisor: supervisor, sinkPID: self.sink?.pid)
-                .perform()
+            let passed = try await DemoPlay(
+                stage: self,
+                cluster: cluster,
+                supervisor: supervisor,
+                sinkPID: self.sink?.pid
+            )
+            .perform()
             if keep {
-                print("\nThe cluster stays up until Ctrl-C.\n  API: \(cluster.apiURL)/CloudMailing  user admin, password \(cluster.apiKey)")
+                print(
+                    "\nThe cluster stays up until Ctrl-C.\n  API: \(cluster.apiURL)/CloudMailing  user admin, password \(cluster.apiKey)"
+                )
                 print("  status: \(cluster.statusURL)\n  described in \(self.directory.file)")
                 await SignalWait.forTermination()
             }

@@ -43,11 +43,17 @@ struct DemoTally {
             let unaccounted = received.subtracting(delivered).subtracting(self.uncertain)
             let repeated = journal.recipients.filter { $0.value > 1 && !self.uncertain.contains($0.key) }
             if !lost.isEmpty { troubles.append("\(lost.count) reported delivered and not in the journal") }
-            if !unaccounted.isEmpty { troubles.append("\(unaccounted.count) in the journal and not reported delivered") }
+            if !unaccounted.isEmpty {
+                troubles.append("\(unaccounted.count) in the journal and not reported delivered")
+            }
             if !repeated.isEmpty { troubles.append("\(repeated.count) in the journal more than once") }
         }
-        let ways = journal == nil ? "counters and feed (a foreign sink keeps no journal: two-way)" : "counters, feed and journal"
-        guard troubles.isEmpty else { return Verdict(agrees: false, text: "DISAGREEMENT: " + troubles.joined(separator: "; ")) }
+        let ways =
+            journal == nil
+            ? "counters and feed (a foreign sink keeps no journal: two-way)" : "counters, feed and journal"
+        guard troubles.isEmpty else {
+            return Verdict(agrees: false, text: "DISAGREEMENT: " + troubles.joined(separator: "; "))
+        }
         return Verdict(agrees: true, text: "\(ways) agree: lost 0, repeated 0, uncertain \(self.uncertain.count)")
     }
 }

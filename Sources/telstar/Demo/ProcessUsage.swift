@@ -13,7 +13,9 @@ struct ProcessUsage: Sendable {
 
     /// Reads the usage of a living process; `nil` once it is gone.
     init?(pid: Int32) {
-        guard let status = Self.read("/proc/\(pid)/status"), let stat = Self.read("/proc/\(pid)/stat") else { return nil }
+        guard let status = Self.read("/proc/\(pid)/status"), let stat = Self.read("/proc/\(pid)/stat") else {
+            return nil
+        }
         self.peakResidentOctets = (Self.number("VmHWM:", in: status) ?? 0) * 1024
         // Fields 14 and 15 (utime, stime) counted after the name, which may hold spaces.
         let fields = stat.drop { $0 != ")" }.split(separator: " ")

@@ -9,12 +9,16 @@ struct SinkJournal {
 
     /// Reads a journal of JSON lines.
     init(path: String) throws {
-        struct Line: Decodable { var rcpt_to: [String] }
+        struct Line: Decodable {
+            var recipients: [String]
+
+            enum CodingKeys: String, CodingKey { case recipients = "rcpt_to" }
+        }
         let decoder = JSONDecoder()
         let source = try LineSource(path: path)
         while let lines = try source.next(1000) {
             for line in lines {
-                for recipient in try decoder.decode(Line.self, from: Data(line.utf8)).rcpt_to {
+                for recipient in try decoder.decode(Line.self, from: Data(line.utf8)).recipients {
                     self.recipients[recipient, default: 0] += 1
                 }
             }

@@ -16,7 +16,8 @@ enum CertificateFiles {
         if !FileManager.default.fileExists(atPath: key) || !FileManager.default.fileExists(atPath: chain) {
             do {
                 let made = try SelfSignedCertificate.make(
-                    commonName: ProcessInfo.processInfo.hostName, at: Int64(Date().timeIntervalSince1970)
+                    commonName: ProcessInfo.processInfo.hostName,
+                    at: Int64(Date().timeIntervalSince1970)
                 )
                 try AtomicFile.write(key, contents: Array(made.privateKeyPEM.utf8))
                 try AtomicFile.write(chain, contents: Array(made.certificatePEM.utf8), mode: 0o644)
@@ -31,7 +32,10 @@ enum CertificateFiles {
         do {
             return try String(contentsOfFile: path, encoding: .utf8)
         } catch {
-            throw StartFailure(.configuration, "the certificate file \(path) cannot be read: \(error.localizedDescription)")
+            throw StartFailure(
+                .configuration,
+                "the certificate file \(path) cannot be read: \(error.localizedDescription)"
+            )
         }
     }
 }

@@ -9,9 +9,12 @@ import ServiceLifecycle
 /// What both daemons do alike: logging, metrics, signals, services in order.
 enum Daemon {
     /// Starts logging and metrics for the process; called once.
-    static func bootstrap(log: (level: String, format: String)) -> (logger: Logger, output: LogOutput, metrics: MetricsRegistry) {
+    static func bootstrap(
+        log: (level: String, format: String)
+    ) -> (logger: Logger, output: LogOutput, metrics: MetricsRegistry) {
         let output = LogOutput(
-            format: LogFormat(rawValue: log.format) ?? .logfmt, level: Logger.Level(rawValue: log.level) ?? .info
+            format: LogFormat(rawValue: log.format) ?? .logfmt,
+            level: Logger.Level(rawValue: log.level) ?? .info
         )
         output.bootstrap()
         let metrics = MetricsRegistry(definitions: ProcessMetrics.definitions)
@@ -24,26 +27,36 @@ enum Daemon {
     static func tell(_ settings: Settings, to logger: Logger) {
         for difference in settings.differences {
             logger.info(
-                "setting", metadata: ["key": "\(difference.key)", "value": "\(difference.text)", "from": "\(difference.source.rawValue)"]
+                "setting",
+                metadata: [
+                    "key": "\(difference.key)", "value": "\(difference.text)", "from": "\(difference.source.rawValue)",
+                ]
             )
         }
         for note in settings.notes { logger.warning("doubtful setting", metadata: ["note": "\(note)"]) }
     }
 
-    /// Runs services until SIGTERM or SIGINT; they end in reverse order. A second signal leaves at once.
+    /// Runs services until SIGTERM or SIGINT; they end in reverse order.
     ///
-    /// - Parameter stopping: Called at the first signal instead of ending the services; a service that then returns ends
-    ///   the others.
+    /// A second signal leaves at once.
+    ///
+    /// - Parameters:
+    ///   - services: In the order in which they depend on each other.
+    ///   - logger: Hears of signals.
+    ///   - stopping: Called at the first signal instead of ending the services; a service that then returns ends the others.
     /// - Throws: What ended a service.
     static func run(
-        _ services: [any Service], logger: Logger, stopping: (@Sendable () -> Void)? = nil
+        _ services: [any Service],
+        logger: Logger,
+        stopping: (@Sendable () -> Void)? = nil
     ) async throws {
         let quiet = Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
         let group = ServiceGroup(
             configuration: .init(
                 services: services.map {
                     .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup)
-                }, logger: quiet
+                },
+                logger: quiet
             )
         )
         let signals = SignalWait.stream([SIGTERM, SIGINT, SIGHUP])

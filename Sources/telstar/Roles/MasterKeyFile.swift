@@ -13,7 +13,9 @@ enum MasterKeyFile {
     ///
     /// - Throws: ``StartFailure``: 78 for a bad key, 69 if the master refuses or does not answer.
     static func load(_ settings: SatelliteSettings, keys: CurveKeyPair, logger: Logger) async throws -> [UInt8] {
-        if !settings.masterPublicKey.isEmpty { return try self.decode(settings.masterPublicKey, from: "master.publicKey") }
+        if !settings.masterPublicKey.isEmpty {
+            return try self.decode(settings.masterPublicKey, from: "master.publicKey")
+        }
         guard let enrolment = settings.enrolment else {
             throw StartFailure(
                 .configuration,
@@ -33,7 +35,10 @@ enum MasterKeyFile {
         }
         do {
             let key = try await SatelliteEnrolment.enrol(
-                at: enrolment.endpoint, serial: settings.name, sharedKey: secret, keys: keys
+                at: enrolment.endpoint,
+                serial: settings.name,
+                sharedKey: secret,
+                keys: keys
             )
             try AtomicFile.write(path, contents: Array((try Z85.encode(key: key) + "\n").utf8))
             logger.info("enrolled with the master", metadata: ["endpoint": "\(enrolment.endpoint)"])
@@ -48,7 +53,8 @@ enum MasterKeyFile {
             return try Z85.decode(key: text)
         } catch {
             throw StartFailure(
-                .configuration, "\(place) is not a key of 40 characters; `telstar master --show-key` prints it"
+                .configuration,
+                "\(place) is not a key of 40 characters; `telstar master --show-key` prints it"
             )
         }
     }

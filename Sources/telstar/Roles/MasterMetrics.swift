@@ -43,18 +43,32 @@ final class MasterMetrics: Sendable {
             gauge("delivered_last_minute", "Deliveries reported within the last minute.", status.deliveredLastMinute),
             CollectedMetric(
                 MetricDefinition("telstar_master_mailings", .gauge, help: "Mailings by state."),
-                status.mailings.sorted { $0.key < $1.key }.map { (labels: [("state", $0.key)], value: Double($0.value)) }
+                status.mailings.sorted { $0.key < $1.key }.map {
+                    (labels: [("state", $0.key)], value: Double($0.value))
+                }
             ),
             CollectedMetric(
-                MetricDefinition("telstar_master_satellite_connected", .gauge, help: "Whether a satellite is connected."),
+                MetricDefinition(
+                    "telstar_master_satellite_connected",
+                    .gauge,
+                    help: "Whether a satellite is connected."
+                ),
                 status.satellites.map { (labels: [("satellite", $0.serial)], value: $0.connected ? 1 : 0) }
             ),
             CollectedMetric(
-                MetricDefinition("telstar_master_satellite_outstanding", .gauge, help: "Recipients that a satellite holds."),
+                MetricDefinition(
+                    "telstar_master_satellite_outstanding",
+                    .gauge,
+                    help: "Recipients that a satellite holds."
+                ),
                 status.satellites.map { (labels: [("satellite", $0.serial)], value: Double($0.outstanding)) }
             ),
             CollectedMetric(
-                MetricDefinition("telstar_master_link_troubles_total", .counter, help: "Trouble on the cluster link by kind."),
+                MetricDefinition(
+                    "telstar_master_link_troubles_total",
+                    .counter,
+                    help: "Trouble on the cluster link by kind."
+                ),
                 self.link.troubleCounts.sorted { $0.key < $1.key }.map {
                     (labels: [("kind", $0.key)], value: Double($0.value))
                 }

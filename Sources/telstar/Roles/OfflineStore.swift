@@ -16,7 +16,8 @@ struct OfflineStore: Sendable {
 
     /// Opens the store under the master's lock, runs `body` and closes it again.
     static func with<Result: Sendable>(
-        _ settings: MasterSettings, _ body: (OfflineStore) async throws -> Result
+        _ settings: MasterSettings,
+        _ body: (OfflineStore) async throws -> Result
     ) async throws -> Result {
         let logger = Logger(label: "telstar") { _ in SwiftLogNoOpLogHandler() }
         let opening = try await StoreOpening(settings)
@@ -24,8 +25,13 @@ struct OfflineStore: Sendable {
         do {
             try await directory.reload(from: opening.store)
             let master = Master(
-                store: opening.store, channel: NobodyListens(), directory: directory, configuration: settings.core,
-                cursorKey: opening.cursorKey, now: { .now }, logger: logger
+                store: opening.store,
+                channel: NobodyListens(),
+                directory: directory,
+                configuration: settings.core,
+                cursorKey: opening.cursorKey,
+                now: { .now },
+                logger: logger
             )
             let result = try await body(OfflineStore(master: master))
             try await opening.store.close()
@@ -39,15 +45,28 @@ struct OfflineStore: Sendable {
 
     /// Asks the running master, or opens the store if there is none.
     static func orMaster<Result: Sendable>(
-        _ control: ControlOptions, _ offline: (OfflineStore) async throws -> Result,
+        _ control: ControlOptions,
+        _ offline: (OfflineStore) async throws -> Result,
         master: (ControlClient) async throws -> Result
     ) async throws -> Result {
         guard control.masterIsAbsent else { return try await ControlClient.with(control.door(), master) }
+        return try await StartFailure.reported { try await Self.open(control, offline) }
+    }
+
+    private static func open<Result: Sendable>(
+        _ control: ControlOptions,
+        _ offline: (OfflineStore) async throws -> Result
+    ) async throws -> Result {
         let directory = control.masterDirectory
-        let file = [directory + ".yaml", "/etc/telstar/master.yaml"].first { FileManager.default.fileExists(atPath: $0) }
+        let file = [directory + ".yaml", "/etc/telstar/master.yaml"].first {
+            FileManager.default.fileExists(atPath: $0)
+        }
         let settings = try MasterSettings.load(file: file, overrides: [("dataDirectory", directory)])
         guard FileManager.default.fileExists(atPath: directory) else {
-            throw StartFailure(.unavailable, "no master runs at \(directory), and there is no such directory; give --dir or --url")
+            throw StartFailure(
+                .unavailable,
+                "no master runs at \(directory), and there is no such directory; give --dir or --url"
+            )
         }
         return try await Self.with(settings, offline)
     }
@@ -97,7 +116,11 @@ struct OfflineStore: Sendable {
 extension KeyView {
     fileprivate init(_ record: APIKeyRecord, secret: String?) {
         self.init(
-            id: record.publicID, name: record.name, created: record.created.iso, revoked: record.revoked?.iso, key: secret
+            id: record.publicID,
+            name: record.name,
+            created: record.created.iso,
+            revoked: record.revoked?.iso,
+            key: secret
         )
     }
 }
@@ -105,9 +128,14 @@ extension KeyView {
 extension SatelliteView {
     fileprivate init(_ record: SatelliteRecord) {
         self.init(
-            id: record.id.rawValue, serial: record.serial, enabled: record.enabled, group: record.group,
-            weight: record.weight, publicKeys: record.publicKeys.compactMap { try? Z85.encode(key: $0) },
-            version: record.version, connected: false
+            id: record.id.rawValue,
+            serial: record.serial,
+            enabled: record.enabled,
+            group: record.group,
+            weight: record.weight,
+            publicKeys: record.publicKeys.compactMap { try? Z85.encode(key: $0) },
+            version: record.version,
+            connected: false
         )
     }
 }

@@ -6,7 +6,8 @@ import Foundation
 /// The flags that both daemons take.
 struct RoleOptions: ParsableArguments {
     @Option(help: "The YAML file.") var config: String?
-    @Option(name: .customLong("set"), help: "key=value over file and environment; repeatable.") var settings: [String] = []
+    @Option(name: .customLong("set"), help: "key=value over file and environment; repeatable.") var settings: [String] =
+        []
     @Flag(help: "Check the configuration and leave.") var checkConfig = false
     @Flag(help: "Print the public key of the cluster link, making it at the first time, and leave.") var showKey = false
     @Flag(help: "Print a commented configuration with every key and leave.") var sample = false
@@ -17,7 +18,9 @@ struct RoleOptions: ParsableArguments {
     /// Makes the data directory, for its owner only.
     func makeDirectory(_ path: String) throws {
         try FileManager.default.createDirectory(
-            atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700]
+            atPath: path,
+            withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700]
         )
     }
 }

@@ -29,8 +29,17 @@ enum SatelliteMetrics {
             gauge("waiting_recipients", "Recipients never started.", Double(status.waiting)),
             gauge("started_recipients", "Recipients started and not reported.", Double(status.started)),
             gauge("connections", "SMTP connections open or being opened.", Double(status.connections)),
-            gauge("unacknowledged_reports", "Reports that the master has not acknowledged.", Double(status.unacknowledgedReports)),
+            gauge(
+                "unacknowledged_reports",
+                "Reports that the master has not acknowledged.",
+                Double(status.unacknowledgedReports)
+            ),
             gauge("journal_bytes", "Octets of the journal's files.", Double(status.journalOctets)),
+            gauge(
+                "journal_available_bytes",
+                "Octets that the journal can still take.",
+                Double(status.journalAvailable)
+            ),
             gauge("disk_full", "Whether the journal has no room for leases.", status.isDiskFull ? 1 : 0),
             CollectedMetric(
                 MetricDefinition("telstar_satellite_attempts_total", .counter, help: "Attempts by outcome."),

@@ -19,7 +19,9 @@ struct StoreOpening {
     /// - Throws: ``StartFailure``: 69 if another process holds the store, 78 if it is of a newer version.
     init(_ settings: MasterSettings) async throws {
         try FileManager.default.createDirectory(
-            atPath: settings.directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700]
+            atPath: settings.directory,
+            withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700]
         )
         let root = try Self.secret(in: settings.directory)
         let identifiers = root.derived(for: "recipient ids")
@@ -38,7 +40,8 @@ struct StoreOpening {
         )
         do {
             self.store = try await SQLiteStore.open(
-                SQLiteStore.Configuration(path: try settings.storePath(), retry: settings.retry), secrets: secrets
+                SQLiteStore.Configuration(path: try settings.storePath(), retry: settings.retry),
+                secrets: secrets
             )
         } catch let error as StoreError {
             switch error.code {

@@ -12,7 +12,10 @@ enum ConfigurationFile {
         do {
             return try String(contentsOfFile: path, encoding: .utf8)
         } catch {
-            throw StartFailure(.configuration, "the configuration \(path) cannot be read: \(error.localizedDescription)")
+            throw StartFailure(
+                .configuration,
+                "the configuration \(path) cannot be read: \(error.localizedDescription)"
+            )
         }
     }
 }

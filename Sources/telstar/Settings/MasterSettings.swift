@@ -2,69 +2,139 @@
 
 import DaemonSupport
 import Foundation
-import MasterCore
 import MailingModel
+import MasterCore
 
 /// The master's options and what they configure.
 struct MasterSettings: Sendable {
     private static let dataDirectory = ConfigurationOption.path(
-        "dataDirectory", default: "/var/lib/telstar",
-        doc: "Holds the store, the keys and the control socket; readable for the master's user only.")
+        "dataDirectory",
+        default: "/var/lib/telstar",
+        doc: "Holds the store, the keys and the control socket; readable for the master's user only."
+    )
     private static let storeURL = ConfigurationOption.string(
-        "store.url", default: "", doc: "`sqlite:PATH`; empty is store.sqlite in the data directory.", secret: true)
+        "store.url",
+        default: "",
+        doc: "`sqlite:PATH`; empty is store.sqlite in the data directory.",
+        secret: true
+    )
     private static let apiListen = ConfigurationOption.string(
-        "api.listen", default: "0.0.0.0:33610", doc: "HOST:PORT of the API over HTTPS; empty switches it off.")
+        "api.listen",
+        default: "0.0.0.0:33610",
+        doc: "HOST:PORT of the API over HTTPS; empty switches it off."
+    )
     private static let apiPlainListen = ConfigurationOption.string(
-        "api.plainListen", default: "", doc: "HOST:PORT of the API without TLS; empty, the default, switches it off.")
+        "api.plainListen",
+        default: "",
+        doc: "HOST:PORT of the API without TLS; empty, the default, switches it off."
+    )
     private static let apiCertificate = ConfigurationOption.path(
-        "api.certificateFile", default: "",
-        doc: "Certificate chain, PEM; empty makes a self-signed one in the data directory at the first start.")
+        "api.certificateFile",
+        default: "",
+        doc: "Certificate chain, PEM; empty makes a self-signed one in the data directory at the first start."
+    )
     private static let apiCertificateKey = ConfigurationOption.path(
-        "api.certificateKeyFile", default: "", doc: "The certificate's private key, PEM.")
+        "api.certificateKeyFile",
+        default: "",
+        doc: "The certificate's private key, PEM."
+    )
     private static let apiMaximumBody = ConfigurationOption.size(
-        "api.maximumBody", default: 16 * 1024 * 1024, range: 65_536...(1 << 30), doc: "The greatest body of a request.")
+        "api.maximumBody",
+        default: 16 * 1024 * 1024,
+        range: 65_536...(1 << 30),
+        doc: "The greatest body of a request."
+    )
     private static let statusListen = ConfigurationOption.string(
-        "status.listen", default: "127.0.0.1:33680", doc: "HOST:PORT of /healthz, /readyz, /status and /metrics.")
+        "status.listen",
+        default: "127.0.0.1:33680",
+        doc: "HOST:PORT of /healthz, /readyz, /status and /metrics."
+    )
     private static let linkListen = ConfigurationOption.string(
-        "link.listen", default: "tcp://0.0.0.0:33620", doc: "Where satellites connect.")
+        "link.listen",
+        default: "tcp://0.0.0.0:33620",
+        doc: "Where satellites connect."
+    )
     private static let linkContentListen = ConfigurationOption.string(
-        "link.contentListen", default: "tcp://0.0.0.0:33621", doc: "Where satellites fetch content.")
+        "link.contentListen",
+        default: "tcp://0.0.0.0:33621",
+        doc: "Where satellites fetch content."
+    )
     private static let linkEnrolListen = ConfigurationOption.string(
-        "link.enrolListen", default: "tcp://0.0.0.0:33622", doc: "Where satellites enrol; empty switches it off.")
+        "link.enrolListen",
+        default: "tcp://0.0.0.0:33622",
+        doc: "Where satellites enrol; empty switches it off."
+    )
     private static let linkHeartbeat = ConfigurationOption.duration(
-        "link.heartbeat", default: .seconds(2), range: .milliseconds(100) ... .seconds(60),
-        doc: "The time between signs of life; three missed in a row are silence.")
+        "link.heartbeat",
+        default: .seconds(2),
+        range: .milliseconds(100) ... .seconds(60),
+        doc: "The time between signs of life; three missed in a row are silence."
+    )
     private static let leaseSize = ConfigurationOption.int(
-        "lease.size", default: 1000, range: 1...10_000, unit: "recipients", doc: "Recipients in one lease at most.")
+        "lease.size",
+        default: 1000,
+        range: 1...10_000,
+        unit: "recipients",
+        doc: "Recipients in one lease at most."
+    )
     private static let leaseLifetime = ConfigurationOption.duration(
-        "lease.lifetime", default: .seconds(120), range: .seconds(1) ... .seconds(86_400),
-        doc: "How long a satellite may be silent before its never-started recipients are leased again.")
+        "lease.lifetime",
+        default: .seconds(120),
+        range: .seconds(1) ... .seconds(86_400),
+        doc: "How long a satellite may be silent before its never-started recipients are leased again."
+    )
     private static let leaseQuarantine = ConfigurationOption.duration(
-        "lease.quarantine", default: .seconds(86_400),
-        doc: "How long a satellite may be silent before its started recipients become uncertain.")
+        "lease.quarantine",
+        default: .seconds(86_400),
+        doc: "How long a satellite may be silent before its started recipients become uncertain."
+    )
     private static let finishGrace = ConfigurationOption.duration(
-        "finish_grace", default: .seconds(30),
-        doc: "How long after its start and its last accepted recipients a complete mailing is closed.")
+        "finish_grace",
+        default: .seconds(30),
+        doc: "How long after its start and its last accepted recipients a complete mailing is closed."
+    )
     private static let retryGiveUpAfter = ConfigurationOption.duration(
-        "retry.giveUpAfter", default: .seconds(5 * 86_400),
-        doc: "How long after its first attempt a deferred recipient is given up, with the last reply.")
+        "retry.giveUpAfter",
+        default: .seconds(5 * 86_400),
+        doc: "How long after its first attempt a deferred recipient is given up, with the last reply."
+    )
     private static let retryFirst = ConfigurationOption.duration(
-        "retry.first", default: .seconds(600), doc: "The wait before the second and the third attempt.")
+        "retry.first",
+        default: .seconds(600),
+        doc: "The wait before the second and the third attempt."
+    )
     private static let retrySecond = ConfigurationOption.duration(
-        "retry.second", default: .seconds(3600), doc: "The wait before the attempts after those, up to the tenth.")
+        "retry.second",
+        default: .seconds(3600),
+        doc: "The wait before the attempts after those, up to the tenth."
+    )
     private static let retryThird = ConfigurationOption.duration(
-        "retry.third", default: .seconds(6 * 3600), doc: "The wait before every later attempt.")
+        "retry.third",
+        default: .seconds(6 * 3600),
+        doc: "The wait before every later attempt."
+    )
     private static let autoescape = ConfigurationOption.bool(
-        "cloudmailing.autoescape", default: true,
-        doc: "Escape merge fields in HTML parts; the original never did. A key and a mailing may say otherwise.")
+        "cloudmailing.autoescape",
+        default: true,
+        doc: "Escape merge fields in HTML parts; the original never did. A key and a mailing may say otherwise."
+    )
     private static let returnPathDomain = ConfigurationOption.string(
-        "returnPath.domain", default: "",
-        doc: "The domain of VERP reverse paths; empty makes the header From's address the reverse path.")
+        "returnPath.domain",
+        default: "",
+        doc: "The domain of VERP reverse paths; empty makes the header From's address the reverse path."
+    )
     private static let logLevel = ConfigurationOption.choice(
-        "log.level", of: ["trace", "debug", "info", "notice", "warning", "error", "critical"], default: "info",
-        doc: "What is logged.")
+        "log.level",
+        of: ["trace", "debug", "info", "notice", "warning", "error", "critical"],
+        default: "info",
+        doc: "What is logged."
+    )
     private static let logFormat = ConfigurationOption.choice(
-        "log.format", of: ["logfmt", "json"], default: "logfmt", doc: "How log lines are written, to standard error.")
+        "log.format",
+        of: ["logfmt", "json"],
+        default: "logfmt",
+        doc: "How log lines are written, to standard error."
+    )
 
     /// Every option, in the order of the sample.
     static let table = OptionTable(
@@ -76,25 +146,30 @@ struct MasterSettings: Sendable {
                 [
                     Self.apiListen.definition, Self.apiPlainListen.definition, Self.apiCertificate.definition,
                     Self.apiCertificateKey.definition, Self.apiMaximumBody.definition,
-                ]),
+                ]
+            ),
             .init("Monitoring.", [Self.statusListen.definition, Self.logLevel.definition, Self.logFormat.definition]),
             .init(
                 "The cluster link.",
                 [
                     Self.linkListen.definition, Self.linkContentListen.definition, Self.linkEnrolListen.definition,
                     Self.linkHeartbeat.definition,
-                ]),
+                ]
+            ),
             .init(
                 "Leases.",
-                [Self.leaseSize.definition, Self.leaseLifetime.definition, Self.leaseQuarantine.definition]),
+                [Self.leaseSize.definition, Self.leaseLifetime.definition, Self.leaseQuarantine.definition]
+            ),
             .init(
                 "Mailings.",
                 [
                     Self.finishGrace.definition, Self.retryFirst.definition, Self.retrySecond.definition,
                     Self.retryThird.definition, Self.retryGiveUpAfter.definition, Self.autoescape.definition,
                     Self.returnPathDomain.definition,
-                ]),
-        ])
+                ]
+            ),
+        ]
+    )
 
     /// The values as read.
     let values: Settings
@@ -105,8 +180,11 @@ struct MasterSettings: Sendable {
     static func load(file: String?, overrides: [(key: String, value: String)]) throws -> MasterSettings {
         MasterSettings(
             values: try self.table.read(
-                yaml: try file.map(ConfigurationFile.read), environment: ProcessInfo.processInfo.environment,
-                flags: overrides.map { "\($0.key)=\($0.value)" }))
+                yaml: try file.map(ConfigurationFile.read),
+                environment: ProcessInfo.processInfo.environment,
+                flags: overrides.map { "\($0.key)=\($0.value)" }
+            )
+        )
     }
 
     /// The data directory, absolute.
@@ -130,7 +208,9 @@ struct MasterSettings: Sendable {
     var controlSocket: String { self.directory + "/control.sock" }
 
     /// The API's HTTPS listener.
-    func apiListen() throws -> ListenAddress? { try ListenAddress(optional: self.values[Self.apiListen], key: "api.listen") }
+    func apiListen() throws -> ListenAddress? {
+        try ListenAddress(optional: self.values[Self.apiListen], key: "api.listen")
+    }
     /// The API's plain listener.
     func apiPlainListen() throws -> ListenAddress? {
         try ListenAddress(optional: self.values[Self.apiPlainListen], key: "api.plainListen")
@@ -160,9 +240,12 @@ struct MasterSettings: Sendable {
     var retry: RetrySchedule {
         RetrySchedule(
             steps: [
-                .init(below: 3, delay: self.values[Self.retryFirst]), .init(below: 10, delay: self.values[Self.retrySecond]),
+                .init(below: 3, delay: self.values[Self.retryFirst]),
+                .init(below: 10, delay: self.values[Self.retrySecond]),
             ],
-            finalDelay: self.values[Self.retryThird], giveUpAfter: self.values[Self.retryGiveUpAfter])
+            finalDelay: self.values[Self.retryThird],
+            giveUpAfter: self.values[Self.retryGiveUpAfter]
+        )
     }
 
     /// What steers the core.

@@ -7,93 +7,197 @@ import SatelliteCore
 /// The satellite's options and what they configure.
 struct SatelliteSettings: Sendable {
     private static let dataDirectory = ConfigurationOption.path(
-        "dataDirectory", default: "/var/lib/telstar-satellite",
-        doc: "Holds the journal, cached content and the link's key; readable for the satellite's user only.")
+        "dataDirectory",
+        default: "/var/lib/telstar-satellite",
+        doc: "Holds the journal, cached content and the link's key; readable for the satellite's user only."
+    )
     private static let serial = ConfigurationOption.string(
-        "serial", default: nil, doc: "The satellite's name, as the master knows it.")
+        "serial",
+        default: nil,
+        doc: "The satellite's name, as the master knows it."
+    )
     private static let endpoints = ConfigurationOption.list(
-        "master.endpoints", default: ["tcp://127.0.0.1:33620"], doc: "The masters: the active one and its standbys.")
+        "master.endpoints",
+        default: ["tcp://127.0.0.1:33620"],
+        doc: "The masters: the active one and its standbys."
+    )
     private static let contentEndpoints = ConfigurationOption.list(
-        "master.contentEndpoints", default: ["tcp://127.0.0.1:33621"], doc: "Where each master serves content, in the same order.")
+        "master.contentEndpoints",
+        default: ["tcp://127.0.0.1:33621"],
+        doc: "Where each master serves content, in the same order."
+    )
     private static let masterKey = ConfigurationOption.string(
-        "master.publicKey", default: "",
-        doc: "The master's public key, as `telstar master --show-key` prints it; empty if the satellite enrols.")
+        "master.publicKey",
+        default: "",
+        doc: "The master's public key, as `telstar master --show-key` prints it; empty if the satellite enrols."
+    )
     private static let enrolEndpoint = ConfigurationOption.string(
-        "enrol.endpoint", default: "", doc: "Where the master takes enrolments, such as tcp://master:33622.")
+        "enrol.endpoint",
+        default: "",
+        doc: "Where the master takes enrolments, such as tcp://master:33622."
+    )
     private static let enrolKeyFile = ConfigurationOption.path(
-        "enrol.sharedKeyFile", default: "", doc: "The secret shared with the master; empty means that the key is known there.")
+        "enrol.sharedKeyFile",
+        default: "",
+        doc: "The secret shared with the master; empty means that the key is known there."
+    )
     private static let statusListen = ConfigurationOption.string(
-        "status.listen", default: "127.0.0.1:33690", doc: "HOST:PORT of /healthz, /readyz, /status and /metrics.")
+        "status.listen",
+        default: "127.0.0.1:33690",
+        doc: "HOST:PORT of /healthz, /readyz, /status and /metrics."
+    )
     private static let logLevel = ConfigurationOption.choice(
-        "log.level", of: ["trace", "debug", "info", "notice", "warning", "error", "critical"], default: "info",
-        doc: "What is logged.")
+        "log.level",
+        of: ["trace", "debug", "info", "notice", "warning", "error", "critical"],
+        default: "info",
+        doc: "What is logged."
+    )
     private static let logFormat = ConfigurationOption.choice(
-        "log.format", of: ["logfmt", "json"], default: "logfmt", doc: "How log lines are written, to standard error.")
+        "log.format",
+        of: ["logfmt", "json"],
+        default: "logfmt",
+        doc: "How log lines are written, to standard error."
+    )
     private static let heloName = ConfigurationOption.string(
-        "smtp.heloName", default: "", doc: "The name given with EHLO; empty is the host's name.")
+        "smtp.heloName",
+        default: "",
+        doc: "The name given with EHLO; empty is the host's name."
+    )
     private static let port = ConfigurationOption.int(
-        "smtp.port", default: 25, range: 1...65_535, doc: "The port of mail servers.")
+        "smtp.port",
+        default: 25,
+        range: 1...65_535,
+        doc: "The port of mail servers."
+    )
     private static let localAddress = ConfigurationOption.string(
-        "smtp.localAddress", default: "", doc: "The address to connect from; empty leaves it to the system.")
-    private static let tls = ConfigurationOption.bool("smtp.tls", default: true, doc: "Use STARTTLS where it is offered.")
+        "smtp.localAddress",
+        default: "",
+        doc: "The address to connect from; empty leaves it to the system."
+    )
+    private static let tls = ConfigurationOption.bool(
+        "smtp.tls",
+        default: true,
+        doc: "Use STARTTLS where it is offered."
+    )
     private static let maximumConnections = ConfigurationOption.int(
-        "smtp.maxConnections", default: 500, range: 1...20_000, unit: "connections", doc: "Of all sites together.")
+        "smtp.maxConnections",
+        default: 500,
+        range: 1...20_000,
+        unit: "connections",
+        doc: "Of all sites together."
+    )
     private static let connectionsPerSite = ConfigurationOption.int(
-        "smtp.maxConnectionsPerSite", default: 20, range: 1...10_000, unit: "connections", doc: "To the hosts of one site.")
+        "smtp.maxConnectionsPerSite",
+        default: 20,
+        range: 1...10_000,
+        unit: "connections",
+        doc: "To the hosts of one site."
+    )
     private static let messagesPerConnection = ConfigurationOption.int(
-        "smtp.maxMessagesPerConnection", default: 100, range: 1...100_000, unit: "messages",
-        doc: "After so many a connection is ended.")
+        "smtp.maxMessagesPerConnection",
+        default: 100,
+        range: 1...100_000,
+        unit: "messages",
+        doc: "After so many a connection is ended."
+    )
     private static let connectTimeout = ConfigurationOption.duration(
-        "smtp.connectTimeout", default: .seconds(30), doc: "How long a connection may take to be made.")
+        "smtp.connectTimeout",
+        default: .seconds(30),
+        doc: "How long a connection may take to be made."
+    )
     private static let finalDotTimeout = ConfigurationOption.duration(
-        "smtp.finalDotTimeout", default: .seconds(600), doc: "How long the reply to the final dot is awaited; RFC 5321 asks for 600 s.")
+        "smtp.finalDotTimeout",
+        default: .seconds(600),
+        doc: "How long the reply to the final dot is awaited; RFC 5321 asks for 600 s."
+    )
     private static let transactionDeadline = ConfigurationOption.duration(
-        "smtp.transactionDeadline", default: .seconds(1200), doc: "How long one message may take in all.")
+        "smtp.transactionDeadline",
+        default: .seconds(1200),
+        doc: "How long one message may take in all."
+    )
     private static let siteBackoff = ConfigurationOption.duration(
-        "smtp.siteBackoff", default: .seconds(60), doc: "The first pause after all hosts of a site failed; doubles up to 15 minutes.")
+        "smtp.siteBackoff",
+        default: .seconds(60),
+        doc: "The first pause after all hosts of a site failed; doubles up to 15 minutes."
+    )
     private static let testTarget = ConfigurationOption.string(
-        "testTarget", default: "", doc: "ADDRESS:PORT where mailings with `testing` go instead of the MX.")
+        "testTarget",
+        default: "",
+        doc: "ADDRESS:PORT where mailings with `testing` go instead of the MX."
+    )
     private static let fakeZone = ConfigurationOption.path(
-        "dns.fakeZone", default: "", doc: "A zone file answered in place of the network.")
+        "dns.fakeZone",
+        default: "",
+        doc: "A zone file answered in place of the network."
+    )
     private static let forwardTo = ConfigurationOption.list(
-        "dns.forwardTo", doc: "Resolvers to ask, as ADDRESS or ADDRESS@PORT; empty asks the root servers.")
+        "dns.forwardTo",
+        doc: "Resolvers to ask, as ADDRESS or ADDRESS@PORT; empty asks the root servers."
+    )
     private static let bulkCredit = ConfigurationOption.int(
-        "credit.bulk", default: 5000, range: 1...1_000_000, unit: "recipients", doc: "Held at most, waiting and started together.")
+        "credit.bulk",
+        default: 5000,
+        range: 1...1_000_000,
+        unit: "recipients",
+        doc: "Held at most, waiting and started together."
+    )
     private static let expressCredit = ConfigurationOption.int(
-        "credit.express", default: 500, range: 1...100_000, unit: "recipients", doc: "Of test and transactional mail, held at most.")
+        "credit.express",
+        default: 500,
+        range: 1...100_000,
+        unit: "recipients",
+        doc: "Of test and transactional mail, held at most."
+    )
     private static let maximumStarted = ConfigurationOption.int(
-        "credit.started", default: 2000, range: 1...100_000, unit: "recipients", doc: "Started and not yet with a connection, at most.")
+        "credit.started",
+        default: 2000,
+        range: 1...100_000,
+        unit: "recipients",
+        doc: "Started and not yet with a connection, at most."
+    )
     private static let contentCache = ConfigurationOption.size(
-        "content.cache", default: 2 << 30, range: (1 << 20)...(1 << 40), doc: "Content and attachments kept on disk.")
+        "content.cache",
+        default: 2 << 30,
+        range: (1 << 20)...(1 << 40),
+        doc: "Content and attachments kept on disk."
+    )
 
     /// Every option, in the order of the sample.
     static let table = OptionTable(
         prefix: "telstar",
         groups: [
-            .init("Who the satellite is and where it keeps what it holds.", [Self.serial.definition, Self.dataDirectory.definition]),
+            .init(
+                "Who the satellite is and where it keeps what it holds.",
+                [Self.serial.definition, Self.dataDirectory.definition]
+            ),
             .init(
                 "The master.",
                 [
                     Self.endpoints.definition, Self.contentEndpoints.definition, Self.masterKey.definition,
                     Self.enrolEndpoint.definition, Self.enrolKeyFile.definition,
-                ]),
+                ]
+            ),
             .init("Monitoring.", [Self.statusListen.definition, Self.logLevel.definition, Self.logFormat.definition]),
             .init(
                 "Delivery.",
                 [
                     Self.heloName.definition, Self.port.definition, Self.localAddress.definition, Self.tls.definition,
                     Self.maximumConnections.definition, Self.connectionsPerSite.definition,
-                    Self.messagesPerConnection.definition, Self.connectTimeout.definition, Self.finalDotTimeout.definition,
+                    Self.messagesPerConnection.definition, Self.connectTimeout.definition,
+                    Self.finalDotTimeout.definition,
                     Self.transactionDeadline.definition, Self.siteBackoff.definition, Self.testTarget.definition,
-                ]),
+                ]
+            ),
             .init("The DNS.", [Self.fakeZone.definition, Self.forwardTo.definition]),
             .init(
                 "How much is held.",
                 [
                     Self.bulkCredit.definition, Self.expressCredit.definition, Self.maximumStarted.definition,
                     Self.contentCache.definition,
-                ]),
-        ])
+                ]
+            ),
+        ]
+    )
 
     /// The values as read.
     let values: Settings
@@ -104,8 +208,11 @@ struct SatelliteSettings: Sendable {
     static func load(file: String?, overrides: [(key: String, value: String)]) throws -> SatelliteSettings {
         SatelliteSettings(
             values: try self.table.read(
-                yaml: try file.map(ConfigurationFile.read), environment: ProcessInfo.processInfo.environment,
-                flags: overrides.map { "\($0.key)=\($0.value)" }))
+                yaml: try file.map(ConfigurationFile.read),
+                environment: ProcessInfo.processInfo.environment,
+                flags: overrides.map { "\($0.key)=\($0.value)" }
+            )
+        )
     }
 
     /// The data directory, absolute.
@@ -119,7 +226,10 @@ struct SatelliteSettings: Sendable {
         let control = self.values[Self.endpoints]
         let content = self.values[Self.contentEndpoints]
         guard !control.isEmpty, control.count == content.count else {
-            throw StartFailure(.configuration, "master.endpoints and master.contentEndpoints need as many addresses, one or more")
+            throw StartFailure(
+                .configuration,
+                "master.endpoints and master.contentEndpoints need as many addresses, one or more"
+            )
         }
         return Array(zip(control, content))
     }
@@ -150,7 +260,10 @@ struct SatelliteSettings: Sendable {
     func core() throws -> SatelliteConfiguration {
         let helo = self.values[Self.heloName]
         var core = SatelliteConfiguration(
-            serial: self.name, heloName: helo.isEmpty ? ProcessInfo.processInfo.hostName : helo, dataDirectory: self.directory)
+            serial: self.name,
+            heloName: helo.isEmpty ? ProcessInfo.processInfo.hostName : helo,
+            dataDirectory: self.directory
+        )
         core.softwareVersion = Telstar.version
         core.smtpPort = self.values[Self.port]
         let local = self.values[Self.localAddress]

@@ -5,9 +5,9 @@ import DaemonSupport
 
 extension StartFailure {
     /// Runs `body`; a failed start is told in one line on standard error and becomes the exit status.
-    static func reported(_ body: () async throws -> Void) async throws {
+    static func reported<Result>(_ body: () async throws -> Result) async throws -> Result {
         do {
-            try await body()
+            return try await body()
         } catch let error as StartFailure {
             Output.problem("telstar: \(error.description)")
             throw ArgumentParser.ExitCode(error.exitCode.rawValue)
