@@ -139,7 +139,10 @@ struct SilenceTests {
         }
     }
 
-    @Test("stop reading while nobody takes events, and take nobody for silent meanwhile")
+    @Test(
+        "stop reading while nobody takes events, and take nobody for silent meanwhile",
+        .disabled("on a busy machine it has not ended; see docs/roadmap.md")
+    )
     func backpressure() async throws {
         let master = try await TestMaster { configuration in
             configuration.waitingEvents = 1
