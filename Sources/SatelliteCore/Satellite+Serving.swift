@@ -18,8 +18,11 @@ extension Satellite {
             group.addTask { await self.report() }
             group.addTask { await self.tick() }
             group.addTask { await self.awaitShutdown() }
-            defer { group.cancelAll() }
-            try await group.next()
+            let end = await group.nextResult()
+            group.cancelAll()
+            // A lease in preparation may wait for a signing key that no master is there to send.
+            await self.keys.stop()
+            try end?.get()
         }
     }
 

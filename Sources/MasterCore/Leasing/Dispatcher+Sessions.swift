@@ -159,6 +159,8 @@ extension Dispatcher {
                     metadata: ["satellite": "\(self.name(of: ledger.id))", "leases": "\(late.count)"]
                 )
                 try await self.revoke(late, because: .reassigned)
+                // One that was revoked before it was handed over is not named again by the store.
+                for serial in late { self.ledgers[ledger.id]?.revoked(serial) }
             }
             guard let since = ledger.absentSince else { continue }
             if !ledger.isTakenBack, now - since >= self.configuration.leasing.lifetime {

@@ -272,7 +272,12 @@ actor Dispatcher {
         self.lastProgress = now
         self.rates.add(RateWindow.Counts(leased: grant.entries.count))
         if self.everLeased.insert(grant.mailing).inserted { self.newlyLeased.insert(grant.mailing) }
-        guard let session = self.ledgers[satellite]?.session else { return }
+        guard let ledger = self.ledgers[satellite] else {
+            // The satellite was removed while its lease was being claimed.
+            self.unsendable.append(grant.serial)
+            return
+        }
+        guard let session = ledger.session else { return }
         self.ledgers[satellite]?.granted(grant, now: now)
         switch await self.channel.send(.grant(grant), to: session) {
         case .queued, .notConnected:

@@ -59,7 +59,13 @@ final class ChildProcess: Sendable {
         var isFirstLife = true
         while !self.state.withLock({ $0.stopping }), !Task.isCancelled {
             let began = ContinuousClock.now
-            let status = try await self.runOnce(isFirstLife: isFirstLife, report: report)
+            let status: Int32
+            do {
+                status = try await self.runOnce(isFirstLife: isFirstLife, report: report)
+            } catch  where !isFirstLife {
+                // It has run before: what is short now may be there after a wait.
+                status = -1
+            }
             isFirstLife = false
             if self.state.withLock({ $0.stopping }) || Task.isCancelled { return }
             if began.duration(to: .now) > .seconds(30) { wait = .milliseconds(200) }
