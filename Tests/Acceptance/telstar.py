@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import ssl
@@ -42,9 +43,16 @@ def await_condition(question, what, deadline=DEADLINE, every=0.05):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port below those of outgoing connections, which might take one of their own range while its server restarts."""
+    first_outgoing = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        with socket.socket() as probe:
+            port = random.randrange(10240, max(11240, first_outgoing))
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class Program:
@@ -122,6 +130,12 @@ class Cluster(Program):
             raise Unmet(f"the cluster ended with {self.process.returncode}: {self.text()[-4000:]}")
         return json.loads(self.file.read_text())
 
+    def logs(self, lines=40):
+        """The last lines of the cluster and of each of its processes."""
+        texts = {"cluster": self.text(), **{
+            name: pathlib.Path(path).read_text(errors="replace") for name, path in self.described["logs"].items()}}
+        return "\n".join(f"-- {name}\n" + "\n".join(text.splitlines()[-lines:]) for name, text in texts.items())
+
     @property
     def pids(self):
         return self.describe()["pids"]
@@ -173,6 +187,9 @@ def cluster_with_sink(directory, script=None, **options):
         cluster = Cluster(directory, sink.port, **options)
         try:
             yield cluster, sink
+        except BaseException:
+            print(cluster.logs())
+            raise
         finally:
             cluster.stop()
     finally:
