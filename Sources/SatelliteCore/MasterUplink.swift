@@ -11,6 +11,8 @@ public protocol MasterUplink: Sendable {
     func nextEvent() async -> SatelliteLinkEvent?
     /// Hands a message over; dropped without a master, since what must arrive is repeated by its owner.
     func transmit(_ message: SatelliteMessage) async
+    /// Hands a message over if this connection, as its event named it, still stands; else it is dropped.
+    func transmit(_ message: SatelliteMessage, over connection: UInt64) async
     /// Fetches a blob and checks its hash.
     ///
     /// - Throws: `ClusterLinkError`.
@@ -26,4 +28,9 @@ extension SatelliteLink: MasterUplink {
 
     /// Hands a message over; dropped without a master.
     public func transmit(_ message: SatelliteMessage) async { await self.send(message) }
+
+    /// Hands a message over if this connection still stands.
+    public func transmit(_ message: SatelliteMessage, over connection: UInt64) async {
+        await self.send(message, over: connection)
+    }
 }

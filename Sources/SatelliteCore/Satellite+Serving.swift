@@ -31,7 +31,7 @@ extension Satellite {
     private func listen() async throws {
         while let event = await self.uplink.nextEvent() {
             switch event {
-            case .connected(let welcome): await self.connected(welcome)
+            case .connected(let welcome, let connection): await self.connected(welcome, connection)
             case .message(let message): try await self.received(message)
             case .disconnected(let reason):
                 self.logger.warning("the master is away; started recipients go on", metadata: ["reason": "\(reason)"])
@@ -45,7 +45,7 @@ extension Satellite {
         }
     }
 
-    private func connected(_ welcome: Welcome) async {
+    private func connected(_ welcome: Welcome, _ connection: UInt64) async {
         self.logger.info("taken on by the master", metadata: ["term": "\(welcome.term.rawValue)"])
         self.condition.withLock { $0.rejection = nil }
         let known = Set(welcome.knownLeases)
@@ -61,7 +61,7 @@ extension Satellite {
         for (lease, places) in self.journal.returnedPlaces where known.contains(lease) {
             await self.uplink.transmit(.returned(lease, neverStarted: places))
         }
-        self.outbox.withLock { $0.connected() }
+        self.outbox.withLock { $0.connected(connection, now: .now) }
         self.reporting.fire()
         self.starting.fire()
     }
@@ -75,7 +75,7 @@ extension Satellite {
             self.inbox.withLock { $0.started.append((lease, started, refused)) }
             self.bookkeeping.fire()
         case .reportsApplied(let sequence):
-            let reports = self.outbox.withLock { $0.acknowledged(sequence) }
+            let reports = self.outbox.withLock { $0.acknowledged(sequence, now: .now) }
             self.inbox.withLock { $0.acknowledged += reports }
             self.bookkeeping.fire()
             self.reporting.fire()
@@ -126,8 +126,8 @@ extension Satellite {
 
     private func report() async {
         for await _ in self.reporting.stream {
-            while let batch = self.outbox.withLock({ $0.next() }) {
-                await self.uplink.transmit(.reports(sequence: batch.sequence, batch.reports))
+            while let (batch, connection) = self.outbox.withLock({ $0.next(now: .now) }) {
+                await self.uplink.transmit(.reports(sequence: batch.sequence, batch.reports), over: connection)
             }
         }
     }
@@ -144,6 +144,10 @@ extension Satellite {
             self.forEachDriver { $0.sweep(now: .now, patience: .seconds(2)) }
             await self.keys.repeatRequests(now: now)
             await self.retryDisk(now)
+            let patience = self.configuration.reportRepetition
+            if self.outbox.withLock({ $0.repeatOverdue(after: patience, now: now) }) {
+                self.logger.warning("the master has not acknowledged reports for a while; they are repeated")
+            }
             self.reporting.fire()
             self.measure()
         }
@@ -197,7 +201,8 @@ extension Satellite {
         self.forEachDriver { $0.abort() }
         await self.wait(.seconds(1)) { satellite in satellite.board.withLock { $0.connectionCount == 0 } }
         await self.wait(self.configuration.shutdownReports) { satellite in
-            satellite.outbox.withLock { $0.backlog == 0 } && satellite.inbox.withLock { $0.isEmpty }
+            // What is given back goes out before the goodbye, so whoever writes it down must have come to its end.
+            satellite.outbox.withLock { $0.backlog == 0 } && satellite.inbox.withLock { $0.isEmpty && !$0.isInHand }
         }
         await self.uplink.transmit(.goodbye)
     }

@@ -158,6 +158,10 @@ public struct SatelliteConfiguration: Sendable {
     ///
     /// Default 8.
     public var reportsInFlight = 8
+    /// How long no acknowledgement may come before what is in flight is sent again.
+    ///
+    /// Default 15 s.
+    public var reportRepetition: Duration = .seconds(15)
 
     /// How long started recipients may still be sent after a shutdown was asked for.
     ///

@@ -4,6 +4,7 @@ import ClusterLink
 import Logging
 import MailingModel
 import Synchronization
+import TestKit
 import ZeroMQ
 
 /// A master and what it decides, on ports of its own.
@@ -137,7 +138,7 @@ struct TestSatellite: Sendable {
     }
 
     func connected() async throws -> Welcome {
-        try await self.reader.first { if case .connected(let welcome) = $0 { welcome } else { nil } }
+        try await self.reader.first { if case .connected(let welcome, _) = $0 { welcome } else { nil } }
     }
 
     func message() async throws -> MasterMessage {

@@ -238,23 +238,70 @@ struct OutboxTests {
         }
     }
 
+    /// An outbox of batches of ten, two of them in flight at most, and short words for its moves.
+    private final class Box {
+        var outbox = ReportOutbox(batchSize: 10, window: 2)
+        var now = ContinuousClock.now
+
+        init(_ reports: [DeliveryReport]) { self.outbox.append(reports) }
+
+        func connect(_ connection: UInt64) { self.outbox.connected(connection, now: self.now) }
+        func disconnect() { self.outbox.disconnected() }
+        func next() -> (batch: ReportOutbox.Batch, connection: UInt64)? { self.outbox.next(now: self.now) }
+        func numbers(_ count: Int) -> [UInt64?] { (0..<count).map { _ in self.next()?.batch.sequence } }
+        func acknowledge(_ sequence: UInt64) -> Int { self.outbox.acknowledged(sequence, now: self.now).count }
+        func isOverdue() -> Bool { self.outbox.repeatOverdue(after: .seconds(15), now: self.now) }
+    }
+
     @Test("sends within its window, repeats in order after a reconnection, forgets what is acknowledged")
     func window() {
-        var outbox = ReportOutbox(batchSize: 10, window: 2)
-        outbox.append(self.reports(0..<45))
-        #expect(outbox.next() == nil)
-        outbox.connected()
-        #expect([outbox.next()?.sequence, outbox.next()?.sequence, outbox.next()?.sequence] == [1, 2, nil])
-        #expect(outbox.acknowledged(1).count == 10)
-        #expect(outbox.next()?.sequence == 3)
-        outbox.disconnected()
-        #expect(outbox.next() == nil)
-        outbox.connected()
-        #expect([outbox.next()?.sequence, outbox.next()?.sequence, outbox.next()?.sequence] == [2, 3, nil])
-        #expect(outbox.acknowledged(3).count == 20)
-        #expect(outbox.backlog == 15)
-        #expect([outbox.next()?.reports.count, outbox.next()?.reports.count] == [10, 5])
-        #expect(outbox.acknowledged(5).count == 15)
-        #expect(outbox.backlog == 0)
+        let box = Box(self.reports(0..<45))
+        #expect(box.numbers(1) == [nil])
+        box.connect(1)
+        #expect(box.numbers(3) == [1, 2, nil])
+        #expect(box.acknowledge(1) == 10)
+        #expect(box.numbers(1) == [3])
+        box.disconnect()
+        #expect(box.numbers(1) == [nil])
+        box.connect(2)
+        #expect(box.numbers(3) == [2, 3, nil])
+        #expect(box.acknowledge(3) == 20)
+        #expect(box.outbox.backlog == 15)
+        #expect((0..<2).map { _ in box.next()?.batch.reports.count } == [10, 5])
+        #expect(box.acknowledge(5) == 15)
+        #expect(box.outbox.backlog == 0)
+    }
+
+    @Test("names the connection that alone may carry a batch")
+    func connection() {
+        let box = Box(self.reports(0..<20))
+        box.connect(1)
+        #expect(box.next()?.connection == 1)
+        box.disconnect()
+        box.connect(2)
+        let again = box.next()
+        #expect(again?.connection == 2)
+        #expect(again?.batch.sequence == 1)
+    }
+
+    @Test("repeats what is in flight, under the same numbers, when nothing was acknowledged for a while")
+    func overdue() {
+        let box = Box(self.reports(0..<40))
+        box.connect(1)
+        box.now += .seconds(60)
+        #expect(!box.isOverdue(), "nothing is in flight")
+        #expect(box.numbers(2) == [1, 2])
+        box.now += .seconds(14)
+        #expect(!box.isOverdue())
+        #expect(box.acknowledge(1) == 10)
+        #expect(box.numbers(1) == [3])
+        box.now += .seconds(14)
+        #expect(!box.isOverdue())
+        box.now += .seconds(1)
+        #expect(box.isOverdue())
+        #expect(box.numbers(3) == [2, 3, nil])
+        box.disconnect()
+        box.now += .seconds(99)
+        #expect(!box.isOverdue(), "no master is there to repeat to")
     }
 }

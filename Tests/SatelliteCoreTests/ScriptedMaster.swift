@@ -86,6 +86,8 @@ final class ScriptedMaster: MasterUplink {
         var refusals: [LeaseSerial: EntryBitmap] = [:]
         var acknowledgesReports = true
         var isConnected = false
+        /// The connections made so far.
+        var connection: UInt64 = 0
         var accepted: [LeaseSerial] = []
         var started: [LeaseSerial: EntryBitmap] = [:]
         var unanswered: [(LeaseSerial, EntryBitmap)] = []
@@ -129,6 +131,11 @@ final class ScriptedMaster: MasterUplink {
         return bytes
     }
 
+    func transmit(_ message: SatelliteMessage, over connection: UInt64) async {
+        guard self.state.value.connection == connection else { return }
+        await self.transmit(message)
+    }
+
     func transmit(_ message: SatelliteMessage) async {
         let answers: [MasterMessage] = self.state.change { state in
             guard state.isConnected else { return [] }
@@ -165,10 +172,13 @@ final class ScriptedMaster: MasterUplink {
     // MARK: The test's side
 
     func connect(known: [LeaseSerial] = []) {
-        self.state.change { $0.isConnected = true }
-        self.continuation.yield(
-            .connected(Welcome(storeID: "test", term: Term(rawValue: 1), knownLeases: known))
-        )
+        let connection = self.state.change { state in
+            state.isConnected = true
+            state.connection += 1
+            return state.connection
+        }
+        let welcome = Welcome(storeID: "test", term: Term(rawValue: 1), knownLeases: known)
+        self.continuation.yield(.connected(welcome, connection: connection))
     }
 
     func disconnect() {

@@ -22,6 +22,8 @@ public final class SatelliteLink: Sendable {
         /// The master that is followed, by its place in the configuration.
         var active: Int?
         var welcome: Welcome?
+        /// Counts the times that a master was followed.
+        var connection: UInt64 = 0
         var isStalled = false
         var hasSaidGoodbye = false
         var isStopped = false
@@ -114,8 +116,13 @@ public final class SatelliteLink: Sendable {
     ///
     /// Without a master it is dropped: what must arrive is repeated by its owner until it is acknowledged, and what is
     /// held is told in the next Hello. A long message travels in parts.
+    ///
+    /// - Parameters:
+    ///   - message: What to say.
+    ///   - connection: The only connection that may carry it, as ``SatelliteLinkEvent/connected(_:connection:)`` named
+    ///     it; whoever has not yet read that it was lost would otherwise speak over the next one out of turn. `nil` is any.
     @discardableResult
-    public func send(_ message: SatelliteMessage) async -> SendResult {
+    public func send(_ message: SatelliteMessage, over connection: UInt64? = nil) async -> SendResult {
         let body = SatelliteCodec.encode(message)
         guard body.count <= self.configuration.maximumMessageOctets else {
             self.troubles.logger.error(
@@ -126,7 +133,7 @@ public final class SatelliteLink: Sendable {
         }
         if message == .goodbye { self.state.withLock { $0.hasSaidGoodbye = true } }
         while true {
-            let (result, socket) = self.push(body)
+            let (result, socket) = self.push(body, over: connection)
             switch result {
             case nil, .finished: return .notConnected
             case .pushed: return .queued
@@ -181,9 +188,14 @@ public final class SatelliteLink: Sendable {
         }
     }
 
-    private func push(_ body: [UInt8]) -> (BoundedQueue<ZeroMQMessage>.PushResult?, ZeroMQSocket?) {
+    private func push(
+        _ body: [UInt8],
+        over connection: UInt64? = nil
+    ) -> (BoundedQueue<ZeroMQMessage>.PushResult?, ZeroMQSocket?) {
         self.state.withLock { state in
-            guard let place = state.active, !state.isStopped else { return (nil, nil) }
+            guard let place = state.active, !state.isStopped, connection ?? state.connection == state.connection else {
+                return (nil, nil)
+            }
             let frames = state.greetings[place].frames(of: body)
             let result = state.control[place].push(frames)
             if result != .pushed { state.greetings[place].unsend(frames.count) }
@@ -253,19 +265,20 @@ public final class SatelliteLink: Sendable {
     }
 
     private func follow(_ place: Int, _ welcome: Welcome) async {
-        let former: Int? = self.state.withLock { state in
+        let (former, connection): (Int?, UInt64) = self.state.withLock { state in
             if let active = state.active, active != place, let other = state.welcome, other.term >= welcome.term {
-                return nil  // A master of an older reign; the one followed stays.
+                return (nil, state.connection)  // A master of an older reign; the one followed stays.
             }
             defer {
                 state.active = place
                 state.welcome = welcome
             }
-            return state.active ?? place
+            state.connection += 1
+            return (state.active ?? place, state.connection)
         }
         guard let former else { return }
         if former != place { await self.emit(.disconnected(reason: "a master with a higher term was found")) }
-        await self.emit(.connected(welcome))
+        await self.emit(.connected(welcome, connection: connection))
     }
 
     /// Stops following a master, if it is the one followed.

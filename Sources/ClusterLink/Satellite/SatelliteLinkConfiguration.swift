@@ -61,8 +61,8 @@ public struct SatelliteLinkConfiguration: Sendable {
 
 /// What happens on a satellite's link.
 public enum SatelliteLinkEvent: Sendable {
-    /// A master has taken this satellite on.
-    case connected(Welcome)
+    /// A master has taken this satellite on; the number is this connection's and never given again by this link.
+    case connected(Welcome, connection: UInt64)
     /// The master has said something.
     ///
     /// `.rejected` comes without a connection too (the link greets again by itself); after `.superseded` the link ends

@@ -15,6 +15,19 @@ struct Inbox: Sendable {
     /// Places that the master refused.
     var refused: [(lease: LeaseSerial, places: EntryBitmap)] = []
 
+    /// Whether what was taken out before is still being written and told.
+    var isInHand = false
+
+    /// Takes out what waits, and leaves word that it is in hand.
+    mutating func take() -> Inbox {
+        defer {
+            self = Inbox()
+            self.isInHand = true
+        }
+        return self
+    }
+
+    /// Whether nothing waits; something may be in hand.
     var isEmpty: Bool {
         self.grants.isEmpty && self.started.isEmpty && self.acknowledged.isEmpty && self.returned.isEmpty
             && self.refused.isEmpty

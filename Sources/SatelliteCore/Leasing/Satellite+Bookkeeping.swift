@@ -12,10 +12,7 @@ extension Satellite {
     func keepBooks() async throws {
         for await _ in self.bookkeeping.stream {
             while true {
-                let work = self.inbox.withLock { inbox in
-                    defer { inbox = Inbox() }
-                    return inbox
-                }
+                let work = self.inbox.withLock { $0.take() }
                 guard !work.isEmpty else { break }
                 let journal = self.journal
                 let acceptance: Journal.Acceptance
@@ -26,6 +23,7 @@ extension Satellite {
                 }
                 await self.act(on: work, acceptance)
             }
+            self.inbox.withLock { $0.isInHand = false }
         }
     }
 
