@@ -49,7 +49,13 @@ final class Engine: Sendable {
             rates: self.rates,
             logger: logger
         )
-        self.starts = StartIntake(store: store, channel: channel, time: time, health: self.health)
+        self.starts = StartIntake(
+            store: store,
+            channel: channel,
+            time: time,
+            health: self.health,
+            logger: logger
+        )
         self.schedules = ScheduleKeeper(
             store: store,
             configuration: configuration,

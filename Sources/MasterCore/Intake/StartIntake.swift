@@ -20,14 +20,22 @@ final class StartIntake: Sendable {
     private let channel: any SatelliteChannel
     private let time: MasterTime
     private let health: StoreHealth
+    private let logger: Logger
     private let pending = Mutex(Pending())
     private let bell = Nudge()
 
-    init(store: any MailingStore, channel: any SatelliteChannel, time: MasterTime, health: StoreHealth) {
+    init(
+        store: any MailingStore,
+        channel: any SatelliteChannel,
+        time: MasterTime,
+        health: StoreHealth,
+        logger: Logger
+    ) {
         self.store = store
         self.channel = channel
         self.time = time
         self.health = health
+        self.logger = logger
     }
 
     /// Takes a wish in.
@@ -66,10 +74,11 @@ final class StartIntake: Sendable {
         _ decided: @Sendable ([StartDecision], SatelliteID) async -> Void
     ) async {
         let requests = leases.sorted { $0.key < $1.key }.map { StartRequest(lease: $0.key, places: $0.value) }
-        while !Task.isCancelled {
+        var groups = [requests[...]]
+        while let group = groups.last, !Task.isCancelled {
             do {
                 CrashPoint.reached(.masterBeforeStart)
-                let decisions = try await self.store.start(requests, by: session.satellite, at: self.time.now())
+                let decisions = try await self.store.start(Array(group), by: session.satellite, at: self.time.now())
                 CrashPoint.reached(.masterAfterStart)
                 self.health.succeeded("starting recipients")
                 for decision in decisions {
@@ -79,7 +88,20 @@ final class StartIntake: Sendable {
                     )
                 }
                 await decided(decisions, session.satellite)
-                return
+                groups.removeLast()
+            } catch let error as StoreError where !error.isOutage {
+                groups.removeLast()
+                // One of them cannot be decided at all: it must not hold up the others, nor other satellites.
+                if group.count > 1 {
+                    groups += group.indices.reversed().map { group[$0...$0] }
+                } else {
+                    self.logger.critical(
+                        "a start cannot be decided and is given up; its satellite gives the recipients back in time",
+                        metadata: [
+                            "lease": "\(group.map(\.lease))", "satellite": "\(session.serial)", "error": "\(error)",
+                        ]
+                    )
+                }
             } catch {
                 let wait = self.health.failed(error, while: "starting recipients")
                 do {

@@ -55,6 +55,7 @@ extension Dispatcher {
             _ = await self.channel.send(.rejected(Rejection(code: .safeMode, text: text)), to: session)
             return
         }
+        let changes = self.ledgers[session.satellite]?.changes
         let stored = try await self.store.leases(of: session.satellite)
         let held = Set(hello.heldLeases)
         let missing = stored.filter { !held.contains($0.serial) && $0.open > 0 }
@@ -80,8 +81,10 @@ extension Dispatcher {
             let stored = try await self.store.updateSatellite(record.id) { $0.version = hello.softwareVersion }
             self.directory.insert(stored)
         }
-        guard self.ledgers[session.satellite]?.session == session else { return }
+        guard let ledger = self.ledgers[session.satellite], ledger.session == session else { return }
         self.ledgers[session.satellite]?.welcomed(holding: remaining, now: self.time.elapsed())
+        // Reports of an earlier session may have been applied while the store was read.
+        if ledger.changes != changes { self.ledgers[session.satellite]?.needsRecount = true }
         self.backlogIsStale = true
         let known = remaining.filter { $0.open > 0 && held.contains($0.serial) }
         let identity = self.store.identity
@@ -112,21 +115,23 @@ extension Dispatcher {
     /// A satellite that has seen more than the store can have given out proves that the store is an old copy.
     private func compare(_ hello: Hello, of session: SatelliteSession) async throws {
         self.safeMode.saw(hello.highestLeaseSerial)
+        let reason: String
         if hello.highestTerm > self.store.identity.term {
-            self.safeMode.enter(
+            reason =
                 "satellite \(session.serial) has seen term \(hello.highestTerm.rawValue), the store is at term "
-                    + "\(self.store.identity.term.rawValue): it is a restored or cloned copy",
-                logger: self.logger
-            )
+                + "\(self.store.identity.term.rawValue): it is a restored or cloned copy"
         } else if let ledger = self.store as? any LeaseLedger {
             let highest = try await ledger.highestLeaseSerial()
             guard hello.highestLeaseSerial > highest else { return }
-            self.safeMode.enter(
+            reason =
                 "satellite \(session.serial) has seen lease \(hello.highestLeaseSerial), the store has given out "
-                    + "\(highest) at most: it is a restored or cloned copy",
-                logger: self.logger
-            )
+                + "\(highest) at most: it is a restored or cloned copy"
+        } else {
+            return
         }
+        guard self.safeMode.enter(reason, logger: self.logger) else { return }
+        // Whoever was welcomed before would wait for leave to start that it is not given.
+        await self.dropAll(except: session)
     }
 
     // MARK: Taking back

@@ -183,8 +183,12 @@ actor Dispatcher {
     }
 
     /// Every session must say hello again, and is then rejected or welcomed by what is true now.
-    func dropAll() async {
-        for session in self.ledgers.values.compactMap(\.session) { await self.channel.drop(session) }
+    ///
+    /// - Parameter excepted: A session that is being answered already.
+    func dropAll(except excepted: SatelliteSession? = nil) async {
+        for session in self.ledgers.values.compactMap(\.session) where session != excepted {
+            await self.channel.drop(session)
+        }
     }
 
     func change(_ session: SatelliteSession, _ change: (inout SatelliteLedger) -> Void) {
@@ -209,9 +213,13 @@ actor Dispatcher {
 
     private func recount() async throws {
         for id in self.ledgers.values.filter({ $0.needsRecount && $0.isWelcomed }).map(\.id).sorted() {
-            let generation = self.generation(of: id)
+            let changes = self.ledgers[id]?.changes
             let summaries = try await self.store.leases(of: id)
-            guard generation == self.generation(of: id) else { continue }
+            // What was read may be older than what was counted meanwhile; then it is asked again in the next turn.
+            guard let ledger = self.ledgers[id], ledger.changes == changes else {
+                self.bell.ring()
+                continue
+            }
             self.ledgers[id]?.recount(summaries, now: self.time.elapsed())
         }
     }

@@ -19,7 +19,6 @@ struct HeldLease: Sendable {
     /// When it was sent, on the measuring clock.
     var sent: Duration
     private var closed = EntryBitmap()
-    private var started = EntryBitmap()
 
     /// A lease that was just granted.
     init(_ grant: LeaseGrant, sent: Duration) {
@@ -59,16 +58,6 @@ struct HeldLease: Sendable {
     mutating func close(_ places: EntryBitmap) -> Int {
         var count = 0
         for place in places.places where place < self.recipients.count && self.close(place) { count += 1 }
-        return count
-    }
-
-    /// Remembers that places were started, so that a revocation leaves them open.
-    mutating func start(_ places: EntryBitmap) { self.started.formUnion(places) }
-
-    /// Closes what was never started; returns how many were open.
-    mutating func closeNeverStarted() -> Int {
-        var count = 0
-        for place in self.recipients.indices where !self.started.contains(place) && self.close(place) { count += 1 }
         return count
     }
 

@@ -19,6 +19,8 @@ struct SatelliteLedger: Sendable {
     var needsRecount = false
     /// Counts the recounts, so that what was decided before one is not counted again after it.
     private(set) var generation = 0
+    /// Counts what changed the counts, so that a reading of the store that is older than that is not taken over.
+    private(set) var changes = 0
     /// Its own word on how busy it is.
     var load = SatelliteLoad()
     /// When something was last heard of it.
@@ -100,6 +102,7 @@ struct SatelliteLedger: Sendable {
 
     /// A grant is about to be sent.
     mutating func granted(_ grant: LeaseGrant, now: Duration) {
+        self.changes += 1
         self.leases[grant.serial] = HeldLease(grant, sent: now)
         self.held[grant.deliveryClass, default: 0] += grant.entries.count
         self.unaccepted += 1
@@ -114,8 +117,10 @@ struct SatelliteLedger: Sendable {
 
     /// The store decided on a wish to start.
     mutating func decided(_ decision: StartDecision) {
-        self.leases[decision.lease]?.start(decision.granted)
-        self.change(decision.lease) { $0.close(decision.refused) }
+        guard decision.refused.count > 0 else { return }
+        // Whether they are closed, and were counted so by a recount since, only the store knows.
+        self.changes += 1
+        self.needsRecount = true
     }
 
     /// Reports were applied.
@@ -125,6 +130,7 @@ struct SatelliteLedger: Sendable {
     ///   - closed: Leases of which nothing is left open.
     ///   - generation: As it was before the store was asked to apply them.
     mutating func reported(_ reports: [DeliveryReport], closed: [LeaseSerial], generation: Int) {
+        self.changes += 1
         guard generation == self.generation else {
             self.needsRecount = true
             return
@@ -138,17 +144,18 @@ struct SatelliteLedger: Sendable {
 
     /// Entries were given back.
     mutating func returned(_ serial: LeaseSerial, _ places: EntryBitmap) {
+        self.changes += 1
         if let lease = self.leases[serial], !lease.isExact { self.needsRecount = true }
         self.accepted(serial)
         self.change(serial) { $0.close(places) }
     }
 
-    /// A lease was revoked: what was never started is no longer held.
+    /// A lease was revoked: what was never started is no longer held, and what was, the store knows.
     mutating func revoked(_ serial: LeaseSerial) {
-        guard let lease = self.leases[serial] else { return }
-        if !lease.isExact { self.needsRecount = true }
+        guard self.leases[serial] != nil else { return }
+        self.changes += 1
+        self.needsRecount = true
         self.accepted(serial)
-        self.change(serial) { $0.closeNeverStarted() }
     }
 
     /// Takes over what the store says is held.

@@ -145,6 +145,58 @@ struct TroubleTests {
         }
     }
 
+    @Test("T22: a start that cannot be decided at all does not hold up the starts of others")
+    func poisonedStart() async throws {
+        try await TestMaster.run { test in
+            let first = try await test.connected("first", bulk: 2)
+            _ = try await test.running(4)
+            let poisoned = try await first.take(2)[0]
+            let second = try await test.connected("second", bulk: 2)
+            let good = try await second.take(2)[0]
+            test.store.fail(["start"], with: .corrupt)
+            first.say(.start(poisoned.serial, EntryBitmap([0])))
+            try await test.until("the start is refused") { test.store.calls(of: "start") > 0 }
+            test.store.fail([], with: nil)
+            // The clock stands still: whoever waits for a next try waits for ever.
+            #expect(try await second.start(good.serial, [0]).granted == [0])
+        }
+    }
+
+    @Test("safe mode that begins with one satellite's hello ends the sessions of the others")
+    func safeModeDropsOthers() async throws {
+        try await TestMaster.run { test in
+            let welcomed = try await test.connected("welcomed")
+            let ahead = ScriptedSatellite(test.channel, try await test.satellite("ahead"), highest: 1_000)
+            #expect(try await ahead.rejected().code == .safeMode)
+            #expect(await test.channel.dropped.next() == welcomed.session)
+        }
+    }
+
+    @Test("a count of leases that was read before reports were applied is not put back")
+    func staleRecount() async throws {
+        try await TestMaster.run { test in
+            let satellite = try await test.connected("a", bulk: 4)
+            _ = try await test.running(2)
+            let kept = try await satellite.take(2)
+            for grant in kept { _ = try await satellite.start(grant.serial, grant.entries.indices) }
+            let paused = try await test.running(2)
+            try await satellite.take(2)
+            func outstanding() async throws -> Int { try await test.master.status().satellites[0].outstanding }
+            let happened = Mailbox<Void>()
+            let (store, channel, master, session) = (test.store, test.channel, test.master, satellite.session)
+            let report = TestValues.delivered(kept[0].entries[0].recipient, lease: kept[0].serial)
+            store.afterNextLeases {
+                channel.say(.reports(sequence: 1, [report]), session)
+                while try await master.status().satellites[0].outstanding > 3 { await Task.yield() }
+                happened.put(())
+            }
+            // The revocation makes the master count anew.
+            _ = try await test.master.pauseMailing(paused)
+            _ = await happened.next()
+            try await test.until("one recipient is left") { try await outstanding() == 1 }
+        }
+    }
+
     @Test("a store that is full says so to callers")
     func full() async throws {
         try await TestMaster.run { test in

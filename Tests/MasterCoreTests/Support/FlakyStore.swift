@@ -12,6 +12,7 @@ final class FlakyStore: MailingStore {
         var failing: [String: StoreError.Code] = [:]
         var calls: [String: Int] = [:]
         var emptyClaims = 0
+        var afterLeases: (@Sendable () async throws -> Void)?
     }
 
     private let inner: SQLiteStore
@@ -31,6 +32,11 @@ final class FlakyStore: MailingStore {
 
     /// Lets so many claims find nothing.
     func swallowClaims(_ count: Int) { self.state.withLock { $0.emptyClaims = count } }
+
+    /// Lets something happen between the next reading of leases and its return.
+    func afterNextLeases(_ happen: @escaping @Sendable () async throws -> Void) {
+        self.state.withLock { $0.afterLeases = happen }
+    }
 
     /// How often a verb was called.
     func calls(of verb: String) -> Int { self.state.withLock { $0.calls[verb] ?? 0 } }
@@ -243,7 +249,13 @@ final class FlakyStore: MailingStore {
         of satellite: SatelliteID?
     ) async throws -> [LeaseSummary] {
         try await self.pass("leases")
-        return try await self.inner.leases(of: satellite)
+        let leases = try await self.inner.leases(of: satellite)
+        let happen = self.state.withLock { state in
+            defer { state.afterLeases = nil }
+            return state.afterLeases
+        }
+        try await happen?()
+        return leases
     }
 
     func revoke(
