@@ -82,7 +82,8 @@ struct DeliveryRow {
     private static let selection = "SELECT \(columns) FROM delivery WHERE id = ?"
     private static let rangeSelection = "SELECT \(columns) FROM delivery WHERE id >= ? AND id < ? ORDER BY id"
     private static let dueSelection = """
-        SELECT \(columns) FROM delivery WHERE (id >> 22) = ? AND due <= ? ORDER BY due LIMIT ?
+        SELECT \(columns), (SELECT domain FROM recipient WHERE recipient.id = delivery.id) FROM delivery
+        WHERE (id >> 22) = ? AND due <= ? AND (due, id) > (?, ?) ORDER BY due, id LIMIT ?
         """
 
     static func fetch(_ id: RecipientID, _ transaction: StoreTransaction) throws -> DeliveryRow? {
@@ -101,18 +102,33 @@ struct DeliveryRow {
         return found
     }
 
-    /// Waiting recipients of a bucket that are due, the longest due first, until `read` returns `false`.
+    /// Waiting recipients of a bucket that are due and their domains, the longest due first, until `read` returns `false`.
+    ///
+    /// They are read in pages, so that what `read` passes over is never more than a page ahead.
     static func fetchDue(
         mailing: MailingID,
         bucket: Bucket,
         at now: Timestamp,
-        limit: Int,
+        page: Int,
         _ transaction: StoreTransaction,
-        _ read: (DeliveryRow) throws -> Bool
+        _ read: (DeliveryRow, _ domain: String) throws -> Bool
     ) throws {
         let key = RecipientID(mailing: mailing, bucket: bucket, ordinal: 0).packed >> 22
-        try transaction.prepare(Self.dueSelection).bind(1, key).bind(2, now.milliseconds).bind(3, limit)
-            .rowsWhile { try read(try DeliveryRow(row: $0)) }
+        var last = (due: Int64.min, id: Int64.min)
+        var wantsMore = true
+        while wantsMore {
+            var count = 0
+            try transaction.prepare(Self.dueSelection).bind(1, key).bind(2, now.milliseconds).bind(3, last.due)
+                .bind(4, last.id).bind(5, page)
+                .rowsWhile { row in
+                    count += 1
+                    let delivery = try DeliveryRow(row: row)
+                    last = (delivery.due?.milliseconds ?? last.due, delivery.id.packed)
+                    wantsMore = try read(delivery, row.text(21))
+                    return wantsMore
+                }
+            if count < page { return }
+        }
     }
 
     /// Held recipients of a mailing.

@@ -67,15 +67,16 @@ enum Ending {
         var expired = 0
         for bucket in try BucketRow.fetch(of: id, transaction) where bucket.waiting > 0 && expired < limit {
             var found: [DeliveryRow] = []
+            let wanted = limit - expired
             try DeliveryRow.fetchDue(
                 mailing: id,
                 bucket: bucket.bucket,
                 at: Timestamp(milliseconds: .max),
-                limit: limit - expired,
+                page: wanted,
                 transaction
-            ) {
-                found.append($0)
-                return true
+            ) { delivery, _ in
+                found.append(delivery)
+                return found.count < wanted
             }
             for old in found { try Self.expire(old.id, replacing: old, account: account, at: now, transaction) }
             expired += found.count

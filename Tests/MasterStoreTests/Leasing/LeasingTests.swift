@@ -128,6 +128,39 @@ struct LeasingTests {
         throw StoreError(.conflict, "2,000 domains share no bucket")
     }
 
+    @Test(
+        "finds the waiting recipients that a satellite may take behind any number that it may not",
+        arguments: StoreFactory.all
+    )
+    func waitingBehindForbidden(factory: StoreFactory) async throws {
+        try await factory.withStore { fixture in
+            let id = try await fixture.makeMailing()
+            let pair = try await Self.sharingBucket(fixture, id)
+            try await fixture.add(600, to: id, domain: pair.excluded)
+            let one = try await fixture.makeSatellite("one")
+            let leases = try await fixture.claimAll(one)
+            // Those of the excluded domain have waited longer.
+            func giveBack(_ isGivenBack: (LeaseEntry) -> Bool) async throws {
+                for lease in leases {
+                    let places = lease.entries.indices.filter { isGivenBack(lease.entries[$0]) }
+                    try await fixture.store.takeBack(
+                        lease.serial,
+                        places: EntryBitmap(places),
+                        from: one,
+                        at: fixture.now
+                    )
+                }
+            }
+            try await giveBack { $0.address.hasSuffix("@" + pair.excluded) }
+            fixture.pass(.seconds(1))
+            try await giveBack { !$0.address.hasSuffix("@" + pair.excluded) }
+            let picky = try await fixture.makeSatellite("picky")
+            let found = try await fixture.claimAll(picky, limit: 1, affinity: DomainAffinity(exclude: [pair.excluded]))
+            #expect(Set(found.flatMap(\.entries).map(\.recipient)) == Set(pair.allowedIDs))
+            #expect(try await fixture.claimAll(one).flatMap(\.entries).count == 601)
+        }
+    }
+
     @Test("does not lease from a bucket whose only domain is forbidden", arguments: StoreFactory.all)
     func ownBucketForbidden(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
