@@ -132,22 +132,27 @@ let package = Package(
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
         // Tests
-        tests("ClusterLink", ["ClusterLink", "MailingModel", "ZeroMQ", crypto, logging, protobuf]),
-        tests("DKIM", ["DKIM", "MailFormat", crypto, cryptoExtras]),
+        .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: settings),
+        tests("ClusterLink", ["ClusterLink", "MailingModel", "ZeroMQ", crypto, logging, protobuf, "TestKit"]),
+        tests("DKIM", ["DKIM", "MailFormat", crypto, cryptoExtras, "TestKit"]),
         tests(
             "DaemonSupport",
             ["DaemonSupport", coreMetrics, hummingbird, lifecycle, logging, metrics, nioCore, nioPosix, httpClient]
         ),
         tests("MailDNS", ["MailDNS"]),
-        tests("MailFormat", ["MailFormat"]),
-        tests("MailMerge", ["MailFormat", "MailMerge", "MailingModel"]),
+        tests("MailFormat", ["MailFormat", "TestKit"]),
+        tests("MailMerge", ["MailFormat", "MailMerge", "MailingModel", "TestKit"]),
         tests("MailingModel", ["MailingModel"]),
         tests(
             "MasterCore",
             ["ClusterLink", "MailFormat", "MailMerge", "MailingModel", "MasterCore", "MasterStore", "Secrets", logging]
         ),
-        tests("MasterStore", ["MailingModel", "MasterStore", crypto, grdb, gRDBSQLite, logging]),
-        tests("SMTP", ["MailFormat", "SMTP", nioCore, nioEmbedded, nioPosix, nioSSL], resources: [.copy("Dialogues")]),
+        tests("MasterStore", ["MailingModel", "MasterStore", crypto, grdb, gRDBSQLite, logging, "TestKit"]),
+        tests(
+            "SMTP",
+            ["MailFormat", "SMTP", nioCore, nioEmbedded, nioPosix, nioSSL, "TestKit"],
+            resources: [.copy("Dialogues")]
+        ),
         tests("SMTPSink", ["DKIM", "MailFormat", "SMTP", "SMTPSink", logging, nioCore, nioPosix, nioSSL]),
         tests(
             "SatelliteCore",
@@ -156,9 +161,9 @@ let package = Package(
                 "SatelliteJournal", crypto, logging, nioCore, nioPosix,
             ]
         ),
-        tests("SatelliteJournal", ["MailingModel", "SatelliteJournal"]),
+        tests("SatelliteJournal", ["MailingModel", "SatelliteJournal", "TestKit"]),
         tests("Secrets", ["Secrets", asn1, x509]),
-        tests("XMLRPC", ["XMLRPC"]),
-        tests("ZeroMQ", ["ZeroMQ"]),
+        tests("XMLRPC", ["XMLRPC", "TestKit"]),
+        tests("ZeroMQ", ["ZeroMQ", "TestKit"]),
     ]
 )

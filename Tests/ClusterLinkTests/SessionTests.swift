@@ -2,6 +2,7 @@
 
 import ClusterLink
 import MailingModel
+import TestKit
 import Testing
 import ZeroMQ
 

@@ -3,6 +3,7 @@
 import ClusterLink
 import Crypto
 import MailingModel
+import TestKit
 import Testing
 import ZeroMQ
 

@@ -2,6 +2,7 @@
 
 import DKIM
 import Foundation
+import TestKit
 import Testing
 
 @Suite(

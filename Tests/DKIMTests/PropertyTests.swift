@@ -2,6 +2,7 @@
 
 import DKIM
 import MailFormat
+import TestKit
 import Testing
 
 @Suite("Signatures of random messages")

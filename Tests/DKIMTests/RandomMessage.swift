@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailFormat
+import TestKit
 
 /// Messages as a mailing makes them, of random texts, and what relays do to them.
 enum RandomMessage {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailFormat
+import TestKit
 import Testing
 
 @Suite("Addresses, RFC 5321 §4.1.2")

@@ -2,6 +2,7 @@
 
 import Foundation
 import MailFormat
+import TestKit
 import Testing
 
 @Suite("Transfer encodings, RFC 2045 §6")

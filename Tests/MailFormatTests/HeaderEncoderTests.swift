@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailFormat
+import TestKit
 import Testing
 
 @Suite("Header fields, RFC 5322 §2.2, RFC 2047 and RFC 2231")

@@ -2,6 +2,7 @@
 
 import Foundation
 import MailFormat
+import TestKit
 import Testing
 
 @Suite("MIME entities, RFC 2045 and RFC 2046")

@@ -2,6 +2,7 @@
 
 import Foundation
 import MailFormat
+import TestKit
 import Testing
 
 @Suite("Replies and statuses, RFC 5321 §4.2 and RFC 3463")

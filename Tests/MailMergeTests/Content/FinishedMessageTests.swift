@@ -3,6 +3,7 @@
 import MailFormat
 import MailMerge
 import MailingModel
+import TestKit
 import Testing
 
 @Suite("Finished messages")

@@ -2,6 +2,7 @@
 
 import MailMerge
 import MailingModel
+import TestKit
 import Testing
 
 @Suite("The encoding of merge fields")

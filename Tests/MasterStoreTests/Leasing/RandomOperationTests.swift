@@ -2,6 +2,7 @@
 
 import MailingModel
 import MasterStore
+import TestKit
 import Testing
 
 @Suite("Random verbs against a model")

@@ -2,6 +2,7 @@
 
 import MailFormat
 import NIOCore
+import TestKit
 import Testing
 
 @testable import SMTP
@@ -104,20 +105,5 @@ struct ReplyParserTests {
         #expect(cut.replies == whole.replies)
         #expect(cut.violation == whole.violation)
         #expect(cut.replies.allSatisfy { (100...599).contains($0.code) && $0.text.utf8.count <= 2_048 })
-    }
-}
-
-/// A small generator whose values follow from its seed.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { self.state = seed }
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var value = self.state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

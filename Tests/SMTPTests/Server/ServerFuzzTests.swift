@@ -2,6 +2,7 @@
 
 import NIOCore
 import NIOEmbedded
+import TestKit
 import Testing
 
 @testable import SMTP
