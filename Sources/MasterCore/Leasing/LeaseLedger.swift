@@ -11,4 +11,4 @@ public protocol LeaseLedger: Sendable {
     func skipLeaseSerials(through serial: LeaseSerial) async throws
 }
 
-extension SQLiteStore: LeaseLedger {}
+extension DatabaseStore: LeaseLedger {}

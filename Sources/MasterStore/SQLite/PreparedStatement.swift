@@ -4,11 +4,17 @@ internal import GRDB
 internal import GRDBSQLite
 internal import MailingModel
 
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+
 /// A compiled statement of one connection, bound and stepped without copies through Foundation.
 ///
-/// It comes from the connection's cache and goes back there: whoever steps it must reset it, which ``run()``,
-/// ``first(_:)`` and ``rows(_:)`` do.
-struct PreparedStatement {
+/// It comes from the connection's cache and goes back there: whoever steps it must reset it, which
+/// ``rowsWhile(_:)`` does.
+struct PreparedStatement: StoreStatement {
     private let statement: OpaquePointer
 
     init(_ statement: OpaquePointer) { self.statement = statement }
@@ -16,22 +22,11 @@ struct PreparedStatement {
     // MARK: Binding, from 1
 
     @discardableResult
-    func bind(_ index: Int32, _ value: Int64) -> PreparedStatement {
+    func bind(_ index: Int32, _ value: Int64?) -> PreparedStatement {
+        guard let value else { return self.bindNull(index) }
         sqlite3_bind_int64(self.statement, index, value)
         return self
     }
-
-    @discardableResult
-    func bind(_ index: Int32, _ value: Int) -> PreparedStatement { self.bind(index, Int64(value)) }
-
-    @discardableResult
-    func bind(_ index: Int32, _ value: Int64?) -> PreparedStatement {
-        guard let value else { return self.bindNull(index) }
-        return self.bind(index, value)
-    }
-
-    @discardableResult
-    func bind(_ index: Int32, _ value: Timestamp?) -> PreparedStatement { self.bind(index, value?.milliseconds) }
 
     @discardableResult
     func bind(_ index: Int32, _ value: String?) -> PreparedStatement {
@@ -69,33 +64,24 @@ struct PreparedStatement {
     }
 
     @discardableResult
-    func bindNull(_ index: Int32) -> PreparedStatement {
+    func bind(_ index: Int32, list: [Int64]) -> PreparedStatement {
+        self.bind(index, "[" + list.map { String($0) }.joined(separator: ",") + "]")
+    }
+
+    @discardableResult
+    func bind(_ index: Int32, list: [String]) -> PreparedStatement {
+        // Octets that are no text in JSON's sense cannot be in a Swift string.
+        self.bind(index, (try? JSONEncoder().encode(list)).map { String(decoding: $0, as: UTF8.self) } ?? "[]")
+    }
+
+    private func bindNull(_ index: Int32) -> PreparedStatement {
         sqlite3_bind_null(self.statement, index)
         return self
     }
 
     // MARK: Running
 
-    /// Runs a statement that yields no rows.
-    func run() throws {
-        defer { sqlite3_reset(self.statement) }
-        while try self.step() {}
-    }
-
-    /// The first row, or `nil`; the rest is not computed.
-    func first<Value>(_ read: (PreparedRow) throws -> Value) throws -> Value? {
-        defer { sqlite3_reset(self.statement) }
-        return try self.step() ? try read(PreparedRow(self.statement)) : nil
-    }
-
-    /// All rows, in order.
-    func rows(_ read: (PreparedRow) throws -> Void) throws {
-        defer { sqlite3_reset(self.statement) }
-        while try self.step() { try read(PreparedRow(self.statement)) }
-    }
-
-    /// Rows in order until `read` returns `false`.
-    func rowsWhile(_ read: (PreparedRow) throws -> Bool) throws {
+    func rowsWhile(_ read: (any StoreRow) throws -> Bool) throws {
         defer { sqlite3_reset(self.statement) }
         while try self.step() {
             guard try read(PreparedRow(self.statement)) else { return }
@@ -113,66 +99,30 @@ struct PreparedStatement {
     private static var copied: sqlite3_destructor_type { unsafeBitCast(-1, to: sqlite3_destructor_type.self) }
 }
 
-/// The row at which a statement stands; columns from 0, valid until the next step.
-struct PreparedRow {
+/// The row at which a statement stands.
+struct PreparedRow: StoreRow {
     private let statement: OpaquePointer
 
     init(_ statement: OpaquePointer) { self.statement = statement }
 
-    func int64(_ column: Int32) -> Int64 { sqlite3_column_int64(self.statement, column) }
-    func int(_ column: Int32) -> Int { Int(truncatingIfNeeded: sqlite3_column_int64(self.statement, column)) }
-    func int32(_ column: Int32) -> Int32 { sqlite3_column_int(self.statement, column) }
-    func bool(_ column: Int32) -> Bool { sqlite3_column_int(self.statement, column) != 0 }
-    func isNull(_ column: Int32) -> Bool { sqlite3_column_type(self.statement, column) == SQLITE_NULL }
+    func optionalInt64(_ column: Int32) -> Int64? {
+        self.isNullValue(column) ? nil : sqlite3_column_int64(self.statement, column)
+    }
 
-    func optionalInt64(_ column: Int32) -> Int64? { self.isNull(column) ? nil : self.int64(column) }
-    func timestamp(_ column: Int32) -> Timestamp { Timestamp(milliseconds: self.int64(column)) }
-    func optionalTimestamp(_ column: Int32) -> Timestamp? { self.isNull(column) ? nil : self.timestamp(column) }
-
-    func text(_ column: Int32) -> String {
-        guard let start = sqlite3_column_text(self.statement, column) else { return "" }
+    func optionalText(_ column: Int32) -> String? {
+        guard let start = sqlite3_column_text(self.statement, column) else { return nil }
         let count = Int(sqlite3_column_bytes(self.statement, column))
         return String(decoding: UnsafeBufferPointer(start: start, count: count), as: UTF8.self)
     }
 
-    func optionalText(_ column: Int32) -> String? { self.isNull(column) ? nil : self.text(column) }
-
-    func blob(_ column: Int32) -> [UInt8] {
+    func optionalBlob(_ column: Int32) -> [UInt8]? {
+        guard !self.isNullValue(column) else { return nil }
+        // An empty value has no address.
         guard let start = sqlite3_column_blob(self.statement, column) else { return [] }
         return [UInt8](UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(self.statement, column))))
     }
 
-    func optionalBlob(_ column: Int32) -> [UInt8]? { self.isNull(column) ? nil : self.blob(column) }
-
-    func hash(_ column: Int32) throws -> BlobHash {
-        guard let hash = BlobHash(bytes: self.blob(column)) else {
-            throw StoreError(.corrupt, "a stored hash does not have 32 octets")
-        }
-        return hash
-    }
-}
-
-extension StoreError {
-    /// The error of a failed step, in our words.
-    static func fromSQLite(code: Int32, connection: OpaquePointer?) -> StoreError {
-        let words = connection.flatMap { sqlite3_errmsg($0) }.map { String(cString: $0) } ?? "code \(code)"
-        switch code & 0xFF {
-        case SQLITE_FULL: return StoreError(.full, "the store has no space left: \(words)")
-        case SQLITE_CORRUPT, SQLITE_NOTADB: return StoreError(.corrupt, "the store's file is damaged: \(words)")
-        case SQLITE_CONSTRAINT: return StoreError(.conflict, "a value is in use: \(words)")
-        default: return StoreError(.database, "the database failed (code \(code)): \(words)")
-        }
-    }
-
-    /// Any error of the database library, in our words; ours stay as they are.
-    static func wrapping(_ error: any Error) -> any Error {
-        guard let error = error as? DatabaseError else { return error }
-        switch error.resultCode {
-        case .SQLITE_FULL: return StoreError(.full, "the store has no space left", underlying: error)
-        case .SQLITE_CORRUPT, .SQLITE_NOTADB:
-            return StoreError(.corrupt, "the store's file is damaged", underlying: error)
-        case .SQLITE_CONSTRAINT: return StoreError(.conflict, "a value is in use", underlying: error)
-        default: return StoreError(.database, "the database failed", underlying: error)
-        }
+    private func isNullValue(_ column: Int32) -> Bool {
+        sqlite3_column_type(self.statement, column) == SQLITE_NULL
     }
 }

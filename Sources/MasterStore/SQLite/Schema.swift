@@ -113,6 +113,11 @@ enum Schema {
         CREATE TABLE api_key(
             id INTEGER PRIMARY KEY AUTOINCREMENT, public_id TEXT NOT NULL UNIQUE, hash BLOB NOT NULL,
             name TEXT NOT NULL, account INTEGER NOT NULL, autoescape INTEGER, created INTEGER NOT NULL, revoked INTEGER);
+        """,
+        // Leases are numbered by a counter of our own, as events are.
         """
+        INSERT INTO meta(name, value)
+        VALUES ('lease', coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'lease'), 0));
+        """,
     ]
 }

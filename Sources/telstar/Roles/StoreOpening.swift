@@ -10,7 +10,7 @@ import Secrets
 /// Opens the master's store with the secrets of its data directory.
 struct StoreOpening {
     /// The store, locked for this process.
-    let store: SQLiteStore
+    let store: DatabaseStore
     /// Authenticates the feed's cursors.
     let cursorKey: MACKey
 
@@ -39,8 +39,8 @@ struct StoreOpening {
             recipientIDs: RecipientIDCodec(mac: { identifiers.sign($0) })
         )
         do {
-            self.store = try await SQLiteStore.open(
-                SQLiteStore.Configuration(path: try settings.storePath(), retry: settings.retry),
+            self.store = try await DatabaseStore.open(
+                SQLiteConfiguration(path: try settings.storePath(), retry: settings.retry),
                 secrets: secrets
             )
         } catch let error as StoreError {

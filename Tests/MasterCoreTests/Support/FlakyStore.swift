@@ -15,10 +15,10 @@ final class FlakyStore: MailingStore {
         var afterLeases: (@Sendable () async throws -> Void)?
     }
 
-    private let inner: SQLiteStore
+    private let inner: DatabaseStore
     private let state = Mutex(State())
 
-    init(_ inner: SQLiteStore) { self.inner = inner }
+    init(_ inner: DatabaseStore) { self.inner = inner }
 
     var identity: StoreIdentity { self.inner.identity }
 

@@ -43,8 +43,8 @@ final class TestMaster {
         defer { if path == nil { try? FileManager.default.removeItem(atPath: directory) } }
         var configuration = MasterConfiguration()
         change(&configuration)
-        let sqlite = try await SQLiteStore.open(
-            SQLiteStore.Configuration(path: directory + "/store.sqlite"),
+        let sqlite = try await DatabaseStore.open(
+            SQLiteConfiguration(path: directory + "/store.sqlite"),
             secrets: Self.secrets
         )
         let store = FlakyStore(sqlite)

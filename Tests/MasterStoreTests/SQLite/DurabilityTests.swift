@@ -130,8 +130,8 @@ struct DurabilityTests {
     @Test("the log is moved into the database when it has grown, and nothing is lost")
     func checkpoints() async throws {
         try await withTemporaryDirectory { directory in
-            let configuration = SQLiteStore.Configuration(path: directory + "/store.db", checkpointSize: 200_000)
-            let store = try await SQLiteStore.open(configuration, secrets: TestSecrets.make())
+            let configuration = SQLiteConfiguration(path: directory + "/store.db", checkpointSize: 200_000)
+            let store = try await DatabaseStore.open(configuration, secrets: TestSecrets.make())
             var hashes: [BlobHash] = []
             for number in 0..<40 {
                 hashes.append(try await store.putBlob([UInt8](repeating: UInt8(number), count: 50_000)))

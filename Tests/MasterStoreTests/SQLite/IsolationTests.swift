@@ -28,8 +28,8 @@ struct IsolationTests {
 
         func check(_ path: String) async throws {
             #expect(QueueExecutor.isCurrent, "before anything")
-            let sqlite = try await SQLiteStore.open(
-                SQLiteStore.Configuration(path: path),
+            let sqlite = try await DatabaseStore.open(
+                SQLiteConfiguration(path: path),
                 secrets: TestSecrets.make()
             )
             #expect(QueueExecutor.isCurrent, "open")

@@ -13,9 +13,9 @@ func fileSize(_ path: String) throws -> Int {
 
 @Suite("Opening an SQLite store")
 struct OpeningTests {
-    private func open(_ directory: String) async throws -> SQLiteStore {
-        try await SQLiteStore.open(
-            SQLiteStore.Configuration(path: directory + "/store.db"),
+    private func open(_ directory: String) async throws -> DatabaseStore {
+        try await DatabaseStore.open(
+            SQLiteConfiguration(path: directory + "/store.db"),
             secrets: TestSecrets.make()
         )
     }
@@ -116,7 +116,33 @@ struct OpeningTests {
         let fingerprints = Schema.steps.map { step -> UInt64 in
             step.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
         }
-        #expect(fingerprints == [3_119_139_496_274_206_159])
+        #expect(fingerprints == [3_119_139_496_274_206_159, 11_079_694_168_065_406_449])
+    }
+
+    @Test("brings a store of the first version up to date, and goes on with its lease serials")
+    func firstVersion() async throws {
+        try await withTemporaryDirectory { directory in
+            let old = try DatabaseQueue(path: directory + "/store.db")
+            try await old.write { database in
+                try database.execute(sql: Schema.steps[0])
+                try database.execute(
+                    sql: """
+                        INSERT INTO lease(serial, term, satellite, mailing, bucket, class, revision, first, size, started,
+                            closed, open, granted)
+                        VALUES (41, 1, 1, 1, 0, 0, 1, 0, 1, x'', x'', 1, 0), (42, 1, 1, 1, 0, 0, 1, 1, 1, x'', x'', 1, 0);
+                        DELETE FROM lease WHERE serial = 42;
+                        PRAGMA user_version = 1;
+                        PRAGMA application_id = \(Schema.applicationID)
+                        """
+                )
+            }
+            try old.close()
+            let store = try await self.open(directory)
+            #expect(store.identity.schemaVersion == Schema.newest)
+            #expect(try await store.highestLeaseSerial().rawValue == 42)
+            #expect(try await store.leases(of: nil).map(\.serial.rawValue) == [41])
+            try await store.close()
+        }
     }
 
     @Test("a backup made while verbs go on opens and equals a moment of the original")
@@ -138,8 +164,8 @@ struct OpeningTests {
                 }
                 try await group.waitForAll()
             }
-            let copy = try await SQLiteStore.open(
-                SQLiteStore.Configuration(path: path),
+            let copy = try await DatabaseStore.open(
+                SQLiteConfiguration(path: path),
                 secrets: TestSecrets.make()
             )
             let counters = try #require(try await copy.mailing(id)).counters

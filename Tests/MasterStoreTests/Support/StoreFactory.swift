@@ -19,8 +19,8 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
     var testDescription: String { self.name }
 
     static let sqlite = StoreFactory(name: "SQLite") { place, retry in
-        try await SQLiteStore.open(
-            SQLiteStore.Configuration(path: place.directory + "/store.db", retry: retry),
+        try await DatabaseStore.open(
+            SQLiteConfiguration(path: place.directory + "/store.db", retry: retry),
             secrets: TestSecrets.make()
         )
     }

@@ -28,7 +28,7 @@ struct MailingRow {
 
     /// The mailings that a filter matches, in ascending order of number.
     static func fetch(_ filter: MailingFilter, _ transaction: StoreTransaction) throws -> [MailingRow] {
-        let (condition, values) = try Self.condition(filter)
+        let (condition, values) = Self.condition(filter)
         var rows: [MailingRow] = []
         let sql = "SELECT \(Self.columns) FROM mailing WHERE \(condition) ORDER BY id LIMIT ?"
         try Self.bind(values, transaction.prepare(sql)).rows { rows.append(try MailingRow(row: $0)) }
@@ -36,8 +36,8 @@ struct MailingRow {
     }
 
     static func count(_ filter: MailingFilter, _ transaction: StoreTransaction) throws -> Int {
-        let (condition, values) = try Self.condition(filter)
-        let sql = "SELECT count(*) FROM (SELECT 1 FROM mailing WHERE \(condition) LIMIT ?)"
+        let (condition, values) = Self.condition(filter)
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM mailing WHERE \(condition) LIMIT ?) AS found"
         return try Self.bind(values, transaction.prepare(sql)).first { $0.int(0) } ?? 0
     }
 
@@ -58,13 +58,15 @@ struct MailingRow {
         at now: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> MailingID {
-        try transaction.prepare(
-            """
-            INSERT INTO mailing(account, status, domain, properties, content, revision, subject, created)
-            VALUES (?, 0, '', x'', x'', 0, '', ?)
-            """
-        ).bind(1, Int(account.rawValue)).bind(2, now).run()
-        guard let id = Int32(exactly: transaction.lastID) else {
+        let number = try transaction.insert(
+            transaction.prepare(
+                """
+                INSERT INTO mailing(account, status, domain, properties, content, revision, subject, created)
+                VALUES (?, 0, '', ?, ?, 0, '', ?) RETURNING id
+                """
+            ).bind(1, Int(account.rawValue)).bind(2, [UInt8]()).bind(3, [UInt8]()).bind(4, now)
+        )
+        guard let id = Int32(exactly: number) else {
             throw StoreError(.full, "all mailing numbers are used up")
         }
         return MailingID(rawValue: id)
@@ -149,7 +151,7 @@ struct MailingRow {
 
     // MARK: Reading
 
-    private init(row: PreparedRow) throws {
+    private init(row: any StoreRow) throws {
         guard let status = MailingStatus(rawValue: UInt8(truncatingIfNeeded: row.int(2))) else {
             throw StoreError(.corrupt, "mailing \(row.int(0)) has an unknown status")
         }
@@ -199,48 +201,42 @@ struct MailingRow {
 
     private enum Value {
         case number(Int64)
-        case text(String)
+        case numbers([Int64])
+        case texts([String])
     }
 
-    private static func bind(_ values: [Value], _ statement: PreparedStatement) -> PreparedStatement {
+    private static func bind(_ values: [Value], _ statement: any StoreStatement) -> any StoreStatement {
         for (index, value) in values.enumerated() {
             switch value {
             case .number(let number): statement.bind(Int32(index + 1), number)
-            case .text(let text): statement.bind(Int32(index + 1), text)
+            case .numbers(let numbers): statement.bind(Int32(index + 1), list: numbers)
+            case .texts(let texts): statement.bind(Int32(index + 1), list: texts)
             }
         }
         return statement
     }
 
-    /// The condition of a filter and what to bind to it, the limit last; lists travel as one JSON text each, so that a
-    /// filter's length does not make a new statement.
-    private static func condition(_ filter: MailingFilter) throws -> (sql: String, values: [Value]) {
-        var terms = ["1"]
+    /// The condition of a filter and what to bind to it, the limit last; each list is one parameter, so that a filter's
+    /// length does not make a new statement.
+    private static func condition(_ filter: MailingFilter) -> (sql: String, values: [Value]) {
+        var terms = ["TRUE"]
         var values: [Value] = []
-        func anyOf(_ column: String, _ json: String?) {
-            guard let json else { return }
+        func anyOf(_ column: String, _ list: Value?) {
+            guard let list else { return }
             terms.append("\(column) IN (SELECT value FROM json_each(?))")
-            values.append(.text(json))
+            values.append(list)
         }
-        anyOf("id", filter.ids.map { Self.json($0.map { Int64($0.rawValue) }) })
-        anyOf("status", filter.statuses.map { Self.json($0.map { Int64($0.rawValue) }) })
-        anyOf("domain", try filter.domains.map { try Self.json($0.map { $0.lowercased() }) })
-        anyOf("owner", try filter.owners.map { try Self.json($0) })
-        anyOf("satellite_group", try filter.satelliteGroups.map { try Self.json($0) })
-        anyOf("account", filter.account.map { Self.json([Int64($0.rawValue)]) })
+        anyOf("id", filter.ids.map { .numbers($0.map { Int64($0.rawValue) }) })
+        anyOf("status", filter.statuses.map { .numbers($0.map { Int64($0.rawValue) }) })
+        anyOf("domain", filter.domains.map { .texts($0.map { $0.lowercased() }) })
+        anyOf("owner", filter.owners.map { .texts($0) })
+        anyOf("satellite_group", filter.satelliteGroups.map { .texts($0) })
+        anyOf("account", filter.account.map { .numbers([Int64($0.rawValue)]) })
         if let after = filter.after {
             terms.append("id > ?")
             values.append(.number(Int64(after.rawValue)))
         }
-        values.append(.number(filter.limit.map { Int64(max(0, $0)) } ?? -1))
+        values.append(.number(filter.limit.map { Int64(max(0, $0)) } ?? .max))
         return (terms.joined(separator: " AND "), values)
-    }
-
-    private static func json(_ numbers: [Int64]) -> String {
-        "[" + numbers.map { String($0) }.joined(separator: ",") + "]"
-    }
-
-    private static func json(_ texts: [String]) throws -> String {
-        String(decoding: try JSONEncoder().encode(texts), as: UTF8.self)
     }
 }

@@ -129,21 +129,24 @@ struct Claiming {
             chosen.append(delivery)
             return chosen.count < self.limit
         }
-        chosen.sort { $0.id < $1.id }
-        for delivery in chosen {
-            let candidate = try self.transaction
-                .prepare("SELECT address, tracking, attachments, merge FROM recipient WHERE id = ?")
-                .bind(1, delivery.id.packed).first { row in
-                    Candidate(
-                        entry: LeaseRow.Entry(ordinal: delivery.id.ordinal, attempt: delivery.attempt + 1),
-                        delivery: delivery,
-                        trackingID: row.optionalText(1) ?? ids.encode(delivery.id),
-                        address: row.text(0),
-                        mergeFields: row.blob(3),
-                        attachments: try Self.hashes(row.blob(2))
-                    )
-                }
-            if let candidate { candidates.append(candidate) }
+        let deliveries = Dictionary(uniqueKeysWithValues: chosen.map { ($0.id, $0) })
+        try self.transaction.prepare(
+            """
+            SELECT id, address, tracking, attachments, merge FROM recipient
+            WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id
+            """
+        ).bind(1, list: chosen.map(\.id.packed)).rows { row in
+            guard let delivery = deliveries[RecipientID(packed: row.int64(0))] else { return }
+            candidates.append(
+                Candidate(
+                    entry: LeaseRow.Entry(ordinal: delivery.id.ordinal, attempt: delivery.attempt + 1),
+                    delivery: delivery,
+                    trackingID: row.optionalText(2) ?? ids.encode(delivery.id),
+                    address: row.text(1),
+                    mergeFields: row.blob(4),
+                    attachments: try Self.hashes(row.blob(3))
+                )
+            )
         }
         return (candidates, revision ?? self.mailing.revision)
     }

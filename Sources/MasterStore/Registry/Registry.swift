@@ -13,7 +13,7 @@ enum Registry {
     // MARK: Blobs
 
     static func putBlob(_ bytes: [UInt8], _ hash: BlobHash, _ transaction: StoreTransaction) throws {
-        try transaction.prepare("INSERT OR IGNORE INTO blob(hash, bytes) VALUES (?, ?)")
+        try transaction.prepare("INSERT INTO blob(hash, bytes) VALUES (?, ?) ON CONFLICT DO NOTHING")
             .bind(1, hash.bytes).bind(2, bytes).run()
     }
 
@@ -22,7 +22,7 @@ enum Registry {
     }
 
     static func putKey(sealed: [UInt8], _ hash: BlobHash, _ transaction: StoreTransaction) throws {
-        try transaction.prepare("INSERT OR IGNORE INTO signing_key(hash, sealed) VALUES (?, ?)")
+        try transaction.prepare("INSERT INTO signing_key(hash, sealed) VALUES (?, ?) ON CONFLICT DO NOTHING")
             .bind(1, hash.bytes).bind(2, sealed).run()
     }
 
@@ -56,12 +56,12 @@ enum Registry {
         let statement = try transaction.prepare(
             """
             INSERT INTO satellite(serial, enabled, keys, shared_key, paired, satellite_group, weight, affinity, version)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
             """
         )
-        try Self.bind(record, statement, transaction).run()
+        let id = try transaction.insert(Self.bind(record, statement, transaction))
         var record = record
-        record.id = SatelliteID(rawValue: Int32(truncatingIfNeeded: transaction.lastID))
+        record.id = SatelliteID(rawValue: Int32(truncatingIfNeeded: id))
         try Self.noteAffinities(transaction)
         return record
     }
@@ -83,8 +83,8 @@ enum Registry {
         guard try LeaseRow.fetch(of: id, transaction).isEmpty else {
             throw StoreError(.conflict, "satellite \(id.rawValue) still holds leases")
         }
-        try transaction.prepare("UPDATE satellite SET removed = 1, keys = x'', shared_key = NULL WHERE id = ?")
-            .bind(1, Int(id.rawValue)).run()
+        try transaction.prepare("UPDATE satellite SET removed = 1, keys = ?, shared_key = NULL WHERE id = ?")
+            .bind(1, [UInt8]()).bind(2, Int(id.rawValue)).run()
         try Self.noteAffinities(transaction)
     }
 
@@ -103,9 +103,9 @@ enum Registry {
 
     private static func bind(
         _ record: SatelliteRecord,
-        _ statement: PreparedStatement,
+        _ statement: any StoreStatement,
         _ transaction: StoreTransaction
-    ) throws -> PreparedStatement {
+    ) throws -> any StoreStatement {
         let sealed = try record.sharedKey.map { try transaction.context.secrets.seal(Array($0.utf8)) }
         return statement.bind(1, record.serial).bind(2, record.enabled ? 1 : 0)
             .bind(3, record.publicKeys.flatMap { $0 }).bind(4, sealed).bind(5, record.paired)
@@ -113,7 +113,7 @@ enum Registry {
             .bind(8, [UInt8](try JSONEncoder().encode(record.affinity))).bind(9, record.version)
     }
 
-    private static func satellite(_ row: PreparedRow, _ transaction: StoreTransaction) throws -> SatelliteRecord {
+    private static func satellite(_ row: any StoreRow, _ transaction: StoreTransaction) throws -> SatelliteRecord {
         let keys = row.blob(3)
         let sharedKey = try row.optionalBlob(4).map { try transaction.context.secrets.open($0) }
         return SatelliteRecord(

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import GRDB
-internal import GRDBSQLite
 internal import Synchronization
+
+/// The way to the connection that writes.
+protocol StoreWriter: Sendable {
+    /// Calls `work` with the connection, where it lives, or with the reason why there is none.
+    func enter(_ work: @escaping @Sendable (Result<any StoreConnection, any Error>) -> Void)
+}
 
 /// Runs writing verbs one after another on the writer's own queue, and commits those that wait together.
 ///
@@ -13,7 +17,7 @@ final class WriteQueue: Sendable {
     /// One verb: what to do, and whom to tell.
     private struct Job: Sendable {
         /// Does the work and returns the step that answers; the step runs only after the commit.
-        let run: @Sendable (Database) throws -> @Sendable () -> Void
+        let run: @Sendable (any StoreConnection) throws -> @Sendable () -> Void
         /// Answers with an error.
         let fail: @Sendable (any Error) -> Void
     }
@@ -29,28 +33,30 @@ final class WriteQueue: Sendable {
     /// No verb is added to a transaction that has run for longer.
     private static let longestGroup: Duration = .milliseconds(5)
 
-    private let pool: DatabasePool
-    private let afterCommit: @Sendable (Database) -> Void
+    private let writer: any StoreWriter
+    private let afterCommit: @Sendable (any StoreConnection) -> Void
     private let state = Mutex(State())
 
     /// Makes a queue.
     ///
     /// `afterCommit` runs on the writer after each answered group: checkpoints.
-    init(pool: DatabasePool, afterCommit: @escaping @Sendable (Database) -> Void) {
-        self.pool = pool
+    init(writer: any StoreWriter, afterCommit: @escaping @Sendable (any StoreConnection) -> Void = { _ in }) {
+        self.writer = writer
         self.afterCommit = afterCommit
     }
 
     /// Runs a verb in a transaction; when it returns, its effect is on disk.
     ///
-    /// It may run twice, if a full disk undid the group that it was part of.
+    /// It may run twice, if a failure undid the group that it was part of.
     @concurrent
-    func perform<Answer: Sendable>(_ verb: @escaping @Sendable (Database) throws -> Answer) async throws -> Answer {
+    func perform<Answer: Sendable>(
+        _ verb: @escaping @Sendable (any StoreConnection) throws -> Answer
+    ) async throws -> Answer {
         try await withCheckedThrowingContinuation { continuation in
             self.enqueue(
                 Job(
-                    run: { database in
-                        let answer = try verb(database)
+                    run: { connection in
+                        let answer = try verb(connection)
                         return { continuation.resume(returning: answer) }
                     },
                     fail: { continuation.resume(throwing: StoreError.wrapping($0)) }
@@ -62,7 +68,7 @@ final class WriteQueue: Sendable {
     /// Runs a chore in the next transaction without anybody waiting for it.
     ///
     /// - Parameter chore: Returns the step to take after the commit. A chore that fails is dropped.
-    func submit(_ chore: @escaping @Sendable (Database) throws -> @Sendable () -> Void) {
+    func submit(_ chore: @escaping @Sendable (any StoreConnection) throws -> @Sendable () -> Void) {
         self.enqueue(Job(run: chore, fail: { _ in }))
     }
 
@@ -86,14 +92,19 @@ final class WriteQueue: Sendable {
             return (false, !state.isDraining)
         }
         if isRefused { return job.fail(StoreError(.database, "the store is closed")) }
-        if mustStart { self.pool.asyncWriteWithoutTransaction { self.drain($0) } }
+        if mustStart { self.writer.enter { self.drain($0) } }
     }
 
-    private func drain(_ database: Database) {
+    private func drain(_ writer: Result<any StoreConnection, any Error>) {
         while let group = self.nextGroup() {
-            let rest = self.commit(group, in: database)
-            if !rest.isEmpty { self.state.withLock { $0.waiting.insert(contentsOf: rest, at: 0) } }
-            self.afterCommit(database)
+            switch writer {
+            case .success(let connection):
+                let rest = self.commit(group, in: connection)
+                if !rest.isEmpty { self.state.withLock { $0.waiting.insert(contentsOf: rest, at: 0) } }
+                self.afterCommit(connection)
+            case .failure(let error):
+                for job in group { job.fail(error) }
+            }
         }
     }
 
@@ -110,42 +121,41 @@ final class WriteQueue: Sendable {
     }
 
     /// Carries a group out and returns the jobs that were left for the next because this one had run long enough.
-    private func commit(_ group: [Job], in database: Database) -> [Job] {
+    private func commit(_ group: [Job], in connection: any StoreConnection) -> [Job] {
         var answers: [@Sendable () -> Void] = []
         var done = 0
         do {
-            try Self.execute("BEGIN IMMEDIATE", in: database)
+            try connection.begin()
             let began = ContinuousClock.now
             for job in group {
                 if done > 0, ContinuousClock.now - began > Self.longestGroup { break }
-                if group.count > 1 { try Self.execute("SAVEPOINT verb", in: database) }
+                if group.count > 1 { try connection.savepoint() }
                 do {
-                    answers.append(try job.run(database))
-                    if group.count > 1 { try Self.execute("RELEASE verb", in: database) }
+                    answers.append(try job.run(connection))
+                    if group.count > 1 { try connection.releaseSavepoint() }
                 } catch {
                     // Some failures (a full disk) end the whole transaction; then nobody's work stands.
-                    guard group.count > 1, database.isInsideTransaction else { throw error }
-                    try Self.execute("ROLLBACK TO verb", in: database)
-                    try Self.execute("RELEASE verb", in: database)
+                    guard group.count > 1, connection.isInsideTransaction else { throw error }
+                    try connection.rollbackToSavepoint()
                     answers.append({ job.fail(error) })
                 }
                 done += 1
             }
-            try Self.execute("COMMIT", in: database)
+            try connection.commit()
+        } catch let error as CommitUnknown {
+            // To run them again might do the same twice.
+            for job in group[..<done] { job.fail(error.reason) }
+            return Array(group[done...])
         } catch {
-            if database.isInsideTransaction { try? Self.execute("ROLLBACK", in: database) }  // nothing else can be done
+            if connection.isInsideTransaction { try? connection.rollback() }  // nothing else can be done
             guard group.count > 1 else {
                 for job in group { job.fail(error) }
                 return []
             }
-            for job in group { _ = self.commit([job], in: database) }
+            for job in group { _ = self.commit([job], in: connection) }
             return []
         }
         for answer in answers { answer() }
         return Array(group[done...])
-    }
-
-    private static func execute(_ sql: String, in database: Database) throws {
-        try PreparedStatement(try database.cachedStatement(sql: sql).sqliteStatement).run()
     }
 }

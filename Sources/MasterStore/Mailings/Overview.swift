@@ -81,7 +81,7 @@ enum Overview {
         _ transaction: StoreTransaction
     ) throws -> Int {
         try transaction.prepare(
-            "SELECT count(*) FROM (SELECT 1 FROM delivery WHERE (id >> 22) = ? AND due <= ? LIMIT ?)"
+            "SELECT count(*) FROM (SELECT 1 FROM delivery WHERE (id >> 22) = ? AND due <= ? LIMIT ?) AS due"
         ).bind(1, RecipientID(mailing: mailing, bucket: bucket, ordinal: 0).packed >> 22).bind(2, now)
             .bind(3, Self.mostCounted).first { $0.int(0) } ?? 0
     }
@@ -104,8 +104,8 @@ enum Overview {
         var summary = StoreSummary()
         try transaction.prepare(
             """
-            SELECT status, count(*), sum(total - delivered - failed - expired), sum(uncertain) FROM mailing
-            GROUP BY status
+            SELECT status, count(*), CAST(sum(total - delivered - failed - expired) AS BIGINT),
+            CAST(sum(uncertain) AS BIGINT) FROM mailing GROUP BY status
             """
         ).rows { row in
             guard let status = MailingStatus(rawValue: UInt8(truncatingIfNeeded: row.int(0))) else { return }
@@ -113,12 +113,12 @@ enum Overview {
             summary.pending += row.int(2)
             summary.uncertain += row.int(3)
         }
-        try transaction.prepare("SELECT sum(open), min(granted) FROM lease").rows { row in
+        try transaction.prepare("SELECT CAST(sum(open) AS BIGINT), min(granted) FROM lease").rows { row in
             summary.leased = row.int(0)
             summary.oldestLease = row.optionalTimestamp(1)
         }
         summary.pending -= summary.leased
-        summary.feedHead = try transaction.storedFeedPosition()
+        summary.feedHead = try transaction.stored(.feed)
         return summary
     }
 

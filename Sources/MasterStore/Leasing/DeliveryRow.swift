@@ -76,18 +76,20 @@ struct DeliveryRow {
         id, state, attempt, reported, missing, settled, flags, try_count, first_try, message_date, due, lease, \
         revision, stage, code, enhanced, text, mx, satellite, leased_at, modified
         """
-    private static let insertion = """
-        INSERT OR REPLACE INTO delivery(\(columns)) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
-        """
-    private static let selection = "SELECT \(columns) FROM delivery WHERE id = ?"
     private static let rangeSelection = "SELECT \(columns) FROM delivery WHERE id >= ? AND id < ? ORDER BY id"
     private static let dueSelection = """
         SELECT \(columns), (SELECT domain FROM recipient WHERE recipient.id = delivery.id) FROM delivery
         WHERE (id >> 22) = ? AND due <= ? AND (due, id) > (?, ?) ORDER BY due, id LIMIT ?
         """
 
-    static func fetch(_ id: RecipientID, _ transaction: StoreTransaction) throws -> DeliveryRow? {
-        try transaction.prepare(Self.selection).bind(1, id.packed).first { try DeliveryRow(row: $0) }
+    /// What is known of these recipients, in no order; the untouched have no row.
+    static func fetch(_ ids: [RecipientID], _ transaction: StoreTransaction) throws -> [DeliveryRow] {
+        guard !ids.isEmpty else { return [] }
+        var found: [DeliveryRow] = []
+        try transaction
+            .prepare("SELECT \(Self.columns) FROM delivery WHERE id IN (SELECT value FROM json_each(?))")
+            .bind(1, list: ids.map(\.packed)).rows { found.append(try DeliveryRow(row: $0)) }
+        return found
     }
 
     /// Rows from one recipient up to, not including, another.
@@ -96,6 +98,7 @@ struct DeliveryRow {
         before end: Int64,
         _ transaction: StoreTransaction
     ) throws -> [DeliveryRow] {
+        try transaction.writeRows()
         var found: [DeliveryRow] = []
         try transaction.prepare(Self.rangeSelection).bind(1, first.packed).bind(2, end)
             .rows { found.append(try DeliveryRow(row: $0)) }
@@ -114,6 +117,7 @@ struct DeliveryRow {
         _ read: (DeliveryRow, _ domain: String) throws -> Bool
     ) throws {
         let key = RecipientID(mailing: mailing, bucket: bucket, ordinal: 0).packed >> 22
+        try transaction.writeRows()
         var last = (due: Int64.min, id: Int64.min)
         var wantsMore = true
         while wantsMore {
@@ -137,6 +141,7 @@ struct DeliveryRow {
         limit: Int,
         _ transaction: StoreTransaction
     ) throws -> [DeliveryRow] {
+        try transaction.writeRows()
         var found: [DeliveryRow] = []
         try transaction.prepare(
             "SELECT \(Self.columns) FROM delivery WHERE state = 5 AND id >= ? AND id < ? ORDER BY id LIMIT ?"
@@ -145,25 +150,34 @@ struct DeliveryRow {
         return found
     }
 
-    /// Writes the row; only ``StoreTransaction/save(_:replacing:)`` calls it, so that counters follow.
-    func write(_ transaction: StoreTransaction) throws {
-        var flags = 0
-        if self.standing.uncertain { flags |= 1 }
-        if self.standing.accepted { flags |= 2 }
-        let statement = try transaction.prepare(Self.insertion)
-        statement.bind(1, self.id.packed).bind(2, Int(self.standing.state.rawValue)).bind(3, Int(self.attempt))
-            .bind(4, Int(self.reported)).bind(5, self.missing.isEmpty ? nil : self.encodedMissing())
-            .bind(6, Int(self.settled)).bind(7, flags).bind(8, self.standing.tryCount)
-            .bind(9, self.standing.firstTry).bind(10, self.messageDate).bind(11, self.due)
-            .bind(12, self.lease?.rawValue).bind(13, self.revision)
-        statement.bind(14, self.trace.map { Int64(StageCode.number(of: $0.stage)) })
-            .bind(15, self.trace?.replyCode.map { Int64($0) }).bind(16, self.trace?.enhancedStatus)
-            .bind(17, self.trace?.text).bind(18, self.trace?.mxHost)
-            .bind(19, self.satellite.map { Int64($0.rawValue) }).bind(20, self.leasedAt).bind(21, self.modified)
-        try statement.run()
+    /// Writes rows; only ``StoreTransaction/writeRows()`` calls it, so that counters follow.
+    static func write(_ rows: [DeliveryRow], _ connection: any StoreConnection) throws {
+        var batch = RowBatch("delivery", replacingBy: "id", count: rows.count)
+        batch.add("id", numbers: rows.map(\.id.packed))
+        batch.add("state", numbers: rows.map { Int64($0.standing.state.rawValue) })
+        batch.add("attempt", numbers: rows.map { Int64($0.attempt) })
+        batch.add("reported", numbers: rows.map { Int64($0.reported) })
+        batch.add("missing", octets: rows.map { $0.missing.isEmpty ? nil : $0.encodedMissing() })
+        batch.add("settled", numbers: rows.map { Int64($0.settled) })
+        batch.add("flags", numbers: rows.map { ($0.standing.uncertain ? 1 : 0) | ($0.standing.accepted ? 2 : 0) })
+        batch.add("try_count", numbers: rows.map { Int64($0.standing.tryCount) })
+        batch.add("first_try", numbers: rows.map { $0.standing.firstTry?.milliseconds })
+        batch.add("message_date", numbers: rows.map { $0.messageDate?.milliseconds })
+        batch.add("due", numbers: rows.map { $0.due?.milliseconds })
+        batch.add("lease", numbers: rows.map { $0.lease?.rawValue })
+        batch.add("revision", numbers: rows.map(\.revision))
+        batch.add("stage", numbers: rows.map { row in row.trace.map { Int64(StageCode.number(of: $0.stage)) } })
+        batch.add("code", numbers: rows.map { row in row.trace?.replyCode.map { Int64($0) } })
+        batch.add("enhanced", texts: rows.map { $0.trace?.enhancedStatus })
+        batch.add("text", texts: rows.map { $0.trace?.text })
+        batch.add("mx", texts: rows.map { $0.trace?.mxHost })
+        batch.add("satellite", numbers: rows.map { row in row.satellite.map { Int64($0.rawValue) } })
+        batch.add("leased_at", numbers: rows.map { $0.leasedAt?.milliseconds })
+        batch.add("modified", numbers: rows.map(\.modified.milliseconds))
+        try connection.write(batch)
     }
 
-    private init(row: PreparedRow) throws {
+    private init(row: any StoreRow) throws {
         self.id = RecipientID(packed: row.int64(0))
         guard let state = RecipientState(rawValue: UInt8(truncatingIfNeeded: row.int(1))) else {
             throw StoreError(.corrupt, "recipient \(self.id) has an unknown state")

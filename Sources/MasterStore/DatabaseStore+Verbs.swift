@@ -2,7 +2,7 @@
 
 public import MailingModel
 
-extension SQLiteStore: MailingStore {
+extension DatabaseStore: MailingStore {
     // MARK: Mailings
 
     /// Creates a mailing with its first content revision.
@@ -185,7 +185,7 @@ extension SQLiteStore: MailingStore {
     }
 
     /// The position of the newest event.
-    public func feedHead() async throws -> Int64 { try await self.read { try $0.storedFeedPosition() } }
+    public func feedHead() async throws -> Int64 { try await self.read { try $0.stored(.feed) } }
 
     // MARK: Leasing
 

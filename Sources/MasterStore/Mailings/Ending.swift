@@ -78,6 +78,7 @@ enum Ending {
                 found.append(delivery)
                 return found.count < wanted
             }
+            try transaction.readAhead(found.map(\.id))
             for old in found { try Self.expire(old.id, replacing: old, account: account, at: now, transaction) }
             expired += found.count
         }
@@ -94,9 +95,12 @@ enum Ending {
         var expired = 0
         for bucket in try BucketRow.fetch(of: id, transaction) where bucket.watermark < bucket.fill && expired < limit {
             let end = min(bucket.fill, bucket.watermark + UInt32(limit - expired))
-            for ordinal in bucket.watermark..<end {
-                let recipient = RecipientID(mailing: id, bucket: bucket.bucket, ordinal: ordinal)
-                let old = try DeliveryRow.fetch(recipient, transaction)
+            let recipients = (bucket.watermark..<end).map {
+                RecipientID(mailing: id, bucket: bucket.bucket, ordinal: $0)
+            }
+            try transaction.readAhead(recipients)
+            for recipient in recipients {
+                let old = try transaction.delivery(recipient)
                 if old.map({ !$0.standing.state.isTerminal }) ?? true {
                     try Self.expire(recipient, replacing: old, account: account, at: now, transaction)
                 }
@@ -132,7 +136,7 @@ enum Ending {
         row.trace = nil
         row.modified = now
         try transaction.save(row, replacing: old)
-        try RecipientRow.fetch(row.id, transaction)?.appendEvent(row, account: account, transaction)
+        try transaction.recipient(row.id)?.appendEvent(row, account: account, transaction)
     }
 
     // MARK: Settling and finishing

@@ -17,10 +17,33 @@ struct BucketRow {
 
     /// The buckets of a mailing in order of number; at most 1,024.
     static func fetch(of mailing: MailingID, _ transaction: StoreTransaction) throws -> [BucketRow] {
+        try Self.fetch(
+            transaction.prepare("SELECT \(Self.columns) FROM bucket WHERE mailing = ? ORDER BY bucket")
+                .bind(1, Int(mailing.rawValue))
+        )
+    }
+
+    /// The buckets of single domains, and those of these hashes.
+    static func fetch(
+        of mailing: MailingID,
+        ownOr hashed: some Sequence<Bucket>,
+        _ transaction: StoreTransaction
+    ) throws -> [BucketRow] {
+        try Self.fetch(
+            transaction.prepare(
+                """
+                SELECT \(Self.columns) FROM bucket
+                WHERE mailing = ? AND (bucket >= 256 OR bucket IN (SELECT value FROM json_each(?))) ORDER BY bucket
+                """
+            ).bind(1, Int(mailing.rawValue)).bind(2, list: hashed.map { Int64($0.rawValue) })
+        )
+    }
+
+    private static let columns = "bucket, class, domain, fill, watermark, waiting"
+
+    private static func fetch(_ statement: any StoreStatement) throws -> [BucketRow] {
         var found: [BucketRow] = []
-        try transaction.prepare(
-            "SELECT bucket, class, domain, fill, watermark, waiting FROM bucket WHERE mailing = ? ORDER BY bucket"
-        ).bind(1, Int(mailing.rawValue)).rows { row in
+        try statement.rows { row in
             found.append(
                 BucketRow(
                     bucket: Bucket(rawValue: UInt16(truncatingIfNeeded: row.int(0))),

@@ -88,8 +88,8 @@ struct LeaseRow {
         let isDense = entries.enumerated().allSatisfy { index, entry in
             entry.attempt == 1 && entry.ordinal == first + UInt32(index)
         }
-        var row = LeaseRow(
-            serial: LeaseSerial(rawValue: 0),
+        let row = LeaseRow(
+            serial: LeaseSerial(rawValue: try transaction.next(.lease)),
             term: transaction.context.term,
             satellite: satellite,
             mailing: mailing,
@@ -104,14 +104,13 @@ struct LeaseRow {
         )
         try transaction.prepare(
             """
-            INSERT INTO lease(term, satellite, mailing, bucket, class, revision, first, size, entries, started, closed,
-            open, granted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, x'', x'', ?, ?)
+            INSERT INTO lease(serial, term, satellite, mailing, bucket, class, revision, first, size, entries, started,
+            closed, open, granted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """
-        ).bind(1, row.term.rawValue).bind(2, Int(satellite.rawValue)).bind(3, Int(mailing.rawValue))
-            .bind(4, Int(bucket.rawValue)).bind(5, Int(deliveryClass.rawValue)).bind(6, revision)
-            .bind(7, Int(first)).bind(8, row.size).bind(9, row.entries.map(Self.encode))
-            .bind(10, row.open).bind(11, granted).run()
-        row.serial = LeaseSerial(rawValue: transaction.lastID)
+        ).bind(1, row.serial.rawValue).bind(2, row.term.rawValue).bind(3, Int(satellite.rawValue))
+            .bind(4, Int(mailing.rawValue)).bind(5, Int(bucket.rawValue)).bind(6, Int(deliveryClass.rawValue))
+            .bind(7, revision).bind(8, Int(first)).bind(9, row.size).bind(10, row.entries.map(Self.encode))
+            .bind(11, [UInt8]()).bind(12, [UInt8]()).bind(13, row.open).bind(14, granted).run()
         return row
     }
 
@@ -206,7 +205,7 @@ struct LeaseRow {
         self.granted = granted
     }
 
-    private init(row: PreparedRow) throws {
+    private init(row: any StoreRow) throws {
         self.init(
             serial: LeaseSerial(rawValue: row.int64(0)),
             term: Term(rawValue: row.int64(1)),

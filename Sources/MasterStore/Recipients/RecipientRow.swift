@@ -12,18 +12,29 @@ struct RecipientRow {
     var isTest: Bool
     var created: Timestamp
 
-    static func fetch(_ id: RecipientID, _ transaction: StoreTransaction) throws -> RecipientRow? {
-        try transaction.prepare("SELECT address, domain, tracking, flags, created FROM recipient WHERE id = ?")
-            .bind(1, id.packed).first { row in
+    /// Those of these recipients that there are, in no order.
+    static func fetch(_ ids: [RecipientID], _ transaction: StoreTransaction) throws -> [RecipientRow] {
+        guard !ids.isEmpty else { return [] }
+        var found: [RecipientRow] = []
+        found.reserveCapacity(ids.count)
+        try transaction.prepare(
+            """
+            SELECT id, address, domain, tracking, flags, created FROM recipient
+            WHERE id IN (SELECT value FROM json_each(?))
+            """
+        ).bind(1, list: ids.map(\.packed)).rows { row in
+            found.append(
                 RecipientRow(
-                    id: id,
-                    address: row.text(0),
-                    domain: row.text(1),
-                    ownTrackingID: row.optionalText(2),
-                    isTest: row.int(3) & 1 != 0,
-                    created: row.timestamp(4)
+                    id: RecipientID(packed: row.int64(0)),
+                    address: row.text(1),
+                    domain: row.text(2),
+                    ownTrackingID: row.optionalText(3),
+                    isTest: row.int(4) & 1 != 0,
+                    created: row.timestamp(5)
                 )
-            }
+            )
+        }
+        return found
     }
 
     func trackingID(_ ids: RecipientIDCodec) -> String { self.ownTrackingID ?? ids.encode(self.id) }

@@ -11,6 +11,7 @@ enum Intake {
         _ transaction: StoreTransaction
     ) throws -> IntakeResult {
         var result = IntakeResult()
+        try transaction.readAhead(reports.map(\.recipient))
         for report in reports { try Self.apply(report, from: satellite, at: now, &result, transaction) }
         result.mailings = try result.mailings.filter { id in
             try transaction.mailing(id).map { $0.mailing.status != .finished && $0.mailing.counters.pending == 0 }
@@ -33,11 +34,11 @@ enum Intake {
             result.dropped += 1
             return
         }
-        guard let recipient = try RecipientRow.fetch(id, transaction) else {
+        guard let recipient = try transaction.recipient(id) else {
             result.dropped += 1
             return
         }
-        let old = try DeliveryRow.fetch(id, transaction)
+        let old = try transaction.delivery(id)
         let place = try Self.place(of: report, old, transaction)
         if let place, place.lease.satellite != satellite {
             result.dropped += 1

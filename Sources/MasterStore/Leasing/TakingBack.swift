@@ -28,6 +28,10 @@ enum TakingBack {
                 MailingLifecycle.mayStart(status: $0.status, isEnding: $0.ending != nil, lease.deliveryClass)
             } ?? false
         var takenBack: [Int] = []
+        if mayStart, lease.entries != nil {
+            let asked = request.places.places.filter { $0 < lease.size && !lease.started.contains($0) }
+            try transaction.readAhead(asked.map { lease.recipient(at: $0) }, withRecipients: false)
+        }
         for place in request.places.places {
             guard place < lease.size, !lease.closed.contains(place) else {
                 decision.refused.insert(place)
@@ -55,7 +59,7 @@ enum TakingBack {
         _ transaction: StoreTransaction
     ) throws -> Bool {
         guard lease.entries != nil else { return true }
-        guard let delivery = try DeliveryRow.fetch(lease.recipient(at: place), transaction) else { return true }
+        guard let delivery = try transaction.delivery(lease.recipient(at: place)) else { return true }
         return delivery.lease == lease.serial && !delivery.standing.state.isTerminal
     }
 
@@ -72,10 +76,12 @@ enum TakingBack {
     ) throws {
         guard !places.isEmpty, var lease = try transaction.lease(serial) else { return }
         let mailing = try transaction.mailing(lease.mailing)?.mailing
-        for place in places where place < lease.size && !lease.closed.contains(place) {
+        let places = places.filter { $0 < lease.size && !lease.closed.contains($0) }
+        try transaction.readAhead(places.map { lease.recipient(at: $0) }, withRecipients: mailing?.ending != nil)
+        for place in places where !lease.closed.contains(place) {
             lease.close(place)
             let id = lease.recipient(at: place)
-            let old = try DeliveryRow.fetch(id, transaction)
+            let old = try transaction.delivery(id)
             // An earlier attempt's late report may have finished the recipient, or it is with another lease already.
             if let old, old.lease != serial { continue }
             var new = old ?? DeliveryRow(id: id, firstAttemptOf: lease)
@@ -144,6 +150,7 @@ enum TakingBack {
                 stage: .master,
                 text: "satellite \(name) did not report whether the message was sent; it may have arrived"
             )
+            try transaction.readAhead(places.map { lease.recipient(at: $0) })
             for place in places { lease.close(place) }
             transaction.update(lease)
             for place in places {
@@ -171,9 +178,9 @@ enum TakingBack {
     ) throws -> Bool {
         let id = lease.recipient(at: place)
         guard let mailing = try transaction.mailing(id.mailing)?.mailing,
-            let recipient = try RecipientRow.fetch(id, transaction)
+            let recipient = try transaction.recipient(id)
         else { return false }
-        let old = try DeliveryRow.fetch(id, transaction)
+        let old = try transaction.delivery(id)
         if let old, old.lease != lease.serial { return false }
         var new = old ?? DeliveryRow(id: id, firstAttemptOf: lease)
         let merge = RecipientStateMerge(

@@ -2,7 +2,7 @@
 
 internal import Dispatch
 internal import GRDB
-public import MailingModel
+internal import MailingModel
 
 #if canImport(Glibc)
 internal import Glibc
@@ -12,61 +12,27 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// The store in one SQLite file, for one master.
+/// One SQLite file, for one master.
 ///
 /// One connection writes, on a queue of its own, and commits what waits in one transaction (see `WriteQueue`); a few
 /// read from snapshots. The log is synced at every commit (`synchronous=FULL`), so what a verb returned survives a power
 /// cut. A lock file beside the database keeps a second master out.
-public final class SQLiteStore: Sendable {
-    /// How a store is opened.
-    public struct Configuration: Sendable {
-        /// The database file; `-wal`, `-shm` and `.lock` files lie beside it.
-        public var path: String
-        /// When deferred recipients are tried again.
-        public var retry: RetrySchedule
-        /// How many callers may read at the same time; 1 or more.
-        public var readers: Int
-        /// The size of the write-ahead log, in octets, from which it is moved into the database file.
-        public var checkpointSize: Int
-
-        /// Composes a configuration.
-        ///
-        /// - Parameters:
-        ///   - path: The database file; made if there is none.
-        ///   - retry: CloudMailing's schedule by default.
-        ///   - readers: 3 by default.
-        ///   - checkpointSize: 32 MiB by default.
-        public init(
-            path: String,
-            retry: RetrySchedule = RetrySchedule(),
-            readers: Int = 3,
-            checkpointSize: Int = 32 << 20
-        ) {
-            self.path = path
-            self.retry = retry
-            self.readers = readers
-            self.checkpointSize = checkpointSize
-        }
-    }
-
-    /// Who this store is and under which term it was opened.
-    public let identity: StoreIdentity
+final class SQLiteEngine: StoreEngine {
+    let identity: StoreIdentity
+    let context: StoreContext
 
     private let pool: DatabasePool
     private let queue: WriteQueue
     private let checkpointer: Checkpointer
     private let lock: LockFile
-    let context: StoreContext
 
     /// Opens a store, makes it if there is none, brings its tables up to date and raises its term.
-    ///
-    /// - Throws: ``StoreError`` with ``StoreError/Code/locked``, ``StoreError/Code/newerSchema``,
-    ///   ``StoreError/Code/corrupt`` or ``StoreError/Code/database``.
-    public static func open(_ configuration: Configuration, secrets: StoreSecrets) async throws -> SQLiteStore {
-        try await Self.offPool { try SQLiteStore(configuration, secrets: secrets) }
+    @concurrent
+    static func open(_ configuration: SQLiteConfiguration, secrets: StoreSecrets) async throws -> SQLiteEngine {
+        try await Self.offPool { try SQLiteEngine(configuration, secrets: secrets) }
     }
 
-    private init(_ configuration: Configuration, secrets: StoreSecrets) throws {
+    private init(_ configuration: SQLiteConfiguration, secrets: StoreSecrets) throws {
         let path = configuration.path
         self.lock = try LockFile(path: path + ".lock")
         do {
@@ -82,11 +48,21 @@ public final class SQLiteStore: Sendable {
         }
         let checkpointer = Checkpointer(databasePath: path, threshold: configuration.checkpointSize)
         self.checkpointer = checkpointer
-        self.queue = WriteQueue(pool: self.pool) { checkpointer.runIfNeeded($0) }
-        self.purgeDeleted()
+        self.queue = WriteQueue(writer: Writer(pool: self.pool)) { connection in
+            guard let connection = connection as? SQLiteConnection else { return }
+            checkpointer.runIfNeeded(connection.database)
+        }
     }
 
-    private static func connections(_ configuration: Configuration) -> GRDB.Configuration {
+    private struct Writer: StoreWriter {
+        let pool: DatabasePool
+
+        func enter(_ work: @escaping @Sendable (Result<any StoreConnection, any Error>) -> Void) {
+            self.pool.asyncWriteWithoutTransaction { work(.success(SQLiteConnection($0))) }
+        }
+    }
+
+    private static func connections(_ configuration: SQLiteConfiguration) -> GRDB.Configuration {
         var connections = GRDB.Configuration()
         connections.foreignKeysEnabled = false
         connections.busyMode = .timeout(5)
@@ -125,7 +101,6 @@ public final class SQLiteStore: Sendable {
     // caller's actor after a continuation that ends a nonisolated(nonsending) function, and an actor that called would
     // then go on outside its own isolation. After a `@concurrent` call the caller itself hops back.
 
-    /// Runs a reading verb on a snapshot.
     @concurrent
     func read<Answer: Sendable>(
         _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
@@ -133,35 +108,28 @@ public final class SQLiteStore: Sendable {
         let context = self.context
         return try await withCheckedThrowingContinuation { continuation in
             self.pool.asyncRead { database in
-                let answer = Result { try verb(StoreTransaction(try database.get(), context)) }
+                let answer = Result { try verb(StoreTransaction(SQLiteConnection(try database.get()), context)) }
                 continuation.resume(with: answer.mapError(StoreError.wrapping))
             }
         }
     }
 
-    /// Runs a writing verb; what it changed is on disk when this returns.
     @concurrent
     func write<Answer: Sendable>(
         _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
     ) async throws -> Answer {
         let context = self.context
-        return try await self.queue.perform { database in
-            let transaction = StoreTransaction(database, context)
-            let answer = try verb(transaction)
-            try transaction.flush()
-            return answer
-        }
+        return try await self.queue.perform { try StoreTransaction.run(verb, on: $0, context) }
     }
 
-    /// Removes what deleted mailings left, step by step, between other verbs.
-    func purgeDeleted() {
-        Self.purgeDeleted(self.queue, self.context)
-    }
-
-    private static func purgeDeleted(_ queue: WriteQueue, _ context: StoreContext) {
-        queue.submit { database in
-            let isMoreLeft = try Deletion.purge(StoreTransaction(database, context))
-            return { if isMoreLeft { Self.purgeDeleted(queue, context) } }
+    func submit<Answer: Sendable>(
+        _ chore: @escaping @Sendable (StoreTransaction) throws -> Answer,
+        done: @escaping @Sendable (Answer) -> Void
+    ) {
+        let context = self.context
+        self.queue.submit { connection in
+            let answer = try StoreTransaction.run(chore, on: connection, context)
+            return { done(answer) }
         }
     }
 
@@ -178,7 +146,8 @@ public final class SQLiteStore: Sendable {
     // MARK: The store itself
 
     /// Writes a consistent copy while everything goes on; the file appears only when it is complete.
-    public func backup(to path: String) async throws {
+    @concurrent
+    func backup(to path: String) async throws {
         let pool = self.pool
         try await Self.offPool {
             let partial = path + ".partial"
@@ -202,7 +171,8 @@ public final class SQLiteStore: Sendable {
     }
 
     /// Carries out what waits, closes the files and gives the lock back; nothing may be called after.
-    public func close() async throws {
+    @concurrent
+    func close() async throws {
         await self.queue.close()
         let (pool, lock, checkpointer) = (self.pool, self.lock, self.checkpointer)
         try await Self.offPool {

@@ -20,6 +20,7 @@ enum Resending {
         // A finished mailing has no waiting recipients, so nothing in it can be sent again.
         if resolution == .resend, mailing.status == .finished || mailing.ending != nil { return 0 }
         let held = try DeliveryRow.fetchUncertain(id, limit: Self.step, transaction)
+        try transaction.readAhead(held.map(\.id))
         for old in held {
             var new = old
             switch resolution {
@@ -31,7 +32,7 @@ enum Resending {
             }
             new.modified = now
             try transaction.save(new, replacing: old)
-            try RecipientRow.fetch(old.id, transaction)?.appendEvent(new, account: mailing.account, transaction)
+            try transaction.recipient(old.id)?.appendEvent(new, account: mailing.account, transaction)
         }
         return held.count
     }
@@ -43,9 +44,10 @@ enum Resending {
         _ transaction: StoreTransaction
     ) throws -> Int {
         var changed = 0
+        try transaction.readAhead(ids)
         for id in ids {
             guard let mailing = try transaction.mailing(id.mailing)?.mailing, mailing.status != .finished,
-                mailing.ending == nil, let old = try DeliveryRow.fetch(id, transaction),
+                mailing.ending == nil, let old = try transaction.delivery(id),
                 old.standing.state.isTerminal, old.lease == nil
             else { continue }
             var new = old
@@ -53,7 +55,7 @@ enum Resending {
             new.trace = nil
             new.modified = now
             try transaction.save(new, replacing: old)
-            try RecipientRow.fetch(id, transaction)?.appendEvent(new, account: mailing.account, transaction)
+            try transaction.recipient(id)?.appendEvent(new, account: mailing.account, transaction)
             changed += 1
         }
         return changed

@@ -40,11 +40,11 @@ enum Reporting {
         var found: [RecipientReport] = []
         for trackingID in trackingIDs {
             guard let id = try Self.recipient(trackingID, account: account, transaction),
-                let recipient = try RecipientRow.fetch(id, transaction),
+                let recipient = try transaction.recipient(id),
                 recipient.trackingID(transaction.context.secrets.recipientIDs) == trackingID.lowercased()
                     || recipient.ownTrackingID == trackingID
             else { continue }
-            let delivery = try DeliveryRow.fetch(id, transaction)
+            let delivery = try transaction.delivery(id)
             let lease = delivery == nil ? try Self.lease(holding: id, transaction) : nil
             found.append(try recipient.report(delivery, heldBy: lease, transaction))
         }
@@ -75,14 +75,14 @@ enum Reporting {
         limit: Int,
         _ transaction: StoreTransaction
     ) throws -> FeedPage {
-        let head = try transaction.storedFeedPosition()
-        let horizon = try transaction.prepare("SELECT value FROM meta WHERE name = 'horizon'").first { $0.int64(0) }
+        let head = try transaction.stored(.feed)
+        let horizon = try transaction.stored(.horizon)
         let mailings = filter.mailings.map(Set.init)
         let states = filter.states.map(Set.init)
-        var page = FeedPage(entries: [], next: position, head: head, horizon: horizon ?? 0)
+        var page = FeedPage(entries: [], next: position, head: head, horizon: horizon)
         guard position < head, limit > 0 else { return page }
 
-        let statement: PreparedStatement
+        let statement: any StoreStatement
         if let mailings, mailings.count == 1, let only = mailings.first {
             statement = try transaction.prepare(
                 "SELECT seq, state, mailing, account, snapshot FROM event WHERE mailing = ? AND seq > ? ORDER BY seq LIMIT ?"

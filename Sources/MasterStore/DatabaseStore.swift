@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The store's verbs over a database.
+///
+/// Each verb is a few statements in one transaction, the same for every database; what differs between them lies in
+/// their engines.
+public final class DatabaseStore: Sendable {
+    let engine: any StoreEngine
+
+    /// Takes up the work that an earlier process left.
+    private init(_ engine: any StoreEngine) {
+        self.engine = engine
+        self.purgeDeleted()
+    }
+
+    /// Opens a store in an SQLite file, makes it if there is none, brings its tables up to date and raises its term.
+    ///
+    /// - Throws: ``StoreError`` with ``StoreError/Code/locked``, ``StoreError/Code/newerSchema``,
+    ///   ``StoreError/Code/corrupt`` or ``StoreError/Code/database``.
+    public static func open(_ configuration: SQLiteConfiguration, secrets: StoreSecrets) async throws -> DatabaseStore {
+        DatabaseStore(try await SQLiteEngine.open(configuration, secrets: secrets))
+    }
+
+    /// Who this store is and under which term it was opened.
+    public var identity: StoreIdentity { self.engine.identity }
+
+    var context: StoreContext { self.engine.context }
+
+    /// Writes a consistent copy while everything goes on; the file appears only when it is complete.
+    public func backup(to path: String) async throws { try await self.engine.backup(to: path) }
+
+    /// Carries out what waits and closes the database; nothing may be called after.
+    public func close() async throws { try await self.engine.close() }
+
+    // MARK: Access
+
+    func read<Answer: Sendable>(
+        _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
+    ) async throws -> Answer {
+        try await self.engine.read(verb)
+    }
+
+    func write<Answer: Sendable>(
+        _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
+    ) async throws -> Answer {
+        try await self.engine.write(verb)
+    }
+
+    /// Removes what deleted mailings left, step by step, between other verbs.
+    func purgeDeleted() { Self.purgeDeleted(self.engine) }
+
+    private static func purgeDeleted(_ engine: any StoreEngine) {
+        engine.submit(Deletion.purge) { isMoreLeft in
+            if isMoreLeft { Self.purgeDeleted(engine) }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Rows of one table to be written together, column by column.
+struct RowBatch {
+    /// One column's values, a row each.
+    enum Values {
+        case numbers([Int64?])
+        case texts([String?])
+        case octets([[UInt8]?])
+    }
+
+    /// The table.
+    let table: StaticString
+    /// The key by which a row replaces an older one; without it a second row of the same key is an error.
+    let key: StaticString?
+    /// How many rows there are.
+    let count: Int
+    private(set) var columns: [(name: StaticString, values: Values)] = []
+
+    /// Begins a batch of so many rows.
+    init(_ table: StaticString, replacingBy key: StaticString? = nil, count: Int) {
+        self.table = table
+        self.key = key
+        self.count = count
+    }
+
+    /// Adds a column of numbers.
+    mutating func add(_ name: StaticString, numbers: some Sequence<Int64?>) {
+        self.add(name, .numbers(Array(numbers)))
+    }
+
+    /// Adds a column of texts.
+    mutating func add(_ name: StaticString, texts: some Sequence<String?>) { self.add(name, .texts(Array(texts))) }
+
+    /// Adds a column of octets.
+    mutating func add(_ name: StaticString, octets: some Sequence<[UInt8]?>) { self.add(name, .octets(Array(octets))) }
+
+    private mutating func add(_ name: StaticString, _ values: Values) {
+        let count =
+            switch values {
+            case .numbers(let values): values.count
+            case .texts(let values): values.count
+            case .octets(let values): values.count
+            }
+        precondition(count == self.count, "column \(name) of \(self.table) has \(count) of \(self.count) values")
+        self.columns.append((name, values))
+    }
+
+    /// The statement that writes the rows which `source` yields: `VALUES …` or a SELECT.
+    func insertion(from source: String) -> String {
+        let names = self.columns.map { "\($0.name)" }
+        var sql = "INSERT INTO \(self.table)(\(names.joined(separator: ", "))) \(source)"
+        if let key = self.key {
+            let kept = Set("\(key)".split(separator: ",").map { $0.trimmingPrefix(" ") })
+            let others = names.filter { !kept.contains($0[...]) }.map { "\($0) = excluded.\($0)" }
+            sql += " ON CONFLICT(\(key)) DO UPDATE SET \(others.joined(separator: ", "))"
+        }
+        return sql
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The seam between the verbs and the databases. Verbs are written once, in SQL that both databases understand:
+// parameters are `?` in order; a list travels as one parameter in `IN (SELECT value FROM json_each(?))`, bound with
+// `bind(_:list:)`; an upsert is `ON CONFLICT … DO`; a new row's number comes from `RETURNING`.
+
+internal import MailingModel
+
+/// One connection of a database, as verbs use it; it never leaves its own thread or queue.
+protocol StoreConnection: AnyObject {
+    /// A statement from the connection's cache, compiled at its first use.
+    func prepare(_ sql: String) throws -> any StoreStatement
+    /// Writes rows, all columns of many at once.
+    func write(_ batch: RowBatch) throws
+    /// How many rows the last statement changed.
+    var changedRows: Int { get }
+    /// Whether a transaction is open.
+    var isInsideTransaction: Bool { get }
+    /// Opens a transaction, and makes sure that this process may write.
+    func begin() throws
+    /// Ends the transaction; what it changed is on disk when this returns.
+    ///
+    /// - Throws: ``CommitUnknown`` if nobody can tell whether it was carried out.
+    func commit() throws
+    /// Undoes the transaction.
+    func rollback() throws
+    /// Marks a place to which ``rollbackToSavepoint()`` returns; they do not nest.
+    func savepoint() throws
+    /// Forgets the mark.
+    func releaseSavepoint() throws
+    /// Undoes what came after the mark, and forgets it.
+    func rollbackToSavepoint() throws
+}
+
+/// The answer to a COMMIT was lost, and what became of it could not be found out.
+struct CommitUnknown: Error {
+    var reason: any Error
+}
+
+/// A statement with its parameters, which are numbered from 1.
+protocol StoreStatement {
+    /// Binds a number.
+    @discardableResult
+    func bind(_ index: Int32, _ value: Int64?) -> Self
+    /// Binds a text.
+    @discardableResult
+    func bind(_ index: Int32, _ value: String?) -> Self
+    /// Binds octets.
+    @discardableResult
+    func bind(_ index: Int32, _ value: [UInt8]?) -> Self
+    /// Binds a list of numbers to `IN (SELECT value FROM json_each(?))`.
+    @discardableResult
+    func bind(_ index: Int32, list: [Int64]) -> Self
+    /// Binds a list of texts to `IN (SELECT value FROM json_each(?))`.
+    @discardableResult
+    func bind(_ index: Int32, list: [String]) -> Self
+    /// Runs it and reads its rows in order until `read` returns `false`.
+    func rowsWhile(_ read: (any StoreRow) throws -> Bool) throws
+}
+
+extension StoreStatement {
+    /// Binds a number.
+    @discardableResult
+    func bind(_ index: Int32, _ value: Int64) -> Self { self.bind(index, Optional(value)) }
+
+    /// Binds a number.
+    @discardableResult
+    func bind(_ index: Int32, _ value: Int) -> Self { self.bind(index, Optional(Int64(value))) }
+
+    /// Binds a moment as milliseconds.
+    @discardableResult
+    func bind(_ index: Int32, _ value: Timestamp?) -> Self { self.bind(index, value?.milliseconds) }
+
+    /// Runs a statement whose rows, if any, do not matter.
+    func run() throws { try self.rowsWhile { _ in true } }
+
+    /// The first row, or `nil`.
+    func first<Value>(_ read: (any StoreRow) throws -> Value) throws -> Value? {
+        var value: Value?
+        try self.rowsWhile { row in
+            value = try read(row)
+            return false
+        }
+        return value
+    }
+
+    /// All rows, in order.
+    func rows(_ read: (any StoreRow) throws -> Void) throws {
+        try self.rowsWhile { row in
+            try read(row)
+            return true
+        }
+    }
+}
+
+/// The row at which a statement stands; columns from 0, valid until the next row.
+protocol StoreRow {
+    /// A number, `nil` for null.
+    func optionalInt64(_ column: Int32) -> Int64?
+    /// A text, `nil` for null.
+    func optionalText(_ column: Int32) -> String?
+    /// Octets, `nil` for null.
+    func optionalBlob(_ column: Int32) -> [UInt8]?
+}
+
+extension StoreRow {
+    /// A number; 0 for null.
+    func int64(_ column: Int32) -> Int64 { self.optionalInt64(column) ?? 0 }
+    /// A number; 0 for null.
+    func int(_ column: Int32) -> Int { Int(self.int64(column)) }
+    /// A number of 32 bits; 0 for null.
+    func int32(_ column: Int32) -> Int32 { Int32(truncatingIfNeeded: self.int64(column)) }
+    /// A truth value, stored as a number; `false` for null.
+    func bool(_ column: Int32) -> Bool { self.int64(column) != 0 }
+    /// Whether a number is missing.
+    func isNull(_ column: Int32) -> Bool { self.optionalInt64(column) == nil }
+    /// A moment.
+    func timestamp(_ column: Int32) -> Timestamp { Timestamp(milliseconds: self.int64(column)) }
+    /// A moment, `nil` for null.
+    func optionalTimestamp(_ column: Int32) -> Timestamp? {
+        self.optionalInt64(column).map { Timestamp(milliseconds: $0) }
+    }
+    /// A text; empty for null.
+    func text(_ column: Int32) -> String { self.optionalText(column) ?? "" }
+    /// Octets; none for null.
+    func blob(_ column: Int32) -> [UInt8] { self.optionalBlob(column) ?? [] }
+    /// A hash of 32 octets.
+    func hash(_ column: Int32) throws -> BlobHash {
+        guard let hash = BlobHash(bytes: self.blob(column)) else {
+            throw StoreError(.corrupt, "a stored hash does not have 32 octets")
+        }
+        return hash
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A database that carries verbs out: each in a transaction, writing ones one after another.
+protocol StoreEngine: Sendable {
+    /// Who this store is and under which term it was opened.
+    var identity: StoreIdentity { get }
+    /// What verbs need beside the database.
+    var context: StoreContext { get }
+    /// Runs a reading verb on a snapshot.
+    @concurrent
+    func read<Answer: Sendable>(_ verb: @escaping @Sendable (StoreTransaction) throws -> Answer) async throws -> Answer
+    /// Runs a writing verb; what it changed is on disk when this returns. It may run twice.
+    @concurrent
+    func write<Answer: Sendable>(_ verb: @escaping @Sendable (StoreTransaction) throws -> Answer) async throws -> Answer
+    /// Runs a chore in the next transaction, and `done` with its answer once that is committed.
+    ///
+    /// Nobody waits for it. A chore that fails is dropped.
+    func submit<Answer: Sendable>(
+        _ chore: @escaping @Sendable (StoreTransaction) throws -> Answer,
+        done: @escaping @Sendable (Answer) -> Void
+    )
+    /// Writes a consistent copy while everything goes on.
+    @concurrent
+    func backup(to path: String) async throws
+    /// Carries out what waits and closes the database.
+    @concurrent
+    func close() async throws
+}

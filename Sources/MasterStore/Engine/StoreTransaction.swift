@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MailingModel
+
+/// What the verbs need beside the database.
+struct StoreContext: Sendable {
+    var secrets: StoreSecrets
+    var retry: RetrySchedule
+    var term: Term
+}
+
+/// One verb's view of the database: rows it has read and may change, written back together by ``flush()``.
+///
+/// It lives within one transaction of one connection and never leaves that connection's thread or queue. Rows are read
+/// ahead and written in batches, so that a verb's cost is in its rows and not in its round trips. Counters move only
+/// here, in ``save(_:replacing:)``, from the change of a recipient's state.
+final class StoreTransaction {
+    /// A number that only grows, kept in `meta`.
+    enum Counter: String {
+        /// The position of the newest event.
+        case feed
+        /// The number of the newest lease.
+        case lease
+        /// The newest position up to which events may have been purged.
+        case horizon
+    }
+
+    let connection: any StoreConnection
+    let context: StoreContext
+
+    private var mailings: [MailingID: MailingRow?] = [:]
+    private var changedMailings: Set<MailingID> = []
+    private var leases: [LeaseSerial: LeaseRow?] = [:]
+    private var changedLeases: Set<LeaseSerial> = []
+    private var recipients: [RecipientID: RecipientRow?] = [:]
+    private var deliveries: [RecipientID: DeliveryRow?] = [:]
+    private var changedDeliveries: Set<RecipientID> = []
+    private var newRecipients: [NewRecipient] = []
+    private var newEvents: [NewEvent] = []
+    private var waitingChanges: [Int64: Int] = [:]
+    private var satelliteNames: [SatelliteID: String?] = [:]
+    private var counters: [Counter: Int64] = [:]
+    private var changedCounters: Set<Counter> = []
+    /// Leases of which this transaction closed the last place.
+    private(set) var closedLeases: [LeaseSerial] = []
+
+    init(_ connection: any StoreConnection, _ context: StoreContext) {
+        self.connection = connection
+        self.context = context
+    }
+
+    /// Runs a writing verb within the open transaction.
+    static func run<Answer>(
+        _ verb: (StoreTransaction) throws -> Answer,
+        on connection: any StoreConnection,
+        _ context: StoreContext
+    ) throws -> Answer {
+        let transaction = StoreTransaction(connection, context)
+        let answer = try verb(transaction)
+        try transaction.flush()
+        return answer
+    }
+
+    /// A compiled statement from the connection's cache.
+    ///
+    /// Of recipients, deliveries and events it sees what ``writeRows()`` has written.
+    func prepare(_ sql: String) throws -> any StoreStatement { try self.connection.prepare(sql) }
+
+    /// Runs an INSERT that ends in `RETURNING` and a number; that number.
+    func insert(_ statement: any StoreStatement) throws -> Int64 {
+        guard let id = try statement.first({ $0.int64(0) }) else {
+            throw StoreError(.database, "a new row has no number")
+        }
+        return id
+    }
+
+    /// How many rows the last statement changed.
+    var changedRows: Int { self.connection.changedRows }
+
+    // MARK: Mailings
+
+    /// The mailing as this transaction sees it; `nil` if there is none or it was deleted.
+    func mailing(_ id: MailingID) throws -> MailingRow? {
+        if let known = self.mailings[id] { return known }
+        let row = try MailingRow.fetch(id, self)
+        self.mailings[id] = .some(row)
+        return row
+    }
+
+    /// The mailing, which must exist.
+    func requireMailing(_ id: MailingID) throws -> MailingRow {
+        guard let row = try self.mailing(id) else { throw StoreError(.unknownMailing, "there is no mailing \(id)") }
+        return row
+    }
+
+    /// Changes a mailing's steering columns: status, times and counters.
+    func update(_ id: MailingID, _ change: (inout MailingRow) throws -> Void) throws {
+        var row = try self.requireMailing(id)
+        try change(&row)
+        self.mailings[id] = .some(row)
+        self.changedMailings.insert(id)
+    }
+
+    // MARK: Leases
+
+    /// The lease as this transaction sees it.
+    func lease(_ serial: LeaseSerial) throws -> LeaseRow? {
+        if let known = self.leases[serial] { return known }
+        let row = try LeaseRow.fetch(serial, self)
+        self.leases[serial] = .some(row)
+        return row
+    }
+
+    /// Leases of a place, or of a mailing, that are not closed, in order of grant.
+    func leases(of mailing: MailingID, bucket: Bucket? = nil) throws -> [LeaseRow] {
+        let serials = try LeaseRow.serials(of: mailing, bucket: bucket, self)
+        return try serials.compactMap { try self.lease($0) }.filter { $0.open > 0 }
+    }
+
+    /// Changes a lease; one without open places is removed at the end.
+    func update(_ lease: LeaseRow) {
+        if lease.open == 0, let old = self.leases[lease.serial] ?? nil, old.open > 0 {
+            self.closedLeases.append(lease.serial)
+        }
+        self.leases[lease.serial] = .some(lease)
+        self.changedLeases.insert(lease.serial)
+    }
+
+    // MARK: Recipients
+
+    /// Reads recipients and what is known of their deliveries ahead, in two statements.
+    func readAhead(_ ids: some Collection<RecipientID>, withRecipients: Bool = true) throws {
+        if withRecipients {
+            let unknown = Set(ids.filter { self.recipients[$0] == nil })
+            for id in unknown { self.recipients[id] = .some(nil) }
+            for row in try RecipientRow.fetch(unknown.sorted(), self) { self.recipients[row.id] = row }
+        }
+        let unknown = Set(ids.filter { self.deliveries[$0] == nil })
+        for id in unknown { self.deliveries[id] = .some(nil) }
+        for row in try DeliveryRow.fetch(unknown.sorted(), self) { self.deliveries[row.id] = row }
+    }
+
+    /// A recipient; `nil` if there is none.
+    func recipient(_ id: RecipientID) throws -> RecipientRow? {
+        if let known = self.recipients[id] { return known }
+        let row = try RecipientRow.fetch([id], self).first
+        self.recipients[id] = .some(row)
+        return row
+    }
+
+    /// What is known of a recipient's delivery; `nil` if it is untouched.
+    func delivery(_ id: RecipientID) throws -> DeliveryRow? {
+        if let known = self.deliveries[id] { return known }
+        let row = try DeliveryRow.fetch([id], self).first
+        self.deliveries[id] = .some(row)
+        return row
+    }
+
+    /// Adds a recipient.
+    func add(_ recipient: NewRecipient) { self.newRecipients.append(recipient) }
+
+    /// Notes what is known of a recipient's delivery; counters follow the change of its state.
+    func save(_ row: DeliveryRow, replacing old: DeliveryRow?) throws {
+        self.deliveries[row.id] = row
+        self.changedDeliveries.insert(row.id)
+        let before = old?.standing.state ?? .waiting
+        let after = row.standing.state
+        if before != after {
+            try self.update(row.id.mailing) {
+                $0.count(before, by: -1)
+                $0.count(after, by: 1)
+            }
+        }
+        let wait = (row.due == nil ? 0 : 1) - (old?.due == nil ? 0 : 1)
+        if wait != 0 { self.waitingChanges[row.id.packed >> 22, default: 0] += wait }
+    }
+
+    // MARK: Feed
+
+    /// Appends an event with the recipient as it stands; the position is the next of the store's only counter.
+    func appendEvent(_ report: RecipientReport, generatedID: Bool, account: AccountID) throws {
+        self.newEvents.append(
+            NewEvent(
+                position: try self.next(.feed),
+                account: account,
+                mailing: report.recipient.mailing,
+                state: report.state,
+                snapshot: ReportSnapshot.encode(report, generatedID: generatedID)
+            )
+        )
+    }
+
+    // MARK: Counters
+
+    /// A counter as stored.
+    func stored(_ counter: Counter) throws -> Int64 {
+        try self.prepare("SELECT value FROM meta WHERE name = ?").bind(1, counter.rawValue).first { $0.int64(0) } ?? 0
+    }
+
+    /// The next number of a counter, which nobody has had.
+    func next(_ counter: Counter) throws -> Int64 {
+        let number = try (self.counters[counter] ?? self.stored(counter)) + 1
+        self.counters[counter] = number
+        self.changedCounters.insert(counter)
+        return number
+    }
+
+    /// Gives no number up to this one any more.
+    func raise(_ counter: Counter, to number: Int64) throws {
+        self.counters[counter] = max(try self.counters[counter] ?? self.stored(counter), number)
+        self.changedCounters.insert(counter)
+    }
+
+    // MARK: Satellites
+
+    /// A satellite's name, kept after its removal.
+    func satelliteName(_ id: SatelliteID) throws -> String? {
+        if let known = self.satelliteNames[id] { return known }
+        let name = try self.prepare("SELECT serial FROM satellite WHERE id = ?").bind(1, Int(id.rawValue))
+            .first { $0.text(0) }
+        self.satelliteNames[id] = .some(name)
+        return name
+    }
+
+    // MARK: The end
+
+    /// Writes recipients, deliveries and events, so that statements see them.
+    func writeRows() throws {
+        if !self.newRecipients.isEmpty {
+            try NewRecipient.write(self.newRecipients, self.connection)
+            self.newRecipients = []
+        }
+        if !self.changedDeliveries.isEmpty {
+            let rows = self.changedDeliveries.sorted().compactMap { self.deliveries[$0] ?? nil }
+            try DeliveryRow.write(rows, self.connection)
+            self.changedDeliveries = []
+        }
+        if !self.newEvents.isEmpty {
+            try NewEvent.write(self.newEvents, self.connection)
+            self.newEvents = []
+        }
+    }
+
+    /// Writes back what was changed; the last step of every writing verb.
+    func flush() throws {
+        try self.writeRows()
+        for id in self.changedMailings.sorted() {
+            if let row = self.mailings[id] ?? nil { try row.writeSteering(self) }
+        }
+        for serial in self.changedLeases.sorted() {
+            if let row = self.leases[serial] ?? nil { try row.write(self) }
+        }
+        for (key, change) in self.waitingChanges.sorted(by: { $0.key < $1.key }) where change != 0 {
+            try self.prepare("UPDATE bucket SET waiting = waiting + ? WHERE mailing = ? AND bucket = ?")
+                .bind(1, change).bind(2, key >> 10).bind(3, key & 0x3FF).run()
+        }
+        for counter in self.changedCounters {
+            try self.prepare("UPDATE meta SET value = ? WHERE name = ?").bind(1, self.counters[counter])
+                .bind(2, counter.rawValue).run()
+        }
+        self.changedMailings = []
+        self.changedLeases = []
+        self.waitingChanges = [:]
+        self.changedCounters = []
+    }
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MailingModel
+
+/// Gives recipients their place: a bucket by domain and the next ordinal in it, both for good.
+///
+/// A domain's bucket is a stable hash of its name, unless it has one of its own: because a satellite's affinity names it,
+/// or because more than ``ownBucketThreshold`` of the mailing's recipients are there. What was placed before stays.
+/// Express recipients have buckets of their own, so that a test send never moves the watermarks of the rest.
+struct Admission {
+    /// How many recipients of one domain a mailing may place by hash before the domain gets a bucket of its own.
+    static let ownBucketThreshold = 20_000
+
+    private struct Fill {
+        var next: UInt32
+        var domain: String?
+        var deliveryClass: DeliveryClass
+        var isChanged = false
+    }
+
+    private let transaction: StoreTransaction
+    private let mailing: MailingRow
+    private let deliveryClass: DeliveryClass
+    private let cohort: Int64
+    private var fills: [Bucket: Fill] = [:]
+    private var bucketOfDomain: [String: Bucket] = [:]
+    private var placedByHash: [String: Int] = [:]
+    private var nextOwnBucket = Bucket.hashedCount
+    private var ownBucketOfDomain: [String: Bucket] = [:]
+    /// Domains that an affinity names.
+    private var namedDomains: Set<String> = []
+    private var storedCounts: [String: Int] = [:]
+    /// Who has the ids that these recipients want, as far as anybody has.
+    private var owners: [String: RecipientID] = [:]
+
+    /// Adds recipients to a mailing; one answer per draft, in order.
+    static func add(
+        _ drafts: [RecipientDraft],
+        to id: MailingID,
+        _ deliveryClass: DeliveryClass,
+        at now: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws -> [RecipientAdmission] {
+        let mailing = try transaction.requireMailing(id)
+        guard mailing.mailing.status != .finished, mailing.mailing.ending == nil else {
+            throw StoreError(.mailingFinished, "mailing \(id) takes no more recipients")
+        }
+        var admission = try Admission(mailing, deliveryClass, transaction)
+        try admission.readAhead(drafts)
+        var answers: [RecipientAdmission] = []
+        answers.reserveCapacity(drafts.count)
+        var accepted = 0
+        for draft in drafts {
+            let answer = try admission.add(draft, at: now)
+            if case .accepted = answer { accepted += 1 }
+            answers.append(answer)
+        }
+        try admission.writeBuckets()
+        if accepted > 0 {
+            try transaction.update(id) {
+                $0.mailing.counters.total += accepted
+                $0.mailing.lastAdded = now
+            }
+        }
+        return answers
+    }
+
+    private init(_ mailing: MailingRow, _ deliveryClass: DeliveryClass, _ transaction: StoreTransaction) throws {
+        self.mailing = mailing
+        self.deliveryClass = deliveryClass
+        self.transaction = transaction
+        self.cohort =
+            try transaction.prepare("SELECT id FROM cohort WHERE mailing = ?").bind(1, Int(mailing.mailing.id.rawValue))
+            .first { $0.int64(0) } ?? 0
+    }
+
+    // MARK: Reading ahead
+
+    /// Reads all that placing these recipients will ask for.
+    private mutating func readAhead(_ drafts: [RecipientDraft]) throws {
+        try self.findOwners(of: drafts.compactMap(\.trackingID))
+        let isExpress = self.deliveryClass == .express
+        let domains = isExpress ? [""] : Set(drafts.map(\.domain)).sorted()
+        let hashed = isExpress ? [] : Set(domains.map { Self.hashedBucket(of: $0) })
+        for row in try BucketRow.fetch(of: self.mailing.mailing.id, ownOr: hashed, self.transaction) {
+            self.fills[row.bucket] = Fill(next: row.fill, domain: row.domain, deliveryClass: row.deliveryClass)
+            guard row.bucket.rawValue >= Bucket.hashedCount else { continue }
+            self.nextOwnBucket = max(self.nextOwnBucket, row.bucket.rawValue + 1)
+            if let domain = row.domain, row.deliveryClass == self.deliveryClass,
+                row.fill <= RecipientID.maximumOrdinal
+            {
+                self.ownBucketOfDomain[domain] = row.bucket
+            }
+        }
+        guard !isExpress else { return }
+        try self.transaction
+            .prepare("SELECT domain FROM affinity_domain WHERE domain IN (SELECT value FROM json_each(?))")
+            .bind(1, list: domains).rows { self.namedDomains.insert($0.text(0)) }
+        try self.transaction.prepare(
+            "SELECT domain, count FROM domain_count WHERE mailing = ? AND domain IN (SELECT value FROM json_each(?))"
+        ).bind(1, Int(self.mailing.mailing.id.rawValue)).bind(2, list: domains)
+            .rows { self.storedCounts[$0.text(0)] = $0.int(1) }
+    }
+
+    private mutating func add(_ draft: RecipientDraft, at now: Timestamp) throws -> RecipientAdmission {
+        let ids = self.transaction.context.secrets.recipientIDs
+        if let wanted = draft.trackingID, try !self.isFree(wanted, ids) { return .trackingIDTaken }
+        let bucket = try self.bucket(of: draft.domain)
+        let ordinal = self.nextOrdinal(in: bucket)
+        let id = RecipientID(mailing: self.mailing.mailing.id, bucket: bucket, ordinal: ordinal)
+        self.transaction.add(
+            NewRecipient(
+                id: id,
+                cohort: self.cohort,
+                draft: draft,
+                account: self.mailing.mailing.account,
+                isExpress: self.deliveryClass == .express,
+                created: now
+            )
+        )
+        guard let wanted = draft.trackingID else { return .accepted(id, trackingID: ids.encode(id)) }
+        self.owners[wanted] = id
+        return .accepted(id, trackingID: wanted)
+    }
+
+    private mutating func findOwners(of wanted: [String]) throws {
+        guard !wanted.isEmpty else { return }
+        var owners: [String: RecipientID] = [:]
+        try self.transaction.prepare(
+            """
+            SELECT tracking, recipient FROM tracking
+            WHERE account = ? AND tracking IN (SELECT value FROM json_each(?))
+            """
+        ).bind(1, Int(self.mailing.mailing.account.rawValue)).bind(2, list: wanted)
+            .rows { owners[$0.text(0)] = RecipientID(packed: $0.int64(1)) }
+        self.owners = owners
+    }
+
+    /// Whether a client may give this id: nobody has it, or only a recipient of a deleted mailing, and it is not of
+    /// the form that we generate.
+    private func isFree(_ trackingID: String, _ ids: RecipientIDCodec) throws -> Bool {
+        guard ids.decode(trackingID) == nil else { return false }
+        guard let owner = self.owners[trackingID] else { return true }
+        return try self.transaction.mailing(owner.mailing) == nil
+    }
+
+    // MARK: Buckets
+
+    private mutating func bucket(of domain: String) throws -> Bucket {
+        let key = self.deliveryClass == .express ? "" : domain
+        if let known = self.bucketOfDomain[key],
+            self.fills[known].map({ $0.next <= RecipientID.maximumOrdinal }) ?? true
+        {
+            return self.leavingHash(domain: key, of: known)
+        }
+        let bucket = try self.storedBucket(of: key)
+        self.bucketOfDomain[key] = bucket
+        return self.leavingHash(domain: key, of: bucket)
+    }
+
+    /// Counts a recipient that a hashed bucket takes, and moves its domain to a bucket of its own at the threshold.
+    private mutating func leavingHash(domain: String, of bucket: Bucket) -> Bucket {
+        guard self.deliveryClass == .bulk, bucket.rawValue < Bucket.hashedCount else { return bucket }
+        let placed = self.placedByHash[domain] ?? self.storedCounts[domain] ?? 0
+        if placed >= Self.ownBucketThreshold, let own = self.makeOwnBucket(for: domain) {
+            self.bucketOfDomain[domain] = own
+            return own
+        }
+        self.placedByHash[domain] = placed + 1
+        return bucket
+    }
+
+    private mutating func storedBucket(of key: String) throws -> Bucket {
+        if let own = self.ownBucketOfDomain[key] { return own }
+        if self.deliveryClass == .express || self.namedDomains.contains(key), let own = self.makeOwnBucket(for: key) {
+            return own
+        }
+        let hashed = Self.hashedBucket(of: key)
+        guard self.deliveryClass == .bulk, self.fill(of: hashed).next <= RecipientID.maximumOrdinal else {
+            guard let own = self.makeOwnBucket(for: key) else {
+                throw StoreError(.full, "mailing \(self.mailing.mailing.id) has no bucket left for \(key)")
+            }
+            return own
+        }
+        return hashed
+    }
+
+    /// A new bucket of a single domain (or of all express recipients); `nil` if all numbers are used.
+    private mutating func makeOwnBucket(for domain: String) -> Bucket? {
+        guard self.nextOwnBucket <= Bucket.maximum else { return nil }
+        let bucket = Bucket(rawValue: self.nextOwnBucket)
+        self.nextOwnBucket += 1
+        self.fills[bucket] = Fill(next: 0, domain: domain, deliveryClass: self.deliveryClass)
+        return bucket
+    }
+
+    private func fill(of bucket: Bucket) -> Fill {
+        self.fills[bucket] ?? Fill(next: 0, domain: nil, deliveryClass: self.deliveryClass)
+    }
+
+    private mutating func nextOrdinal(in bucket: Bucket) -> UInt32 {
+        var fill = self.fill(of: bucket)
+        defer { self.fills[bucket] = fill }
+        let ordinal = fill.next
+        fill.next += 1
+        fill.isChanged = true
+        return ordinal
+    }
+
+    private func writeBuckets() throws {
+        let mailing = Int(self.mailing.mailing.id.rawValue)
+        let fills = self.fills.filter(\.value.isChanged).sorted { $0.key < $1.key }
+        var buckets = RowBatch("bucket", replacingBy: "mailing, bucket", count: fills.count)
+        buckets.add("mailing", numbers: fills.map { _ in Int64(mailing) })
+        buckets.add("bucket", numbers: fills.map { Int64($0.key.rawValue) })
+        buckets.add("class", numbers: fills.map { Int64($0.value.deliveryClass.rawValue) })
+        buckets.add("domain", texts: fills.map(\.value.domain))
+        buckets.add("fill", numbers: fills.map { Int64($0.value.next) })
+        if buckets.count > 0 { try self.transaction.connection.write(buckets) }
+        var counts = RowBatch("domain_count", replacingBy: "mailing, domain", count: self.placedByHash.count)
+        let placed = self.placedByHash.sorted { $0.key < $1.key }
+        counts.add("mailing", numbers: placed.map { _ in Int64(mailing) })
+        counts.add("domain", texts: placed.map(\.key))
+        counts.add("count", numbers: placed.map { Int64($0.value) })
+        if counts.count > 0 { try self.transaction.connection.write(counts) }
+    }
+
+    /// The bucket of a domain that has none of its own: FNV-1a (64 bits), folded, modulo 256; never change it.
+    static func hashedBucket(of domain: String) -> Bucket {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in domain.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        let folded = hash ^ hash >> 32
+        return Bucket(rawValue: UInt16(truncatingIfNeeded: (folded ^ folded >> 16) % UInt64(Bucket.hashedCount)))
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MailingModel
+
+/// How a store in an SQLite file is opened.
+public struct SQLiteConfiguration: Sendable {
+    /// The database file; `-wal`, `-shm` and `.lock` files lie beside it.
+    public var path: String
+    /// When deferred recipients are tried again.
+    public var retry: RetrySchedule
+    /// How many callers may read at the same time; 1 or more.
+    public var readers: Int
+    /// The size of the write-ahead log, in octets, from which it is moved into the database file.
+    public var checkpointSize: Int
+
+    /// Composes a configuration.
+    ///
+    /// - Parameters:
+    ///   - path: The database file; made if there is none.
+    ///   - retry: CloudMailing's schedule by default.
+    ///   - readers: 3 by default.
+    ///   - checkpointSize: 32 MiB by default.
+    public init(
+        path: String,
+        retry: RetrySchedule = RetrySchedule(),
+        readers: Int = 3,
+        checkpointSize: Int = 32 << 20
+    ) {
+        self.path = path
+        self.retry = retry
+        self.readers = readers
+        self.checkpointSize = checkpointSize
+    }
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import GRDB
+internal import GRDBSQLite
+
+extension StoreError {
+    /// The error of a failed step, in our words.
+    static func fromSQLite(code: Int32, connection: OpaquePointer?) -> StoreError {
+        let words = connection.flatMap { sqlite3_errmsg($0) }.map { String(cString: $0) } ?? "code \(code)"
+        switch code & 0xFF {
+        case SQLITE_FULL: return StoreError(.full, "the store has no space left: \(words)")
+        case SQLITE_CORRUPT, SQLITE_NOTADB: return StoreError(.corrupt, "the store's file is damaged: \(words)")
+        case SQLITE_CONSTRAINT: return StoreError(.conflict, "a value is in use: \(words)")
+        default: return StoreError(.database, "the database failed (code \(code)): \(words)")
+        }
+    }
+
+    /// Any error of the database library, in our words; ours stay as they are.
+    static func wrapping(_ error: any Error) -> any Error {
+        guard let error = error as? DatabaseError else { return error }
+        switch error.resultCode {
+        case .SQLITE_FULL: return StoreError(.full, "the store has no space left", underlying: error)
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB:
+            return StoreError(.corrupt, "the store's file is damaged", underlying: error)
+        case .SQLITE_CONSTRAINT: return StoreError(.conflict, "a value is in use", underlying: error)
+        default: return StoreError(.database, "the database failed", underlying: error)
+        }
+    }
+}
