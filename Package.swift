@@ -120,6 +120,7 @@ let package = Package(
         library("SMTP", ["MailFormat", nioCore, nioPosix, nioSSL, nioTLS]),
         library("SMTPSink", ["DKIM", "MailFormat", "SMTP", crypto, logging, nioCore, nioPosix, nioSSL]),
         library("MailDNS", ["CUnbound"]),
+        library("PostgreSQL", ["CPostgreSQL"]),
         library("XMLRPC", []),
         library("ZeroMQ", ["CZeroMQ", deque], settings: [.strictMemorySafety()]),
         // General
@@ -129,9 +130,16 @@ let package = Package(
         ),
         library("Secrets", [asn1, crypto, olderCryptoExtras, x509]),
         .systemLibrary(name: "CIDN2", providers: [.apt(["libidn2-dev"])]),
+        .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
         // Tests
+        .target(
+            name: "TestPostgreSQL",
+            dependencies: ["PostgreSQL"],
+            path: "Tests/TestPostgreSQL",
+            swiftSettings: settings
+        ),
         tests("ClusterLink", ["ClusterLink", "MailingModel", "ZeroMQ", crypto, logging, protobuf]),
         tests("DKIM", ["DKIM", "MailFormat", crypto, cryptoExtras]),
         tests(
@@ -147,6 +155,7 @@ let package = Package(
             ["ClusterLink", "MailFormat", "MailMerge", "MailingModel", "MasterCore", "MasterStore", "Secrets", logging]
         ),
         tests("MasterStore", ["MailingModel", "MasterStore", crypto, grdb, gRDBSQLite, logging]),
+        tests("PostgreSQL", ["PostgreSQL", "TestPostgreSQL"]),
         tests("SMTP", ["MailFormat", "SMTP", nioCore, nioEmbedded, nioPosix, nioSSL], resources: [.copy("Dialogues")]),
         tests("SMTPSink", ["DKIM", "MailFormat", "SMTP", "SMTPSink", logging, nioCore, nioPosix, nioSSL]),
         tests(
