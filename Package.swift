@@ -108,7 +108,7 @@ let package = Package(
             ]
         ),
         // Promises
-        library("MasterStore", ["MailingModel", grdb, gRDBSQLite, logging]),
+        library("MasterStore", ["MailingModel", "PostgreSQL", grdb, gRDBSQLite, logging]),
         library("ClusterLink", ["MailingModel", "ZeroMQ", crypto, logging, protobuf]),
         library("SatelliteJournal", ["MailingModel"]),
         // Subject
@@ -120,6 +120,7 @@ let package = Package(
         library("SMTP", ["MailFormat", nioCore, nioPosix, nioSSL, nioTLS]),
         library("SMTPSink", ["DKIM", "MailFormat", "SMTP", crypto, logging, nioCore, nioPosix, nioSSL]),
         library("MailDNS", ["CUnbound"]),
+        library("PostgreSQL", ["CPostgreSQL"]),
         library("XMLRPC", []),
         library("ZeroMQ", ["CZeroMQ", deque], settings: [.strictMemorySafety()]),
         // General
@@ -129,10 +130,17 @@ let package = Package(
         ),
         library("Secrets", [asn1, crypto, olderCryptoExtras, x509]),
         .systemLibrary(name: "CIDN2", providers: [.apt(["libidn2-dev"])]),
+        .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
         // Tests
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: settings),
+        .target(
+            name: "TestPostgreSQL",
+            dependencies: ["PostgreSQL"],
+            path: "Tests/TestPostgreSQL",
+            swiftSettings: settings
+        ),
         tests("ClusterLink", ["ClusterLink", "MailingModel", "ZeroMQ", crypto, logging, protobuf, "TestKit"]),
         tests("DKIM", ["DKIM", "MailFormat", crypto, cryptoExtras, "TestKit"]),
         tests(
@@ -147,7 +155,14 @@ let package = Package(
             "MasterCore",
             ["ClusterLink", "MailFormat", "MailMerge", "MailingModel", "MasterCore", "MasterStore", "Secrets", logging]
         ),
-        tests("MasterStore", ["MailingModel", "MasterStore", crypto, grdb, gRDBSQLite, logging, "TestKit"]),
+        tests(
+            "MasterStore",
+            [
+                "MailingModel", "MasterStore", "PostgreSQL", crypto, grdb, gRDBSQLite, logging, "TestKit",
+                "TestPostgreSQL",
+            ]
+        ),
+        tests("PostgreSQL", ["PostgreSQL", "TestPostgreSQL"]),
         tests(
             "SMTP",
             ["MailFormat", "SMTP", nioCore, nioEmbedded, nioPosix, nioSSL, "TestKit"],
