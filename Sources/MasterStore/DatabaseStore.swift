@@ -21,6 +21,31 @@ public final class DatabaseStore: Sendable {
         DatabaseStore(try await SQLiteEngine.open(configuration, secrets: secrets))
     }
 
+    /// Opens a store in a PostgreSQL database once this process is the master, makes its tables if there are none and
+    /// brings them up to date.
+    ///
+    /// - Parameters:
+    ///   - configuration: Which database, and who asks.
+    ///   - secrets: The cryptography.
+    ///   - onWait: Told who reigns, once for each master that has to be waited for.
+    /// - Throws: ``StoreError`` with ``StoreError/Code/newerSchema``, ``StoreError/Code/refused`` or
+    ///   ``StoreError/Code/database``; `CancellationError` while waiting.
+    public static func open(
+        _ configuration: PostgreSQLStoreConfiguration,
+        secrets: StoreSecrets,
+        onWait: @Sendable (String) -> Void
+    ) async throws -> DatabaseStore {
+        DatabaseStore(try await PostgreSQLEngine.open(configuration, secrets: secrets, onWait: onWait))
+    }
+
+    /// Returns when another master has taken over, with the reason for which this one must stop; `nil` if the task is
+    /// cancelled or the store has no other masters.
+    public func retirement() async -> String? {
+        guard let engine = self.engine as? PostgreSQLEngine else { return nil }
+        for await reason in engine.leadership.losses { return reason }
+        return nil
+    }
+
     /// Who this store is and under which term it was opened.
     public var identity: StoreIdentity { self.engine.identity }
 

@@ -470,6 +470,10 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case newerSchema
         /// Another master holds the store.
         case locked
+        /// Another master has taken over; this one must stop.
+        case retired
+        /// The database does not let this user in, or not do this.
+        case refused
         /// No space is left.
         case full
         /// The database failed.

@@ -15,9 +15,8 @@ extension StoreError {
         }
     }
 
-    /// Any error of the database library, in our words; ours stay as they are.
-    static func wrapping(_ error: any Error) -> any Error {
-        guard let error = error as? DatabaseError else { return error }
+    /// The library's error in our words.
+    static func fromGRDB(_ error: DatabaseError) -> StoreError {
         switch error.resultCode {
         case .SQLITE_FULL: return StoreError(.full, "the store has no space left", underlying: error)
         case .SQLITE_CORRUPT, .SQLITE_NOTADB:

@@ -5,7 +5,7 @@
 /// Work runs one after another in the order in which it came. Work that has begun is never repeated; work that has not
 /// waits for a connection until its deadline.
 public final class PostgreSQLThread: Sendable {
-    private let queue: WorkQueue
+    let queue: WorkQueue
 
     /// Starts the thread, which connects at once and tries again until it is closed.
     ///

@@ -37,7 +37,7 @@ final class WorkQueue: Sendable {
     }
 
     private let bound: Int
-    private let timeout: Duration
+    let timeout: Duration
     private let state = Mutex(State())
 
     init(bound: Int, timeout: Duration) {
@@ -97,7 +97,8 @@ final class WorkQueue: Sendable {
         for wake in wakes { wake.signal() }
     }
 
-    private func add(_ job: Job) {
+    /// Takes work in, or answers that it is refused.
+    func add(_ job: Job) {
         var wakes: [Wake] = []
         let refusal = self.state.withLock { state -> PostgreSQLError? in
             guard !state.isClosed else { return Self.refusal(.closed, "it has been closed") }

@@ -3,6 +3,8 @@
 import Foundation
 import MailingModel
 import MasterStore
+import Synchronization
+import TestPostgreSQL
 import Testing
 
 /// A backend under test: the same suite runs on each.
@@ -10,6 +12,27 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
     /// Where a store lives while a test runs.
     struct Place: Sendable {
         let directory: String
+
+        /// The database of this place, made at first use.
+        func postgreSQL(retry: RetrySchedule = RetrySchedule()) throws -> PostgreSQLStoreConfiguration {
+            let server = try TemporaryPostgreSQL.shared
+            let note = self.directory + "/database"
+            let name: String
+            if let known = try? String(contentsOfFile: note, encoding: .utf8) {
+                name = known
+            } else {
+                name = try server.makeDatabase()
+                try name.write(toFile: note, atomically: true, encoding: .utf8)
+            }
+            return PostgreSQLStoreConfiguration(
+                url: server.url(database: name),
+                retry: retry,
+                readers: 1,
+                holder: "test",
+                silence: .milliseconds(600),
+                acceptsUnsafeServer: true
+            )
+        }
     }
 
     let name: String
@@ -25,7 +48,14 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
         )
     }
 
-    static let all = [Self.sqlite]
+    static let postgreSQL = StoreFactory(name: "PostgreSQL") { place, retry in
+        try await DatabaseStore.open(try place.postgreSQL(retry: retry), secrets: TestSecrets.make(), onWait: { _ in })
+    }
+
+    /// A server has only so many connections, and the machine only so many cores.
+    private static let gate = Gate(places: 8)
+
+    static let all = [Self.sqlite, Self.postgreSQL]
 
     /// Runs a test on a store of its own and closes and removes it after.
     func withStore(
@@ -42,6 +72,8 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
         _ body: (Fixture) async throws -> Void
     ) async throws {
         let place = Place(directory: directory)
+        await Self.gate.enter()
+        defer { Self.gate.leave() }
         let fixture = Fixture(
             store: try await self.open(place, retry),
             factory: self,
@@ -55,6 +87,41 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
             throw error
         }
         try await fixture.store.close()
+    }
+}
+
+/// Lets so many in at a time; the others wait in order.
+private final class Gate: Sendable {
+    private struct State {
+        var places: Int
+        var waiting: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let state: Mutex<State>
+
+    init(places: Int) { self.state = Mutex(State(places: places)) }
+
+    func enter() async {
+        await withCheckedContinuation { continuation in
+            let isFree = self.state.withLock { state in
+                guard state.places == 0 else {
+                    state.places -= 1
+                    return true
+                }
+                state.waiting.append(continuation)
+                return false
+            }
+            if isFree { continuation.resume() }
+        }
+    }
+
+    func leave() {
+        let next = self.state.withLock { state -> CheckedContinuation<Void, Never>? in
+            guard state.waiting.isEmpty else { return state.waiting.removeFirst() }
+            state.places += 1
+            return nil
+        }
+        next?.resume()
     }
 }
 

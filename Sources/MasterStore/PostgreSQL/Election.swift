@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import PostgreSQL
+
+/// Makes this process the master, or waits until it can be.
+struct Election: Sendable {
+    /// How one attempt ended.
+    enum Outcome: Sendable, Hashable {
+        /// This process reigns, under this term.
+        case elected(term: Int64)
+        /// Another does.
+        case occupied(holder: String, term: Int64)
+    }
+
+    let holder: String
+    let silence: Duration
+
+    /// Makes the tables that an election needs, and looks whether this program can read the others.
+    ///
+    /// - Throws: ``StoreError/Code/newerSchema``.
+    func prepare(_ connection: PostgreSQLConnection) throws {
+        try connection.transaction {
+            try self.lock(connection)
+            // The tables are looked for first, since a standby may lack the right to make them.
+            let isThere = try connection.query("SELECT to_regclass('leadership') IS NOT NULL").only().bool(0)
+            if !isThere { try connection.execute(script: PostgreSQLSchema.foundation) }
+            _ = try PostgreSQLSchema.version(connection)
+        }
+    }
+
+    /// Tries once: takes over if nobody reigns, or if who does has been silent too long by the database's own clock.
+    func attempt(_ connection: PostgreSQLConnection) throws -> Outcome {
+        try connection.transaction {
+            // Those who want to reign try one after the other; who does reign does not take this lock.
+            try self.lock(connection)
+            let newest = try connection.query(
+                """
+                SELECT term, holder, retired, renewed < clock_timestamp() - $1 * interval '1 millisecond'
+                FROM leadership ORDER BY term DESC LIMIT 1
+                """,
+                [.double(self.silenceMilliseconds)]
+            ).first
+            guard let newest else { return try self.accede(after: 0, connection) }
+            let term = try newest.int64(0)
+            let holder = try newest.text(1)
+            if try newest.bool(2) { return try self.accede(after: term, connection) }
+            guard try newest.bool(3), try self.depose(term, connection) else {
+                return .occupied(holder: holder, term: term)
+            }
+            return try self.accede(after: term, connection)
+        }
+    }
+
+    private var silenceMilliseconds: Double { self.silence / .milliseconds(1) }
+
+    /// Ends the connections of a silent master, which may hold its row, and retires it.
+    ///
+    /// - Returns: `false` if it has been heard of after all.
+    private func depose(_ term: Int64, _ connection: PostgreSQLConnection) throws -> Bool {
+        try connection.query(
+            """
+            SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = $1
+            """,
+            [.text(Leadership.applicationName(term))]
+        )
+        try connection.execute(script: "SET LOCAL lock_timeout = '2s'")
+        do {
+            return try connection.query(
+                """
+                UPDATE leadership SET retired = TRUE
+                WHERE term = $1 AND NOT retired AND renewed < clock_timestamp() - $2 * interval '1 millisecond'
+                """,
+                [.int8(term), .double(self.silenceMilliseconds)]
+            ).affected == 1
+        } catch let error as PostgreSQLError where error.sqlState == "55P03" {
+            // It still holds its row; the next attempt comes soon.
+            throw StoreError(.locked, "the silent master of term \(term) still holds its row", underlying: error)
+        }
+    }
+
+    private func accede(after term: Int64, _ connection: PostgreSQLConnection) throws -> Outcome {
+        try connection.query(
+            "INSERT INTO leadership(term, holder, pid) VALUES ($1, $2, pg_backend_pid())",
+            [.int8(term + 1), .text(self.holder)]
+        )
+        try connection.query("DELETE FROM leadership WHERE term <= $1", [.int8(term - 100)])
+        return .elected(term: term + 1)
+    }
+
+    private func lock(_ connection: PostgreSQLConnection) throws {
+        try connection.query("SELECT pg_advisory_xact_lock($1)", [.int8(PostgreSQLSchema.lock)])
+    }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who may write. A master's reign is a row of `leadership` with its term. Every writing transaction begins by updating
+// that row, so it holds the row's lock until it ends: whoever wants to take over has to update the same row and can do
+// so only between two transactions of the old master, never within one, and after that the old master's next update
+// finds no row. The lock is what fences; the clock, the database's own, only decides when a standby tries.
+//
+// The update carries a number. When the answer to a COMMIT is lost, the number in the row tells, once the connection's
+// process is gone, whether the transaction stands.
+
+internal import MailingModel
+internal import PostgreSQL
+internal import Synchronization
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#else
+internal import Darwin
+#endif
+
+/// A master's reign in PostgreSQL.
+final class Leadership: Sendable {
+    private struct State {
+        var commit: Int64 = 0
+        var loss: String?
+    }
+
+    /// The term of this reign.
+    let term: Int64
+    /// Says once why the reign is over.
+    let losses: AsyncStream<String>
+    private let configuration: PostgreSQLConfiguration
+    private let state = Mutex(State())
+    private let tellLoss: AsyncStream<String>.Continuation
+
+    init(term: Int64, _ configuration: PostgreSQLConfiguration) {
+        self.term = term
+        var configuration = configuration
+        configuration.setOption("application_name", Self.applicationName(term))
+        self.configuration = configuration
+        (self.losses, self.tellLoss) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(1))
+    }
+
+    /// The name under which a reign's connections appear in `pg_stat_activity`.
+    static func applicationName(_ term: Int64) -> String { "telstar term \(term)" }
+
+    /// Makes sure that this master still reigns, and that nobody takes over before the open transaction ends.
+    ///
+    /// - Throws: ``StoreError/Code/retired``.
+    func claim(_ connection: PostgreSQLConnection) throws {
+        let number = self.state.withLock { state in
+            state.commit += 1
+            return state.commit
+        }
+        let rows = try connection.query(
+            """
+            UPDATE leadership SET renewed = clock_timestamp(), commit = $2, pid = pg_backend_pid()
+            WHERE term = $1 AND NOT retired
+            """,
+            [.int8(self.term), .int8(number)]
+        )
+        guard rows.affected == 1 else {
+            let successor = try connection.query("SELECT term, holder FROM leadership ORDER BY term DESC LIMIT 1").first
+            let name = try successor.map { "\(try $0.text(1)) (term \(try $0.int64(0)))" } ?? "somebody"
+            throw self.lost("\(name) has taken over from this master (term \(self.term)), which must stop")
+        }
+    }
+
+    /// Ends the reign in order, so that a standby need not wait for silence.
+    func resign(_ connection: PostgreSQLConnection) throws {
+        try connection.query("UPDATE leadership SET retired = TRUE WHERE term = $1", [.int8(self.term)])
+    }
+
+    /// Finds out whether a transaction stands whose COMMIT was not answered.
+    ///
+    /// - Parameter lost: The connection, which can no longer be used.
+    /// - Throws: ``CommitUnknown`` if the database does not answer that either.
+    func wasCommitted(lost: PostgreSQLConnection, _ error: PostgreSQLError) throws -> Bool {
+        let number = self.state.withLock { $0.commit }
+        let deadline = ContinuousClock.now + Self.patience
+        var reason = error
+        while ContinuousClock.now < deadline {
+            do {
+                let other = try PostgreSQLConnection(self.configuration)
+                defer { other.close() }
+                return try other.withDeadline(deadline) {
+                    // While its process lives, the COMMIT may still be carried out. Another server process of the same
+                    // number cannot be met: the name of the reign goes with it.
+                    try other.query(
+                        """
+                        SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+                        WHERE pid = $1 AND application_name = $2
+                        """,
+                        [.int4(lost.backendPID), .text(Self.applicationName(self.term))]
+                    )
+                    let rows = try other.query("SELECT commit FROM leadership WHERE term = $1", [.int8(self.term)])
+                    return try rows.only().int64(0) == number
+                }
+            } catch let error as PostgreSQLError {
+                reason = error
+                // The thread is the connection's own and has nothing else to do.
+                usleep(100_000)
+            }
+        }
+        throw CommitUnknown(
+            reason: StoreError(.database, "whether the last transaction was committed is not known", underlying: reason)
+        )
+    }
+
+    private func lost(_ reason: String) -> StoreError {
+        let isNew = self.state.withLock { state in
+            defer { state.loss = state.loss ?? reason }
+            return state.loss == nil
+        }
+        if isNew {
+            self.tellLoss.yield(reason)
+            self.tellLoss.finish()
+        }
+        return StoreError(.retired, reason)
+    }
+
+    /// How long a lost COMMIT's outcome is looked for.
+    private static let patience: Duration = .seconds(20)
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+@preconcurrency internal import Dispatch
+internal import MailingModel
+internal import PostgreSQL
+
+/// One PostgreSQL database, for one master and its standbys.
+///
+/// One connection writes and commits what waits in one transaction (see `WriteQueue`), so that events and ids are
+/// committed in the order of their numbers; a few others read from snapshots. Each connection has a thread of its own.
+final class PostgreSQLEngine: StoreEngine {
+    let identity: StoreIdentity
+    let context: StoreContext
+    let leadership: Leadership
+
+    private let writer: PostgreSQLThread
+    private let readers: PostgreSQLPool
+    private let queue: WriteQueue
+    private let renewal: any DispatchSourceTimer
+
+    /// Opens a store once this process is the master, makes its tables if there are none and brings them up to date.
+    ///
+    /// - Parameter onWait: Told who reigns, once for each master that has to be waited for.
+    /// - Throws: ``StoreError`` with ``StoreError/Code/newerSchema``, ``StoreError/Code/refused`` or
+    ///   ``StoreError/Code/database``; `CancellationError` while waiting.
+    @concurrent
+    static func open(
+        _ configuration: PostgreSQLStoreConfiguration,
+        secrets: StoreSecrets,
+        onWait: @Sendable (String) -> Void
+    ) async throws -> PostgreSQLEngine {
+        do {
+            let server = try Self.server(configuration)
+            let term = try await Self.elect(configuration, server, onWait)
+            return try await PostgreSQLEngine(configuration, server, Leadership(term: term, server), secrets: secrets)
+        } catch {
+            throw StoreError.wrapping(error)
+        }
+    }
+
+    private init(
+        _ configuration: PostgreSQLStoreConfiguration,
+        _ server: PostgreSQLConfiguration,
+        _ leadership: Leadership,
+        secrets: StoreSecrets
+    ) async throws {
+        var server = server
+        server.setOption("application_name", Leadership.applicationName(leadership.term))
+        var options = PostgreSQLThreadOptions()
+        options.prepare = { try $0.execute(script: "SET synchronous_commit = on; SET statement_timeout = 0") }
+        // A verb may hold hundreds of small statements; each waits for the server, not for a thread.
+        options.waitTimeout = .seconds(10)
+        let writer = try PostgreSQLThread(server, options: options)
+        do {
+            let acceptsUnsafe = configuration.acceptsUnsafeServer
+            self.identity = try await writer.perform { connection in
+                try Self.refuseUnsafe(connection, unless: acceptsUnsafe)
+                return try connection.transaction {
+                    try leadership.claim(connection)
+                    try PostgreSQLSchema.migrate(connection)
+                    return StoreIdentity(
+                        storeID: try connection.query("SELECT id FROM store").only().text(0),
+                        term: Term(rawValue: leadership.term),
+                        schemaVersion: PostgreSQLSchema.newest
+                    )
+                }
+            }
+            self.readers = try PostgreSQLPool(server, connections: max(1, configuration.readers), options: options)
+        } catch {
+            await writer.close()
+            throw error
+        }
+        self.writer = writer
+        self.leadership = leadership
+        self.context = StoreContext(secrets: secrets, retry: configuration.retry, term: self.identity.term)
+        self.queue = WriteQueue(writer: Writer(thread: writer, leadership: leadership))
+        self.renewal = DispatchSource.makeTimerSource()
+        let queue = self.queue
+        self.renewal.setEventHandler { queue.submit { _ in {} } }
+        let interval = Int(configuration.silence / .milliseconds(3))
+        self.renewal.schedule(
+            deadline: .now() + .milliseconds(interval),
+            repeating: .milliseconds(interval),
+            leeway: .milliseconds(interval / 10)
+        )
+        self.renewal.resume()
+    }
+
+    private struct Writer: StoreWriter {
+        let thread: PostgreSQLThread
+        let leadership: Leadership
+
+        func enter(_ work: @escaping @Sendable (Result<any StoreConnection, any Error>) -> Void) {
+            self.thread.submit { connection in
+                work(.success(PostgreSQLStoreConnection(connection, leadership: self.leadership)))
+            } refused: { error in
+                work(.failure(StoreError.wrapping(error)))
+            }
+        }
+    }
+
+    // MARK: Opening
+
+    private static func server(_ configuration: PostgreSQLStoreConfiguration) throws -> PostgreSQLConfiguration {
+        var server = try PostgreSQLConfiguration(configuration.url)
+        server.setOption("application_name", "telstar standby")
+        return server
+    }
+
+    private static func elect(
+        _ configuration: PostgreSQLStoreConfiguration,
+        _ server: PostgreSQLConfiguration,
+        _ onWait: @Sendable (String) -> Void
+    ) async throws -> Int64 {
+        let election = Election(holder: configuration.holder, silence: configuration.silence)
+        var options = PostgreSQLThreadOptions()
+        options.waitTimeout = .seconds(5)
+        let thread = try PostgreSQLThread(server, options: options)
+        do {
+            try await thread.perform { try election.prepare($0) }
+            var waitsFor: Int64?
+            while true {
+                do {
+                    switch try await thread.perform({ try election.attempt($0) }) {
+                    case .elected(let term):
+                        await thread.close()
+                        return term
+                    case .occupied(let holder, let term):
+                        if waitsFor != term { onWait("\(holder) is the master (term \(term)); waiting to take over") }
+                        waitsFor = term
+                    }
+                } catch let error as PostgreSQLError where waitsFor != nil && error.isConnectionLoss {
+                    // A standby outlives its database's restarts.
+                } catch let error as StoreError where waitsFor != nil && error.code == .locked {
+                    // The next attempt comes soon.
+                }
+                try await Task.sleep(for: configuration.silence / 6)
+            }
+        } catch {
+            await thread.close()
+            throw error
+        }
+    }
+
+    /// Refuses a server that may lose what it has confirmed.
+    private static func refuseUnsafe(_ connection: PostgreSQLConnection, unless accepts: Bool) throws {
+        guard !accepts else { return }
+        for setting in ["fsync", "full_page_writes"] {
+            let value = try connection.query("SELECT current_setting($1)", [.text(setting)]).only().text(0)
+            guard value == "on" else {
+                throw StoreError(
+                    .refused,
+                    "the database server has \(setting)=\(value), and may lose what it confirmed"
+                )
+            }
+        }
+    }
+
+    // MARK: Access
+
+    // The functions around a continuation are `@concurrent`; see `SQLiteEngine`.
+
+    @concurrent
+    func read<Answer: Sendable>(
+        _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
+    ) async throws -> Answer {
+        let context = self.context
+        do {
+            return try await self.readers.perform { connection in
+                try connection.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY") {
+                    try verb(StoreTransaction(PostgreSQLStoreConnection(connection), context))
+                }
+            }
+        } catch {
+            throw StoreError.wrapping(error)
+        }
+    }
+
+    @concurrent
+    func write<Answer: Sendable>(
+        _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
+    ) async throws -> Answer {
+        let context = self.context
+        return try await self.queue.perform { try StoreTransaction.run(verb, on: $0, context) }
+    }
+
+    func submit<Answer: Sendable>(
+        _ chore: @escaping @Sendable (StoreTransaction) throws -> Answer,
+        done: @escaping @Sendable (Answer) -> Void
+    ) {
+        let context = self.context
+        self.queue.submit { connection in
+            let answer = try StoreTransaction.run(chore, on: connection, context)
+            return { done(answer) }
+        }
+    }
+
+    // MARK: The store itself
+
+    /// Not from here: a server has means of its own.
+    @concurrent
+    func backup(to path: String) async throws {
+        throw StoreError(.refused, "a store in PostgreSQL is backed up with pg_dump or the server's own means")
+    }
+
+    /// Carries out what waits, resigns, so that a standby takes over at once, and closes the connections.
+    @concurrent
+    func close() async throws {
+        self.renewal.cancel()
+        await self.queue.close()
+        let leadership = self.leadership
+        // Whoever cannot resign is found silent a little later.
+        try? await self.writer.perform { try leadership.resign($0) }
+        await self.writer.close()
+        await self.readers.close()
+    }
+}

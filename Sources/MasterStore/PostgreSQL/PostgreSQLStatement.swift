@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import PostgreSQL
+
+/// A statement of a verb in PostgreSQL's words, with its parameters.
+final class PostgreSQLStatement: StoreStatement {
+    private let connection: PostgreSQLStoreConnection
+    private let sql: String
+    private var values: [PostgreSQLValue] = []
+
+    init(_ sql: String, on connection: PostgreSQLStoreConnection) {
+        self.sql = sql
+        self.connection = connection
+    }
+
+    @discardableResult
+    func bind(_ index: Int32, _ value: Int64?) -> Self { self.bind(index, PostgreSQLValue.int8(orNull: value)) }
+
+    @discardableResult
+    func bind(_ index: Int32, _ value: String?) -> Self { self.bind(index, PostgreSQLValue.text(orNull: value)) }
+
+    @discardableResult
+    func bind(_ index: Int32, _ value: [UInt8]?) -> Self { self.bind(index, PostgreSQLValue.bytea(orNull: value)) }
+
+    @discardableResult
+    func bind(_ index: Int32, list: [Int64]) -> Self { self.bind(index, PostgreSQLValue.int8Array(list)) }
+
+    @discardableResult
+    func bind(_ index: Int32, list: [String]) -> Self { self.bind(index, PostgreSQLValue.textArray(list)) }
+
+    private func bind(_ index: Int32, _ value: PostgreSQLValue) -> Self {
+        let place = Int(index) - 1
+        // Verbs bind in order; what is not bound stays null and is then refused by the server.
+        while self.values.count <= place { self.values.append(.null(.text)) }
+        self.values[place] = value
+        return self
+    }
+
+    func rowsWhile(_ read: (any StoreRow) throws -> Bool) throws {
+        let trouble = RowTrouble()
+        for row in try self.connection.query(self.sql, self.values) {
+            let wantsMore = try read(PostgreSQLStoreRow(row: row, trouble: trouble))
+            if let error = trouble.error { throw error }
+            guard wantsMore else { return }
+        }
+    }
+
+    /// Rewrites a verb's statement: `?` becomes `$1` and so on, a list an array.
+    static func translate(_ sql: String) -> String {
+        let sql = sql.replacing("IN (SELECT value FROM json_each(?))", with: "= ANY(?)")
+        var text = ""
+        text.reserveCapacity(sql.utf8.count + 16)
+        var number = 0
+        for character in sql {
+            if character == "?" {
+                number += 1
+                text += "$\(number)"
+            } else {
+                text.append(character)
+            }
+        }
+        return text
+    }
+}
+
+/// What went wrong while a row was read: reading itself does not throw, whoever reads looks here after.
+private final class RowTrouble {
+    var error: (any Error)?
+}
+
+/// A row of a result.
+private struct PostgreSQLStoreRow: StoreRow {
+    let row: PostgreSQLRow
+    let trouble: RowTrouble
+
+    func optionalInt64(_ column: Int32) -> Int64? { self.read { try self.row.optionalInt64(Int(column)) } }
+    func optionalText(_ column: Int32) -> String? { self.read { try self.row.optionalText(Int(column)) } }
+    func optionalBlob(_ column: Int32) -> [UInt8]? { self.read { try self.row.optionalBytes(Int(column)) } }
+
+    private func read<Value>(_ read: () throws -> Value?) -> Value? {
+        do {
+            return try read()
+        } catch {
+            self.trouble.error = self.trouble.error ?? error
+            return nil
+        }
+    }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import MailingModel
+
+/// How a store in a PostgreSQL database is opened.
+public struct PostgreSQLStoreConfiguration: Sendable {
+    /// Where and as whom: `postgresql://user:password@host:port/database?sslmode=…`, or libpq's key words.
+    public var url: String
+    /// When deferred recipients are tried again.
+    public var retry: RetrySchedule
+    /// How many callers may read at the same time; 1 or more.
+    public var readers: Int
+    /// Who this master is, for the one that waits and its log: host name and process number.
+    public var holder: String
+    /// How long a master may be silent before another takes over.
+    public var silence: Duration
+    /// Whether a server that may lose commits at a power cut (`fsync` or `full_page_writes` off) will do.
+    ///
+    /// For tests and benchmarks only.
+    public var acceptsUnsafeServer: Bool
+
+    /// Composes a configuration.
+    ///
+    /// - Parameters:
+    ///   - url: The database, which must exist; tables are made.
+    ///   - retry: CloudMailing's schedule by default.
+    ///   - readers: 3 by default.
+    ///   - holder: A name for people.
+    ///   - silence: 6 s by default: three renewals.
+    ///   - acceptsUnsafeServer: `false` by default.
+    public init(
+        url: String,
+        retry: RetrySchedule = RetrySchedule(),
+        readers: Int = 3,
+        holder: String,
+        silence: Duration = .seconds(6),
+        acceptsUnsafeServer: Bool = false
+    ) {
+        self.url = url
+        self.retry = retry
+        self.readers = readers
+        self.holder = holder
+        self.silence = silence
+        self.acceptsUnsafeServer = acceptsUnsafeServer
+    }
+}

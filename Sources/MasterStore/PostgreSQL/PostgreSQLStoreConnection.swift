@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import PostgreSQL
+
+/// A connection to a PostgreSQL server, as verbs use it.
+final class PostgreSQLStoreConnection: StoreConnection {
+    let connection: PostgreSQLConnection
+    /// Whose writing connection it is; `nil` for one that only reads.
+    private let leadership: Leadership?
+    private var texts: [String: String] = [:]
+    private(set) var changedRows = 0
+
+    init(_ connection: PostgreSQLConnection, leadership: Leadership? = nil) {
+        self.connection = connection
+        self.leadership = leadership
+    }
+
+    func prepare(_ sql: String) throws -> any StoreStatement {
+        let text: String
+        if let known = self.texts[sql] {
+            text = known
+        } else {
+            text = PostgreSQLStatement.translate(sql)
+            self.texts[sql] = text
+        }
+        return PostgreSQLStatement(text, on: self)
+    }
+
+    func write(_ batch: RowBatch) throws {
+        var columns: [String] = []
+        var values: [PostgreSQLValue] = []
+        for (index, column) in batch.columns.enumerated() {
+            switch column.values {
+            case .numbers(let numbers):
+                columns.append("$\(index + 1)::bigint[]")
+                values.append(.int8Array(numbers))
+            case .texts(let texts):
+                columns.append("$\(index + 1)::text[]")
+                values.append(.textArray(texts))
+            case .octets(let octets):
+                columns.append("$\(index + 1)::bytea[]")
+                values.append(.byteaArray(octets))
+            }
+        }
+        let source = "SELECT * FROM unnest(\(columns.joined(separator: ", ")))"
+        _ = try self.query(batch.insertion(from: source), values)
+    }
+
+    func query(_ sql: String, _ values: [PostgreSQLValue]) throws -> PostgreSQLRows {
+        let rows = try self.connection.query(sql, values)
+        self.changedRows = rows.affected
+        return rows
+    }
+
+    // MARK: Transactions
+
+    var isInsideTransaction: Bool { self.connection.isOpen && self.connection.isInTransaction }
+
+    func begin() throws {
+        try self.connection.execute(script: "BEGIN")
+        do {
+            try self.leadership?.claim(self.connection)
+        } catch {
+            if self.isInsideTransaction { try? self.rollback() }  // the connection ends it as well
+            throw error
+        }
+    }
+
+    func commit() throws {
+        do {
+            try self.connection.query("COMMIT")
+        } catch let error as PostgreSQLError where error.isOutcomeUnknown {
+            guard let leadership = self.leadership else { throw error }
+            guard try leadership.wasCommitted(lost: self.connection, error) else { throw error }
+        }
+    }
+
+    func rollback() throws { try self.connection.execute(script: "ROLLBACK") }
+    func savepoint() throws { try self.connection.execute(script: "SAVEPOINT verb") }
+    func releaseSavepoint() throws { try self.connection.execute(script: "RELEASE SAVEPOINT verb") }
+
+    func rollbackToSavepoint() throws {
+        try self.connection.execute(script: "ROLLBACK TO SAVEPOINT verb; RELEASE SAVEPOINT verb")
+    }
+}
