@@ -175,6 +175,8 @@ private struct Keeper: ~Copyable {
           children=$(grep -l "^PPid:[[:space:]]*$main\$" /proc/[0-9]*/status 2>/dev/null | cut -d/ -f3)
           kill -KILL $main $children
           while kill -0 $main 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' /proc/$main/status; do sleep 0.01; done
+          # Until somebody has waited for the dead process, it looks like a running server.
+          rm -f "$data/postmaster.pid" "$directory"/.s.PGSQL.*
         }
         while read -r verb argument; do
           case $verb in
