@@ -57,13 +57,36 @@ struct ConnectingTests {
         #expect(error.message.contains("127.0.0.1"))
     }
 
-    @Test("TLS that is required of a server without it")
-    func noTLS() throws {
+    @Test("over TLS answers of many records are read whole and soon")
+    func encrypted() throws {
+        let connection = try self.connect(
+            self.database.server.tcpURL(database: self.database.name) + "?sslmode=require"
+        )
+        #expect(connection.isEncrypted)
+        for length in [1, 8_000, 16_384, 16_385, 100_000, 5_000_000] {
+            let rows = try connection.query("SELECT repeat('x', $1)", [.int4(Int32(length))])
+            #expect(try rows.only().text(0).utf8.count == length)
+        }
+        let octets = Array(repeating: UInt8(1), count: 20_000)
+        let answers = try connection.pipeline { pipeline in
+            for _ in 0..<200 { try pipeline.query("SELECT $1", [.bytea(octets)]) }
+        }
+        #expect(answers.count == 200)
+        #expect(
+            try self.connect(self.database.server.tcpURL(database: self.database.name) + "?sslmode=disable").isEncrypted
+                == false
+        )
+    }
+
+    @Test("a server whose certificate nobody has signed is refused where that is asked for")
+    func unsigned() throws {
         let error = try failure {
-            try self.connect(self.database.server.tcpURL(database: self.database.name) + "?sslmode=require")
+            let url =
+                self.database.server.tcpURL(database: self.database.name) + "?sslmode=verify-full&sslrootcert=/absent"
+            return try self.connect(url)
         }
         #expect(error.code == .connectionFailed)
-        #expect(error.message.contains("SSL"))
+        #expect(error.message.contains("root certificate"))
     }
 
     @Test("a server that never answers ends at the timeout")

@@ -21,7 +21,14 @@ struct LossTests {
         _ work: @escaping @Sendable (PostgreSQLConnection) throws -> Void
     ) async throws -> PostgreSQLError {
         let thread = try PostgreSQLThread(self.database.configuration())
-        async let error = failure { try await thread.perform { try work($0) } }
+        let entered = Gate()
+        async let error = failure {
+            try await thread.perform { connection in
+                entered.open()
+                try work(connection)
+            }
+        }
+        await entered.opened()
         try await self.database.terminate(try await self.database.waitForActivity(condition))
         let result = try await error
         // The thread goes on with another connection.

@@ -50,6 +50,20 @@ struct ThreadTests {
         #expect(try await failure { try await thread.perform { _ in } }.code == .closed)
     }
 
+    /// A task that sleeps in the server for longer than any test takes, and has begun.
+    private static func sleeper(_ thread: PostgreSQLThread) async -> Task<Void, any Error> {
+        let entered = Gate()
+        let task = Task {
+            try await thread.perform { connection in
+                entered.open()
+                connection.statementTimeout = .seconds(600)
+                _ = try connection.query("SELECT pg_sleep(600)")
+            }
+        }
+        await entered.opened()
+        return task
+    }
+
     private static func result(_ work: () async throws -> Void) async -> Result<Void, any Error> {
         do { return .success(try await work()) } catch { return .failure(error) }
     }
@@ -117,7 +131,7 @@ struct ThreadTests {
         var options = PostgreSQLThreadOptions()
         options.waitingBound = 1
         let thread = try PostgreSQLThread(self.database.configuration(), options: options)
-        let sleeper = Task { try await thread.perform { _ = try $0.query("SELECT pg_sleep(60)") } }
+        let sleeper = await Self.sleeper(thread)
         try await self.database.waitForActivity("wait_event = 'PgSleep'")
         let error = try await failure { try await thread.perform(deadline: .now + .milliseconds(100)) { _ in } }
         #expect(error.code == .timedOut)
@@ -139,7 +153,7 @@ struct ThreadTests {
     func cancellation() async throws {
         let thread = try PostgreSQLThread(self.database.configuration())
         let began = ContinuousClock.now
-        let task = Task { try await thread.perform { _ = try $0.query("SELECT pg_sleep(60)") } }
+        let task = await Self.sleeper(thread)
         let pid = try await self.database.waitForActivity("wait_event = 'PgSleep'")
         task.cancel()
         let error = try await failure { try await task.value }
@@ -175,82 +189,5 @@ struct ThreadTests {
             try await failure { try await thread.perform { try $0.query("SELECT * FROM t").count } }.sqlState == "42P01"
         )
         await thread.close()
-    }
-}
-
-@Suite("A pool of connections")
-struct PoolTests {
-    let database: TestDatabase
-
-    init() throws { self.database = try TestDatabase() }
-
-    @Test("works on as many statements at once as it has connections")
-    func parallel() async throws {
-        let pool = try PostgreSQLPool(self.database.configuration(), connections: 3)
-        let gates = (0..<3).map { _ in (entered: Gate(), release: Gate()) }
-        let tasks = gates.map { gate in
-            Task {
-                try await pool.perform { connection in
-                    gate.entered.open()
-                    gate.release.wait()
-                    return connection.backendPID
-                }
-            }
-        }
-        for gate in gates { await gate.entered.opened() }
-        for gate in gates { gate.release.open() }
-        var pids: Set<Int32> = []
-        for task in tasks { pids.insert(try await task.value) }
-        #expect(pids.count == 3)
-        await pool.close()
-    }
-
-    @Test("answers everything while its connections are ended one after another")
-    func losses() async throws {
-        let pool = try PostgreSQLPool(self.database.configuration(), connections: 3)
-        let database = self.database
-        var (answers, losses) = (0, 0)
-        try await withThrowingTaskGroup(of: Bool.self) { group in
-            for _ in 0..<500 {
-                group.addTask {
-                    do {
-                        return try await pool.perform { try $0.query("SELECT 1").only().int(0) } == 1
-                    } catch let error as PostgreSQLError where error.isConnectionLoss {
-                        return false
-                    }
-                }
-            }
-            for _ in 0..<5 {
-                let pid = try await pool.perform { $0.backendPID }
-                try await database.asAdmin { _ = try $0.query("SELECT pg_terminate_backend($1)", [.int4(pid)]) }
-            }
-            for try await isAnswered in group { if isAnswered { answers += 1 } else { losses += 1 } }
-        }
-        #expect(answers + losses == 500)
-        #expect(losses <= 5)
-        await pool.close()
-    }
-}
-
-/// Lets threads wait for tasks and tasks for threads.
-final class Gate: Sendable {
-    private let stream: AsyncStream<Void>
-    private let continuation: AsyncStream<Void>.Continuation
-    private let isOpen = Mutex(false)
-
-    init() { (self.stream, self.continuation) = AsyncStream.makeStream(of: Void.self) }
-
-    func open() {
-        self.isOpen.withLock { $0 = true }
-        self.continuation.finish()
-    }
-
-    /// Waits as a task.
-    func opened() async { for await _ in self.stream {} }
-
-    /// Waits as a thread, at most 20 seconds.
-    func wait() {
-        let deadline = ContinuousClock.now + .seconds(20)
-        while ContinuousClock.now < deadline, !self.isOpen.withLock({ $0 }) {}
     }
 }
