@@ -84,7 +84,7 @@ public final class TemporaryPostgreSQL: Sendable {
         return "postgresql://\(user)@\(socket):\(self.port)/\(database)?application_name=test"
     }
 
-    /// A connection string over TCP.
+    /// A connection string over TCP, where TLS can be had; nobody has signed the server's certificate.
     public func tcpURL(database: String, password: String = TemporaryPostgreSQL.password) -> String {
         let password = password.replacing("@", with: "%40").replacing("/", with: "%2F")
         return "postgresql://\(Self.user):\(password)@127.0.0.1:\(self.port)/\(database)"
@@ -157,11 +157,15 @@ private struct Keeper: ~Copyable {
         stop() { pg_ctl -D "$data" -m "$1" -w stop; }
         make() {
           initdb -D "$data" -U postgres -A trust -E UTF8 --locale=C --no-sync || return
+          openssl req -x509 -nodes -days 30 -subj /CN=localhost -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
+            -keyout "$data/server.key" -out "$data/server.crt" || return
+          chmod 600 "$data/server.key"
           {
             echo "listen_addresses = '127.0.0.1'"
             echo "port = $1"
             echo "unix_socket_directories = '$directory'"
             echo "fsync = off"
+            echo "ssl = on"
             echo "max_connections = 60"
             echo "log_min_messages = error"
           } >>"$data/postgresql.conf"
@@ -175,6 +179,8 @@ private struct Keeper: ~Copyable {
           children=$(grep -l "^PPid:[[:space:]]*$main\$" /proc/[0-9]*/status 2>/dev/null | cut -d/ -f3)
           kill -KILL $main $children
           while kill -0 $main 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' /proc/$main/status; do sleep 0.01; done
+          # Until somebody has waited for the dead process, it looks like a running server.
+          rm -f "$data/postmaster.pid" "$directory"/.s.PGSQL.*
         }
         while read -r verb argument; do
           case $verb in

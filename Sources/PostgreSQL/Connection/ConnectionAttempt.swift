@@ -98,13 +98,15 @@ struct ConnectionAttempt {
         return error
     }
 
-    /// The place of a SQLSTATE with the colon and blank behind it.
+    /// The place of a SQLSTATE with the colon and blank behind it; before it are a colon and two blanks.
     private static func sqlState(in line: Substring) -> Range<Substring.Index>? {
         var rest = line
         while let colon = rest.firstIndex(of: ":") {
-            let state = rest[colon...].dropFirst().drop { $0 == " " }.prefix(7)
+            let state = rest[colon...].dropFirst(3).prefix(7)
             let isState = state.dropLast(2).allSatisfy { $0.isASCII && ($0.isNumber || $0.isUppercase) }
-            if state.count == 7, state.hasSuffix(": "), isState { return state.startIndex..<state.endIndex }
+            if rest[colon...].hasPrefix(":  "), state.count == 7, state.hasSuffix(": "), isState {
+                return state.startIndex..<state.endIndex
+            }
             rest = rest[colon...].dropFirst()
         }
         return nil

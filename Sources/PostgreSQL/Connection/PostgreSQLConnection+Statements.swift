@@ -59,6 +59,7 @@ extension PostgreSQLConnection {
     /// - Returns: What `work` returns, once it is committed.
     /// - Throws: What `work` throws; or the error of COMMIT, where ``PostgreSQLError/isOutcomeUnknown`` tells that no
     ///   answer to it came; or ``PostgreSQLError/Code/rolledBack`` if `work` hid that a statement failed.
+    @discardableResult
     public func transaction<Answer>(_ mode: String = "", _ work: () throws -> Answer) throws -> Answer {
         guard !self.isInTransaction else {
             throw PostgreSQLError(.misuse, "beginning a transaction", "one is open")

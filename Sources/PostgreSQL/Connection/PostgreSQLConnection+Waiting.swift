@@ -95,7 +95,24 @@ extension PostgreSQLConnection {
         self.collectNotifications(handle)
     }
 
-    private func cancelIfDue(_ handle: OpaquePointer, _ wait: inout Wait, _ now: ContinuousClock.Instant) throws {
+    /// Reads what has come, without waiting.
+    func receive(_ handle: OpaquePointer) {
+        var item = pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0)
+        if self.isEncrypted || poll(&item, 1, 0) > 0 { _ = PQconsumeInput(handle) }
+    }
+
+    /// Asks the server to cancel, since the caller does not want the rest.
+    func giveUp(_ handle: OpaquePointer, _ wait: inout Wait) {
+        guard wait.reason == nil else { return }
+        let now = ContinuousClock.now
+        wait.reason = .cancellation
+        wait.dropAt = now + Wait.grace
+        wait.repeatAt = now + Wait.repetition
+        wait.request = CancelRequest(handle, wake: self.wake)
+    }
+
+    /// Asks the server to cancel if the deadline has passed or the work was given up, and again until it has.
+    func cancelIfDue(_ handle: OpaquePointer, _ wait: inout Wait, _ now: ContinuousClock.Instant) throws {
         if wait.reason == nil {
             if !wait.isCleanup, self.cancellation.isCancelled {
                 wait.reason = .cancellation

@@ -49,6 +49,11 @@ struct StatementCache {
         self.entries[Key(sql: sql, types: types)] = Entry(name: name, lastUse: self.uses)
     }
 
+    /// Forgets a statement that could not be prepared after all.
+    mutating func remove(name: String) {
+        if let place = self.entries.firstIndex(where: { $0.value.name == name }) { self.entries.remove(at: place) }
+    }
+
     /// Forgets all statements; the server may still keep them.
     mutating func abandonAll() {
         self.abandoned.append(contentsOf: self.entries.values.map(\.name))

@@ -55,6 +55,8 @@ public final class PostgreSQLRows: RandomAccessCollection {
 
     /// What kind of result it is.
     var status: ExecStatusType { PQresultStatus(self.result) }
+    /// Whether a COPY is binary.
+    var isBinary: Bool { PQbinaryTuples(self.result) == 1 }
     /// What the server calls the statement that ran: "INSERT 0 1".
     var tag: String { PQcmdStatus(self.result).map { String(cString: $0) } ?? "" }
     /// Whether the server ends the connection with it.

@@ -16,6 +16,12 @@ struct ValueEncoder {
     /// Forgets the octets, keeps the memory.
     mutating func removeAll() { self.bytes.removeAll(keepingCapacity: true) }
 
+    /// Forgets the octets from a place on.
+    mutating func truncate(to count: Int) { self.bytes.removeSubrange(count...) }
+
+    /// Appends octets as they are.
+    mutating func octets(_ octets: [UInt8]) { self.bytes.append(contentsOf: octets) }
+
     /// Appends a value's octets without its length.
     ///
     /// - Returns: `false` for null, of which there are no octets.
@@ -115,6 +121,9 @@ struct ParameterList {
     private var pointers: [UnsafePointer<CChar>?] = []
     /// The values' types.
     private(set) var types: [UInt32] = []
+
+    /// How many octets the values take.
+    var octets: Int { self.encoder.bytes.count }
 
     /// Encodes the values of a statement in place of the last one's.
     mutating func encode(_ values: [PostgreSQLValue], for statement: String) throws {
