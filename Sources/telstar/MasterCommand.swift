@@ -7,6 +7,7 @@ import Foundation
 import Logging
 import MasterAPI
 import MasterCore
+import MasterStore
 import ServiceLifecycle
 
 /// `telstar master`: the daemon that owns mailings, recipients and the APIs.
@@ -21,7 +22,9 @@ struct MasterCommand: AsyncParsableCommand {
             if self.role.sample { return print(MasterSettings.table.sample, terminator: "") }
             let settings = try MasterSettings.load(file: self.role.config, overrides: try self.role.overrides())
             if self.role.checkConfig {
-                _ = try (settings.storePath(), settings.apiListen(), settings.apiPlainListen(), settings.statusListen())
+                _ = try (
+                    settings.storeLocation(), settings.apiListen(), settings.apiPlainListen(), settings.statusListen()
+                )
                 return print("the configuration is sound")
             }
             if self.role.showKey {
@@ -35,7 +38,7 @@ struct MasterCommand: AsyncParsableCommand {
     private func serve(_ settings: MasterSettings) async throws {
         let (logger, _, metrics) = Daemon.bootstrap(log: settings.log)
         Daemon.tell(settings.values, to: logger)
-        let opening = try await StoreOpening(settings)
+        let opening = try await Standby.openStore(settings, metrics: metrics, logger: logger)
         let directory = SatelliteDirectory()
         try await directory.reload(from: opening.store)
         let link = try await Self.link(settings, opening: opening, directory: directory, logger: logger)
@@ -52,7 +55,15 @@ struct MasterCommand: AsyncParsableCommand {
         metrics.addCollector { measures.collect() }
         let notifier = SupervisorNotifier(environment: ProcessInfo.processInfo.environment)
         let api = APIServer(configuration: try Self.api(settings, logger: logger), master: master, logger: logger)
-        var services: [any Service] = [Piece { try await link.run() }, Piece { try await master.run() }]
+        let store = opening.store
+        let location = try settings.storeLocation()
+        var services: [any Service] = [
+            Piece { try await link.run() }, Piece { try await master.run() },
+            Piece {
+                guard let reason = await store.retirement() else { return await Forever.untilCancelled() }
+                throw StartFailure(.unavailable, reason)
+            },
+        ]
         if let listen = try settings.statusListen() {
             services.append(Self.health(listen, master: master, measures: measures, metrics: metrics, logger: logger))
         }
@@ -60,7 +71,7 @@ struct MasterCommand: AsyncParsableCommand {
             APIService(server: api) {
                 logger.info(
                     "master serves",
-                    metadata: ["version": "\(Telstar.version)", "store": "\(settings.storeURL)"]
+                    metadata: ["version": "\(Telstar.version)", "store": "\(location)"]
                 )
                 notifier.ready(status: "serving")
             }

@@ -2,7 +2,7 @@
 
 internal import PostgreSQL
 
-/// Makes this process the master, or waits until it can be.
+/// Makes this process the master, if nobody is, or who is has been silent for too long or is an earlier life of ours.
 struct Election: Sendable {
     /// How one attempt ended.
     enum Outcome: Sendable, Hashable {
@@ -13,6 +13,7 @@ struct Election: Sendable {
     }
 
     let holder: String
+    let instance: String
     let silence: Duration
 
     /// Makes the tables that an election needs, and looks whether this program can read the others.
@@ -35,10 +36,10 @@ struct Election: Sendable {
             try self.lock(connection)
             let newest = try connection.query(
                 """
-                SELECT term, holder, retired, renewed < clock_timestamp() - $1 * interval '1 millisecond'
+                SELECT term, holder, retired, instance = $2 OR renewed < clock_timestamp() - $1 * interval '1 millisecond'
                 FROM leadership ORDER BY term DESC LIMIT 1
                 """,
-                [.double(self.silenceMilliseconds)]
+                [.double(self.silenceMilliseconds), .text(self.instance)]
             ).first
             guard let newest else { return try self.accede(after: 0, connection) }
             let term = try newest.int64(0)
@@ -69,9 +70,10 @@ struct Election: Sendable {
             return try connection.query(
                 """
                 UPDATE leadership SET retired = TRUE
-                WHERE term = $1 AND NOT retired AND renewed < clock_timestamp() - $2 * interval '1 millisecond'
+                WHERE term = $1 AND NOT retired
+                AND (instance = $3 OR renewed < clock_timestamp() - $2 * interval '1 millisecond')
                 """,
-                [.int8(term), .double(self.silenceMilliseconds)]
+                [.int8(term), .double(self.silenceMilliseconds), .text(self.instance)]
             ).affected == 1
         } catch let error as PostgreSQLError where error.sqlState == "55P03" {
             // It still holds its row; the next attempt comes soon.
@@ -81,8 +83,8 @@ struct Election: Sendable {
 
     private func accede(after term: Int64, _ connection: PostgreSQLConnection) throws -> Outcome {
         try connection.query(
-            "INSERT INTO leadership(term, holder, pid) VALUES ($1, $2, pg_backend_pid())",
-            [.int8(term + 1), .text(self.holder)]
+            "INSERT INTO leadership(term, holder, instance, pid) VALUES ($1, $2, $3, pg_backend_pid())",
+            [.int8(term + 1), .text(self.holder), .text(self.instance)]
         )
         try connection.query("DELETE FROM leadership WHERE term <= $1", [.int8(term - 100)])
         return .elected(term: term + 1)

@@ -58,6 +58,7 @@ final class PostgreSQLEngine: StoreEngine {
                 return try connection.transaction {
                     try leadership.claim(connection)
                     try PostgreSQLSchema.migrate(connection)
+                    try Self.checkSecret(connection, secrets)
                     return StoreIdentity(
                         storeID: try connection.query("SELECT id FROM store").only().text(0),
                         term: Term(rawValue: leadership.term),
@@ -112,7 +113,11 @@ final class PostgreSQLEngine: StoreEngine {
         _ server: PostgreSQLConfiguration,
         _ onWait: @Sendable (String) -> Void
     ) async throws -> Int64 {
-        let election = Election(holder: configuration.holder, silence: configuration.silence)
+        let election = Election(
+            holder: configuration.holder,
+            instance: configuration.instance,
+            silence: configuration.silence
+        )
         var options = PostgreSQLThreadOptions()
         options.waitTimeout = .seconds(5)
         let thread = try PostgreSQLThread(server, options: options)
@@ -126,12 +131,15 @@ final class PostgreSQLEngine: StoreEngine {
                         await thread.close()
                         return term
                     case .occupied(let holder, let term):
+                        guard configuration.waits else {
+                            throw StoreError(.locked, "another master has the store open: \(holder) (term \(term))")
+                        }
                         if waitsFor != term { onWait("\(holder) is the master (term \(term)); waiting to take over") }
                         waitsFor = term
                     }
                 } catch let error as PostgreSQLError where waitsFor != nil && error.isConnectionLoss {
                     // A standby outlives its database's restarts.
-                } catch let error as StoreError where waitsFor != nil && error.code == .locked {
+                } catch let error as StoreError where configuration.waits && error.code == .locked {
                     // The next attempt comes soon.
                 }
                 try await Task.sleep(for: configuration.silence / 6)
@@ -139,6 +147,21 @@ final class PostgreSQLEngine: StoreEngine {
         } catch {
             await thread.close()
             throw error
+        }
+    }
+
+    /// Refuses a secret other than the one with which the store was made: with it no id and no key could be read.
+    private static func checkSecret(_ connection: PostgreSQLConnection, _ secrets: StoreSecrets) throws {
+        let words = Array("telstar".utf8)
+        guard let sealed = try connection.query("SELECT sealed FROM store").only().optionalBytes(0) else {
+            try connection.query("UPDATE store SET sealed = $1", [.bytea(try secrets.seal(words))])
+            return
+        }
+        guard (try? secrets.open(sealed)) == words else {
+            throw StoreError(
+                .refused,
+                "the store was made with another secret; copy secret.key from the first master's data directory"
+            )
         }
     }
 

@@ -15,11 +15,11 @@ enum PostgreSQLSchema {
     /// What stands in the database before any master is elected.
     static let foundation = """
         CREATE TABLE IF NOT EXISTS store(
-            id text NOT NULL DEFAULT replace(gen_random_uuid()::text, '-', ''), version bigint NOT NULL,
+            id text NOT NULL DEFAULT replace(gen_random_uuid()::text, '-', ''), version bigint NOT NULL, sealed bytea,
             single boolean PRIMARY KEY DEFAULT TRUE CHECK (single));
         INSERT INTO store(version) VALUES (0) ON CONFLICT DO NOTHING;
         CREATE TABLE IF NOT EXISTS leadership(
-            term bigint PRIMARY KEY, holder text NOT NULL, pid integer NOT NULL,
+            term bigint PRIMARY KEY, holder text NOT NULL, instance text NOT NULL, pid integer NOT NULL,
             renewed timestamptz NOT NULL DEFAULT clock_timestamp(), retired boolean NOT NULL DEFAULT FALSE,
             commit bigint NOT NULL DEFAULT 0) WITH (fillfactor = 20);
         """

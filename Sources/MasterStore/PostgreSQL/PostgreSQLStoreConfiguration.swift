@@ -10,8 +10,14 @@ public struct PostgreSQLStoreConfiguration: Sendable {
     public var retry: RetrySchedule
     /// How many callers may read at the same time; 1 or more.
     public var readers: Int
-    /// Who this master is, for the one that waits and its log: host name and process number.
+    /// Who this master is, for people: host name and process number.
     public var holder: String
+    /// Names what at most one live process can be: a locked data directory and the boot of its machine.
+    ///
+    /// A predecessor of the same name is dead and need not be waited for.
+    public var instance: String
+    /// Whether to wait while another master reigns; if not, opening throws ``StoreError/Code/locked``.
+    public var waits: Bool
     /// How long a master may be silent before another takes over.
     public var silence: Duration
     /// Whether a server that may lose commits at a power cut (`fsync` or `full_page_writes` off) will do.
@@ -26,6 +32,8 @@ public struct PostgreSQLStoreConfiguration: Sendable {
     ///   - retry: CloudMailing's schedule by default.
     ///   - readers: 3 by default.
     ///   - holder: A name for people.
+    ///   - instance: What at most one live process can be.
+    ///   - waits: `true` by default.
     ///   - silence: 6 s by default: three renewals.
     ///   - acceptsUnsafeServer: `false` by default.
     public init(
@@ -33,6 +41,8 @@ public struct PostgreSQLStoreConfiguration: Sendable {
         retry: RetrySchedule = RetrySchedule(),
         readers: Int = 3,
         holder: String,
+        instance: String,
+        waits: Bool = true,
         silence: Duration = .seconds(6),
         acceptsUnsafeServer: Bool = false
     ) {
@@ -40,6 +50,8 @@ public struct PostgreSQLStoreConfiguration: Sendable {
         self.retry = retry
         self.readers = readers
         self.holder = holder
+        self.instance = instance
+        self.waits = waits
         self.silence = silence
         self.acceptsUnsafeServer = acceptsUnsafeServer
     }

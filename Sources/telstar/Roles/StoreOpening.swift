@@ -13,11 +13,17 @@ struct StoreOpening {
     let store: DatabaseStore
     /// Authenticates the feed's cursors.
     let cursorKey: MACKey
+    /// Held as long as the store, so that this data directory has one master.
+    private let lock: DirectoryLock?
 
     /// Opens the store, making it and its secret at the first start.
     ///
-    /// - Throws: ``StartFailure``: 69 if another process holds the store, 78 if it is of a newer version.
-    init(_ settings: MasterSettings) async throws {
+    /// - Parameters:
+    ///   - settings: Which store.
+    ///   - onWait: Told who is the master, while this one waits for its turn; `nil` if it shall not wait.
+    /// - Throws: ``StartFailure``: 69 if another process holds the store or the database does not answer, 78 if it is of
+    ///   a newer version, or refuses us.
+    init(_ settings: MasterSettings, onWait: (@Sendable (String) -> Void)? = nil) async throws {
         try FileManager.default.createDirectory(
             atPath: settings.directory,
             withIntermediateDirectories: true,
@@ -38,17 +44,52 @@ struct StoreOpening {
             open: { try sealer.open($0, context: "signing key") },
             recipientIDs: RecipientIDCodec(mac: { identifiers.sign($0) })
         )
+        let location = try settings.storeLocation()
         do {
-            self.store = try await DatabaseStore.open(
-                SQLiteConfiguration(path: try settings.storePath(), retry: settings.retry),
-                secrets: secrets
-            )
+            switch location {
+            case .sqlite(let path):
+                self.lock = nil
+                self.store = try await DatabaseStore.open(
+                    SQLiteConfiguration(path: path, retry: settings.retry),
+                    secrets: secrets
+                )
+            case .postgreSQL(let url):
+                let lock = try DirectoryLock(directory: settings.directory, fileName: "master.lock")
+                self.lock = lock
+                self.store = try await DatabaseStore.open(
+                    PostgreSQLStoreConfiguration(
+                        url: url,
+                        retry: settings.retry,
+                        holder: "\(ProcessInfo.processInfo.hostName), process \(getpid())",
+                        instance: try Self.instance(settings.directory),
+                        waits: onWait != nil,
+                        silence: settings.masterSilence,
+                        acceptsUnsafeServer: settings.acceptsUnsafeServer
+                    ),
+                    secrets: secrets,
+                    onWait: onWait ?? { _ in }
+                )
+            }
         } catch let error as StoreError {
             switch error.code {
-            case .newerSchema, .corrupt: throw StartFailure(.configuration, "\(error)")
-            default: throw StartFailure(.unavailable, "\(error)")
+            case .newerSchema, .corrupt, .refused: throw StartFailure(.configuration, "the store \(location): \(error)")
+            default: throw StartFailure(.unavailable, "the store \(location): \(error)")
             }
         }
+    }
+
+    /// What at most one live process can be: this data directory, which is locked, on this boot of this machine.
+    private static func instance(_ directory: String) throws -> String {
+        let path = directory + "/instance.id"
+        let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? "\(getpid())"
+        let id: String
+        if let known = try? String(contentsOfFile: path, encoding: .utf8) {
+            id = known
+        } else {
+            id = UUID().uuidString
+            try AtomicFile.write(path, contents: Array(id.utf8))
+        }
+        return [id, boot].map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }.joined(separator: "/")
     }
 
     /// The root secret of the data directory, from which every other is derived.

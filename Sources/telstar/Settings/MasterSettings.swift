@@ -15,8 +15,20 @@ struct MasterSettings: Sendable {
     private static let storeURL = ConfigurationOption.string(
         "store.url",
         default: "",
-        doc: "`sqlite:PATH`; empty is store.sqlite in the data directory.",
+        doc:
+            "`sqlite:PATH`, or `postgresql://USER:PASSWORD@HOST/DATABASE`; empty is store.sqlite in the data directory.",
         secret: true
+    )
+    private static let storeSilence = ConfigurationOption.duration(
+        "store.masterSilence",
+        default: .seconds(6),
+        range: .seconds(1) ... .seconds(600),
+        doc: "PostgreSQL only: how long a master may be silent before a standby takes over."
+    )
+    private static let storeUnsafe = ConfigurationOption.bool(
+        "store.acceptUnsafeServer",
+        default: false,
+        doc: "PostgreSQL only: takes a server with fsync off, which loses mail at a power cut; for benchmarks."
     )
     private static let apiListen = ConfigurationOption.string(
         "api.listen",
@@ -140,7 +152,13 @@ struct MasterSettings: Sendable {
     static let table = OptionTable(
         prefix: "telstar",
         groups: [
-            .init("Where the master keeps what it owns.", [Self.dataDirectory.definition, Self.storeURL.definition]),
+            .init(
+                "Where the master keeps what it owns.",
+                [
+                    Self.dataDirectory.definition, Self.storeURL.definition, Self.storeSilence.definition,
+                    Self.storeUnsafe.definition,
+                ]
+            ),
             .init(
                 "The API.",
                 [
@@ -190,20 +208,17 @@ struct MasterSettings: Sendable {
     /// The data directory, absolute.
     var directory: String { URL(fileURLWithPath: self.values[Self.dataDirectory]).standardizedFileURL.path }
 
-    /// The path of the SQLite store.
+    /// Which database holds the store.
     ///
     /// - Throws: ``StartFailure`` for a URL of another kind.
-    func storePath() throws -> String {
-        let url = self.values[Self.storeURL]
-        if url.isEmpty { return self.directory + "/store.sqlite" }
-        guard url.hasPrefix("sqlite:"), url.count > 7 else {
-            throw StartFailure(.configuration, "store.url has to be sqlite:PATH; no other kind of store is built in")
-        }
-        return String(url.dropFirst(7))
+    func storeLocation() throws -> StoreLocation {
+        try StoreLocation(url: self.values[Self.storeURL], default: self.directory + "/store.sqlite")
     }
 
-    /// The store's URL as `cluster.json` tells it.
-    var storeURL: String { (try? self.storePath()).map { "sqlite:\($0)" } ?? self.values[Self.storeURL] }
+    /// How long a master may be silent before a standby takes over.
+    var masterSilence: Duration { self.values[Self.storeSilence] }
+    /// Whether a database server that may lose commits will do.
+    var acceptsUnsafeServer: Bool { self.values[Self.storeUnsafe] }
     /// The operator's socket.
     var controlSocket: String { self.directory + "/control.sock" }
 

@@ -29,6 +29,7 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
                 retry: retry,
                 readers: 1,
                 holder: "test",
+                instance: self.directory,
                 silence: .milliseconds(600),
                 acceptsUnsafeServer: true
             )
