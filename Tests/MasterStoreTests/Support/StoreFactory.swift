@@ -152,6 +152,13 @@ enum TestSecrets {
         )
     }
 
+    /// The secrets of another store.
+    static func makeOther() -> StoreSecrets {
+        var secrets = Self.make(key: 8)
+        secrets.open = { _ in throw StoreError(.corrupt, "sealed with another key") }
+        return secrets
+    }
+
     private static func hash(_ bytes: [UInt8], seed: UInt64) -> UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325 ^ (seed &* 0x9e37_79b9_7f4a_7c15)
         for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }

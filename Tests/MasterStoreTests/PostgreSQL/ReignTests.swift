@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import MailingModel
+import PostgreSQL
+import Synchronization
+import TestKit
+import TestPostgreSQL
+import Testing
+
+@testable import MasterStore
+
+@Suite("The reign of a master in PostgreSQL")
+struct ReignTests {
+    private static func open(
+        _ place: StoreFactory.Place,
+        instance: String,
+        waits: Bool = true,
+        onWait: @Sendable (String) -> Void = { _ in },
+        _ change: (inout PostgreSQLStoreConfiguration) -> Void = { _ in }
+    ) async throws -> DatabaseStore {
+        var configuration = try place.postgreSQL()
+        configuration.holder = instance
+        configuration.instance = instance
+        configuration.waits = waits
+        change(&configuration)
+        return try await DatabaseStore.open(configuration, secrets: TestSecrets.make(), onWait: onWait)
+    }
+
+    private static func inPlace(_ body: (StoreFactory.Place) async throws -> Void) async throws {
+        try await withTemporaryDirectory { try await body(StoreFactory.Place(directory: $0)) }
+    }
+
+    @Test("a second master waits, says for whom, and follows when the first closes")
+    func orderly() async throws {
+        try await Self.inPlace { place in
+            let first = try await Self.open(place, instance: "first")
+            let (waiting, tell) = AsyncStream.makeStream(of: String.self)
+            async let second = Self.open(place, instance: "second", onWait: { tell.yield($0) })
+            let said = try await within { await waiting.first { _ in true } }
+            #expect(said?.contains("first is the master (term 1)") == true)
+            try await first.close()
+            let store = try await second
+            #expect(store.identity.term.rawValue == 2)
+            #expect(store.identity.storeID == first.identity.storeID)
+            try await store.close()
+        }
+    }
+
+    @Test("one that shall not wait is told who is the master")
+    func noWait() async throws {
+        try await Self.inPlace { place in
+            let first = try await Self.open(place, instance: "first")
+            let error = await #expect(throws: StoreError.self) {
+                _ = try await Self.open(place, instance: "second", waits: false)
+            }
+            #expect(error?.code == .locked)
+            #expect(error?.message.contains("first (term 1)") == true)
+            try await first.close()
+        }
+    }
+
+    @Test("an earlier life of the same data directory is not waited for")
+    func sameInstance() async throws {
+        try await Self.inPlace { place in
+            let dead = try await Self.open(place, instance: "same", onWait: { _ in }) { $0.silence = .seconds(600) }
+            let store = try await Self.open(place, instance: "same", waits: false, onWait: { _ in }) {
+                $0.silence = .seconds(600)
+            }
+            #expect(store.identity.term.rawValue == 2)
+            let error = await #expect(throws: StoreError.self) { try await dead.write { _ in } }
+            #expect(error?.code == .retired || error?.code == .database)
+            try await store.close()
+            try await dead.close()
+        }
+    }
+
+    @Test("a master that stands still within a transaction is replaced, and what it then writes is refused")
+    func standstill() async throws {
+        try await Self.inPlace { place in
+            let first = try await Self.open(place, instance: "first")
+            let properties = MailingProperties(mailFrom: "a@example.org", senderName: "A")
+            let before = try await Self.makeMailing(first, properties)
+            // The verb holds its transaction, and the reign's row with it, until it is let go: as a stopped process would.
+            let (standing, stands) = AsyncStream.makeStream(of: Void.self)
+            let gate = DispatchSemaphore(value: 0)
+            let stuck = Task {
+                try await first.write { transaction in
+                    try transaction.prepare("UPDATE mailing SET subject = 'lost' WHERE id = ?")
+                        .bind(1, Int(before.rawValue)).run()
+                    stands.yield()
+                    gate.wait()
+                }
+            }
+            _ = await standing.first { true }
+            let second = try await within { try await Self.open(place, instance: "second") }
+            #expect(second.identity.term.rawValue == 2)
+            let mailing = try await Self.makeMailing(second, properties)
+            gate.signal()
+            await #expect(throws: StoreError.self) { try await stuck.value }
+            let error = await #expect(throws: StoreError.self) { try await first.write { _ in } }
+            #expect(error?.code == .retired)
+            let reason = try await within { await first.retirement() }
+            #expect(reason?.contains("second (term 2) has taken over") == true)
+            #expect(try await second.mailing(before)?.subject == "Hello", "the old master's transaction was undone")
+            #expect(mailing.rawValue > before.rawValue)
+            try await first.close()
+            #expect(try await second.countMailings(MailingFilter()) == 2, "a replaced master's end retires nobody else")
+            _ = try await Self.makeMailing(second, properties)
+            try await second.close()
+        }
+    }
+
+    private static func makeMailing(_ store: DatabaseStore, _ properties: MailingProperties) async throws -> MailingID {
+        try await store.createMailing(properties, account: .root, at: Timestamp(seconds: 1)) {
+            MailingContent(
+                mailing: $0,
+                subject: "Hello",
+                body: .alternative(html: "x", plain: "x"),
+                mailFrom: "a@example.org",
+                senderName: "A"
+            )
+        }.id
+    }
+
+    @Test("a COMMIT whose answer was lost is settled by reading back", arguments: [true, false])
+    func lostAnswer(isCommitted: Bool) async throws {
+        try await Self.inPlace { place in
+            let store = try await Self.open(place, instance: "first")
+            let engine = try #require(store.engine as? PostgreSQLEngine)
+            let server = try PostgreSQLConfiguration(try place.postgreSQL().url)
+            var named = server
+            named.setOption("application_name", Leadership.applicationName(engine.leadership.term))
+            let reign = Leadership(term: engine.leadership.term, server)
+            let connection = try PostgreSQLConnection(named)
+            try connection.execute(script: "BEGIN")
+            try reign.claim(connection)
+            try connection.query("UPDATE meta SET value = 77 WHERE name = 'horizon'")
+            if isCommitted { try connection.execute(script: "COMMIT") }
+            let lost = try #require(throws: PostgreSQLError.self) { _ = try connection.query("SELECT 1 / 0") }
+            #expect(try reign.wasCommitted(lost: connection, lost) == isCommitted)
+            #expect(try await store.read { try $0.stored(.horizon) } == (isCommitted ? 77 : 0))
+            #expect(throws: PostgreSQLError.self) { try connection.query("SELECT 1") }
+            try await store.close()
+        }
+    }
+
+    @Test("a server that dies in a COMMIT leaves a verb undone and a store that goes on")
+    func killedInCommit() async throws {
+        try await Self.inPlace { place in
+            let store = try await Self.open(place, instance: "first")
+            // At its first COMMIT the server process of the connection ends itself, before anything is committed.
+            try await store.write { transaction in
+                guard let connection = transaction.connection as? PostgreSQLStoreConnection else { return }
+                try connection.connection.execute(
+                    script: """
+                        CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS
+                        'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(10); RETURN NULL; END';
+                        CREATE CONSTRAINT TRIGGER die AFTER UPDATE ON account DEFERRABLE INITIALLY DEFERRED
+                        FOR EACH ROW EXECUTE FUNCTION die();
+                        """
+                )
+            }
+            let error = await #expect(throws: StoreError.self) {
+                try await store.write { try $0.prepare("UPDATE account SET name = 'changed'").run() }
+            }
+            #expect(error?.code == .database)
+            let name = try await store.read { try $0.prepare("SELECT name FROM account").first { $0.text(0) } }
+            #expect(name == "root")
+            try await store.write { try $0.raise(.lease, to: 5) }
+            #expect(try await store.highestLeaseSerial().rawValue == 5)
+            try await store.close()
+        }
+    }
+
+    @Test("refuses a newer schema, another secret and a server that may lose commits, each in one line")
+    func refusals() async throws {
+        try await Self.inPlace { place in
+            try await Self.open(place, instance: "first").close()
+            let unsafe = await #expect(throws: StoreError.self) {
+                _ = try await Self.open(place, instance: "first", onWait: { _ in }) { $0.acceptsUnsafeServer = false }
+            }
+            #expect(unsafe?.code == .refused)
+            #expect(unsafe?.message.contains("fsync=off") == true)
+
+            var configuration = try place.postgreSQL()
+            configuration.instance = "first"
+            let (closed, wrong) = (configuration, TestSecrets.makeOther())
+            let secret = await #expect(throws: StoreError.self) {
+                _ = try await DatabaseStore.open(closed, secrets: wrong, onWait: { _ in })
+            }
+            #expect(secret?.code == .refused)
+            #expect(secret?.message.contains("secret.key") == true)
+
+            let connection = try PostgreSQLConnection(PostgreSQLConfiguration(configuration.url))
+            try connection.query("UPDATE store SET version = 99")
+            let newer = await #expect(throws: StoreError.self) { _ = try await Self.open(place, instance: "first") }
+            #expect(newer?.code == .newerSchema)
+            #expect(try connection.query("SELECT version FROM store").only().int(0) == 99)
+        }
+    }
+
+    @Test(
+        "a wrong password, an unknown database and no server are told apart",
+        arguments: ["password", "database", "server"]
+    )
+    func wrongURL(what: String) async throws {
+        let server = try TemporaryPostgreSQL.shared
+        let url =
+            switch what {
+            case "password": server.tcpURL(database: try server.makeDatabase(), password: "wrong")
+            case "database": server.tcpURL(database: "nobody_made_this")
+            default: "postgresql://tester@127.0.0.1:1/x?connect_timeout=2"
+            }
+        let configuration = PostgreSQLStoreConfiguration(url: url, holder: "a", instance: "a")
+        let error = await #expect(throws: StoreError.self) {
+            _ = try await DatabaseStore.open(configuration, secrets: TestSecrets.make(), onWait: { _ in })
+        }
+        #expect(error?.code == (what == "server" ? .database : .refused), "\(String(describing: error))")
+        #expect(error.map { !"\($0)".contains("wrong@") && !"\($0)".contains(TemporaryPostgreSQL.password) } == true)
+    }
+}
