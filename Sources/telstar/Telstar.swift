@@ -15,7 +15,7 @@ struct Telstar: AsyncParsableCommand {
         subcommands: [
             MasterCommand.self, SatelliteCommand.self, ClusterCommand.self, DemoCommand.self, SinkCommand.self,
             KeyCommand.self, SatellitesCommand.self, MailingCommand.self, ReportCommand.self, BackupCommand.self,
-            ConfirmStoreCommand.self,
+            ConfirmStoreCommand.self, BenchCommand.self,
         ]
     )
 }

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import DaemonSupport
+import Foundation
+import MailingModel
+import MasterStore
+
+/// `telstar bench store`: fills a store with one large mailing and takes it through leasing, starting and reporting.
+struct BenchStoreCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "store",
+        abstract: "Measure the store's verbs on one large mailing.",
+        discussion: """
+            Fills the store through the verb that the APIs use, then leases, starts and reports every recipient, and reads \
+            the feed at random cursors. Latencies are median / 99 % / worst. The store must be empty; a temporary SQLite \
+            store is used if none is given.
+            """
+    )
+
+    @Option(help: "How many recipients.") var recipients = 1_000_000
+    @Option(help: "The store's URL, as in `store.url`.") var store: String?
+    @Option(help: "How many of them are leased, started and reported; all by default.") var deliver: Int?
+    @Option(help: "How many calls that add recipients are under way at a time.") var writers = 4
+    @Flag(help: "Take a PostgreSQL server with fsync off, whose figures then say little of a real one.")
+    var acceptUnsafeServer = false
+    @Flag(help: "Print JSON.") var json = false
+
+    func validate() throws {
+        guard self.recipients >= 1_000, self.writers >= 1 else {
+            throw ValidationError("at least 1,000 recipients and one writer are needed")
+        }
+    }
+
+    func run() async throws {
+        try await StartFailure.reported {
+            let directory = FileManager.default.temporaryDirectory.path + "/telstar-bench-\(getpid())"
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(atPath: directory) }  // temporary either way
+            var overrides = [("dataDirectory", directory), ("store.acceptUnsafeServer", "\(self.acceptUnsafeServer)")]
+            if let store = self.store { overrides.append(("store.url", store)) }
+            let settings = try MasterSettings.load(file: nil, overrides: overrides)
+            let opening = try await StoreOpening(settings)
+            let run = StoreBench(store: opening.store, recipients: self.recipients, writers: self.writers)
+            let figures = try await run.run(delivering: min(self.deliver ?? self.recipients, self.recipients)) {
+                if !self.json { print($0) }
+            }
+            if self.json {
+                let encoder = JSONEncoder()
+                encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+                print(String(decoding: try encoder.encode(figures), as: UTF8.self))
+            }
+            try await opening.store.close()
+        }
+    }
+}
