@@ -82,33 +82,44 @@ enum Reporting {
         var page = FeedPage(entries: [], next: position, head: head, horizon: horizon)
         guard position < head, limit > 0 else { return page }
 
-        let statement: any StoreStatement
-        if let mailings, mailings.count == 1, let only = mailings.first {
-            statement = try transaction.prepare(
-                "SELECT seq, state, mailing, account, snapshot FROM event WHERE mailing = ? AND seq > ? ORDER BY seq LIMIT ?"
-            ).bind(1, Int(only.rawValue)).bind(2, position).bind(3, Self.scanStep)
-        } else {
-            statement = try transaction.prepare(
-                "SELECT seq, state, mailing, account, snapshot FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
-            ).bind(1, position).bind(2, Self.scanStep)
-        }
         let ids = transaction.context.secrets.recipientIDs
         var scanned = 0
-        try statement.rowsWhile { row in
-            scanned += 1
-            page.next = row.int64(0)
-            let matches =
-                (states?.contains { Int($0.rawValue) == row.int(1) } ?? true)
-                && (mailings?.contains(MailingID(rawValue: row.int32(2))) ?? true)
-                && (filter.account.map { $0.rawValue == row.int32(3) } ?? true)
-            if matches {
-                page.entries.append(
-                    FeedEntry(position: page.next, report: try ReportSnapshot.decode(row.blob(4), ids: ids))
-                )
+        // Where every event matches, one reading of a page's length is enough; where few do, readings grow.
+        var length = min(limit, Self.scanStep)
+        while scanned < Self.scanStep, page.entries.count < limit {
+            let statement: any StoreStatement
+            if let mailings, mailings.count == 1, let only = mailings.first {
+                statement = try transaction.prepare(
+                    """
+                    SELECT seq, state, mailing, account, snapshot FROM event WHERE mailing = ? AND seq > ?
+                    ORDER BY seq LIMIT ?
+                    """
+                ).bind(1, Int(only.rawValue)).bind(2, page.next).bind(3, length)
+            } else {
+                statement = try transaction.prepare(
+                    "SELECT seq, state, mailing, account, snapshot FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
+                ).bind(1, page.next).bind(2, length)
             }
-            return page.entries.count < limit
+            var read = 0
+            try statement.rowsWhile { row in
+                read += 1
+                page.next = row.int64(0)
+                let matches =
+                    (states?.contains { Int($0.rawValue) == row.int(1) } ?? true)
+                    && (mailings?.contains(MailingID(rawValue: row.int32(2))) ?? true)
+                    && (filter.account.map { $0.rawValue == row.int32(3) } ?? true)
+                if matches {
+                    page.entries.append(
+                        FeedEntry(position: page.next, report: try ReportSnapshot.decode(row.blob(4), ids: ids))
+                    )
+                }
+                return page.entries.count < limit
+            }
+            scanned += read
+            guard read == length else { break }
+            length = min(length * 4, Self.scanStep - scanned)
         }
-        // Everything up to the head was looked at, events of other mailings included.
+        // Fewer than were asked for: everything up to the head was looked at, events of other mailings included.
         if scanned < Self.scanStep, page.entries.count < limit { page.next = head }
         return page
     }
