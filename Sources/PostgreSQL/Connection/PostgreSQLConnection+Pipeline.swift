@@ -114,6 +114,8 @@ public final class PostgreSQLPipeline {
         do {
             try build(self)
         } catch {
+            // Of a connection that the server has ended there is nothing left to read.
+            guard self.connection.failure == nil else { throw self.failure ?? error }
             self.failure = self.failure ?? error
             try self.abort()
         }

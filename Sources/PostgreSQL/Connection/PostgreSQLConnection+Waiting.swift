@@ -48,7 +48,7 @@ struct Wait {
 extension PostgreSQLConnection {
     /// The next result, `nil` after the last of what was sent.
     ///
-    /// - Throws: Only if the connection had to be dropped.
+    /// - Throws: Only if the connection is lost without a result or had to be dropped.
     func nextResult(_ handle: OpaquePointer, _ wait: inout Wait) throws -> PostgreSQLRows? {
         while PQstatus(handle) != CONNECTION_BAD, PQisBusy(handle) != 0 {
             try self.turn(handle, &wait, wantsOutput: PQflush(handle) == 1)
@@ -64,8 +64,10 @@ extension PostgreSQLConnection {
 
     /// Waits once for the server, the deadline or a cancellation, and reads what came.
     ///
-    /// - Throws: If the connection had to be dropped.
+    /// - Throws: If the connection is lost or had to be dropped.
     func turn(_ handle: OpaquePointer, _ wait: inout Wait, wantsOutput: Bool) throws {
+        // libpq asks to wait for the rest of a COPY even when there is nothing left to wait at.
+        guard PQstatus(handle) != CONNECTION_BAD else { throw self.refused(handle, wait) }
         let now = ContinuousClock.now
         try self.cancelIfDue(handle, &wait, now)
         var until = wait.reason == nil ? wait.due : min(wait.dropAt, wait.repeatAt)
@@ -158,7 +160,7 @@ extension PostgreSQLConnection {
 
     /// The error of a call that could not be sent, or to which no result came.
     func refused(_ handle: OpaquePointer, _ wait: Wait) -> PostgreSQLError {
-        guard PQstatus(handle) != CONNECTION_BAD else { return self.lost(wait, nil) }
+        guard PQstatus(handle) != CONNECTION_BAD, self.failure == nil else { return self.lost(wait, nil) }
         let message = String(cString: PQerrorMessage(handle)).trimmingNewlines
         return PostgreSQLError(.system, wait.doing, message, statement: wait.statement)
     }
@@ -168,8 +170,10 @@ extension PostgreSQLConnection {
         if let result {
             error = result.error(.connectionLost, wait)
         } else {
-            let message = String(cString: PQerrorMessage(self.handle)).trimmingNewlines
+            // What the server said at its end tells more than that there was an end.
+            let message = self.failure?.message ?? String(cString: PQerrorMessage(self.handle)).trimmingNewlines
             error = PostgreSQLError(.connectionLost, wait.doing, message, statement: wait.statement)
+            error.sqlState = self.failure?.sqlState
         }
         if self.failure == nil { self.failure = error }
         error.isOutcomeUnknown = wait.mayHaveCommitted
