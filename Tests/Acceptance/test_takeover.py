@@ -1,0 +1,46 @@
+"""A standby master takes over, and nothing is lost or sent twice."""
+
+import signal
+
+import pair
+import postgresql
+import pytest
+import telstar
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM], ids=lambda how: how.name)
+def test_a_standby_takes_over_within_ten_seconds(how, tmp_path):
+    with postgresql.server() as database:
+        sink = telstar.Sink(tmp_path / "sink", "at dot: delay 5ms\n")
+        try:
+            with pair.running(tmp_path / "pair", database.url, sink.port) as masters:
+                mailing = telstar.make_mailing(masters.api(), telstar.people(4000))
+                telstar.await_condition(lambda: len(sink.messages()) > 500, "mail goes out")
+                took, former = masters.takeover(how)
+                assert took < 10, f"{how.name}: {took:.1f} s"
+                if how == signal.SIGSTOP:
+                    assert "has taken over from this master (term 1), which must stop" in former.program.text()
+                    assert former.program.process.returncode == 69
+                telstar.await_condition(lambda: masters.mailing(mailing)["status"] == "FINISHED", "the mailing finishes")
+                last = telstar.reconcile(masters, sink, mailing)
+                assert len(last) == 4000
+                assert not any(event.get("uncertain") for event in last.values())
+        finally:
+            sink.stop()
+
+
+def test_a_database_that_restarts_costs_nobody_and_needs_no_hand(tmp_path):
+    with postgresql.server() as database:
+        sink = telstar.Sink(tmp_path / "sink", "at dot: delay 5ms\n")
+        try:
+            with pair.running(tmp_path / "pair", database.url, sink.port) as masters:
+                active = masters.active
+                mailing = telstar.make_mailing(masters.api(), telstar.people(3000))
+                telstar.await_condition(lambda: len(sink.messages()) > 300, "mail goes out")
+                database.stop("immediate")
+                telstar.await_condition(lambda: (active.readiness() or (200,))[0] == 503, "the master says that it is not ready")
+                database.start()
+                telstar.await_condition(lambda: masters.mailing(mailing)["status"] == "FINISHED", "the mailing finishes")
+                assert len(telstar.reconcile(masters, sink, mailing)) == 3000
+        finally:
+            sink.stop()
