@@ -90,9 +90,8 @@ let package = Package(
         library(
             "MasterAPI",
             [
-                "MailingModel", "MasterCore", "MasterStore", "XMLRPC", "ZeroMQ", httpTypes, hummingbird,
-                hummingbirdCore,
-                hummingbirdTLS, logging, nioCore, nioPosix, nioSSL,
+                "MailingModel", "MasterCore", "MasterStore", "RecordFormat", "XMLRPC", "ZeroMQ", httpTypes, hummingbird,
+                hummingbirdCore, hummingbirdTLS, lifecycle, logging, nioCore, nioPosix, nioSSL,
             ]
         ),
         // Engines
@@ -128,6 +127,7 @@ let package = Package(
             "DaemonSupport",
             [configuration, coreMetrics, hummingbird, lifecycle, logging, metrics, nioCore, nioPosix, yams]
         ),
+        library("RecordFormat", []),
         library("Secrets", [asn1, crypto, olderCryptoExtras, x509]),
         .systemLibrary(name: "CIDN2", providers: [.apt(["libidn2-dev"])]),
         .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
@@ -163,6 +163,7 @@ let package = Package(
             ]
         ),
         tests("PostgreSQL", ["PostgreSQL", "TestPostgreSQL"]),
+        tests("RecordFormat", ["RecordFormat", "TestKit"]),
         tests(
             "SMTP",
             ["MailFormat", "SMTP", nioCore, nioEmbedded, nioPosix, nioSSL, "TestKit"],

@@ -8,7 +8,13 @@ import MasterStore
 struct Admission {
     /// Why a recipient is not taken, in one line for the caller.
     struct Refusal: Error, Hashable {
+        var code: RefusalCode
         var reason: String
+
+        init(_ code: RefusalCode = .badField, reason: String) {
+            self.code = code
+            self.reason = reason
+        }
     }
 
     /// Fields that are written into header fields.
@@ -27,7 +33,8 @@ struct Admission {
         } catch let refusal as Refusal {
             return .failure(refusal)
         } catch let error as AddressError {
-            return .failure(Refusal(reason: "the address \(Self.quoted(submission.address)) is refused: \(error)"))
+            let quoted = Self.quoted(submission.address)
+            return .failure(Refusal(.badAddress, reason: "the address \(quoted) is refused: \(error)"))
         } catch {
             return .failure(Refusal(reason: "\(error)"))
         }
@@ -49,6 +56,7 @@ struct Admission {
         let size = submission.attachments.reduce(0) { $0 + $1.bytes.count }
         guard size <= self.configuration.maximumAttachmentOctets else {
             throw Refusal(
+                .badAttachment,
                 reason: "the attachments have \(size) octets, \(self.configuration.maximumAttachmentOctets) at most"
             )
         }
@@ -63,11 +71,11 @@ struct Admission {
 
     private static func checkTrackingID(_ trackingID: String) throws {
         guard !trackingID.isEmpty, trackingID.unicodeScalars.count < self.trackingIDLimit else {
-            throw Refusal(reason: "a tracking id has 1 to \(self.trackingIDLimit - 1) characters")
+            throw Refusal(.badTrackingID, reason: "a tracking id has 1 to \(self.trackingIDLimit - 1) characters")
         }
         // It becomes part of links and of the reverse path.
         guard trackingID.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-            throw Refusal(reason: "a tracking id has visible ASCII characters only")
+            throw Refusal(.badTrackingID, reason: "a tracking id has visible ASCII characters only")
         }
     }
 
@@ -91,11 +99,11 @@ struct Admission {
     private static func check(_ attachment: AttachmentSubmission) throws {
         let texts = [attachment.filename, attachment.contentType, attachment.charset, attachment.contentID]
         for case let text? in texts where text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) {
-            throw Refusal(reason: "an attachment's name, type or id holds a control character")
+            throw Refusal(.badAttachment, reason: "an attachment's name, type or id holds a control character")
         }
         let type = attachment.contentType.split(separator: "/", omittingEmptySubsequences: false)
         guard type.count == 2, type.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } }) else {
-            throw Refusal(reason: "an attachment's content type is not of the form type/subtype")
+            throw Refusal(.badAttachment, reason: "an attachment's content type is not of the form type/subtype")
         }
     }
 

@@ -18,6 +18,26 @@ extension Master {
         to id: MailingID,
         test: Bool = false
     ) async throws -> [SubmissionResult] {
+        try await self.admit(submissions, to: id, test: test).map { admitted in
+            switch admitted {
+            case .accepted(let recipient, let trackingID): .accepted(trackingID: trackingID, recipient)
+            case .refused(let refusal): .refused(refusal.reason)
+            }
+        }
+    }
+
+    /// What came of a submission.
+    enum Admitted: Sendable {
+        case accepted(RecipientID, trackingID: String)
+        case refused(Admission.Refusal)
+    }
+
+    /// Adds recipients as ``addRecipients(_:to:test:)`` does, and tells refusals apart.
+    func admit(
+        _ submissions: [RecipientSubmission],
+        to id: MailingID,
+        test: Bool = false
+    ) async throws -> [Admitted] {
         try await self.call(id) {
             let limit = self.configuration.maximumRecipientsPerCall
             guard submissions.count <= limit else {
@@ -26,7 +46,7 @@ extension Master {
             guard let mailing = try await self.store.mailing(id) else { throw MasterError.unknown(id) }
             try MailingLifecycle.checkChange(of: mailing)
             let admission = Admission(configuration: self.configuration)
-            var results: [SubmissionResult] = []
+            var results: [Admitted] = []
             var drafts: [RecipientDraft] = []
             var places: [Int] = []
             for (place, submission) in submissions.enumerated() {
@@ -39,9 +59,9 @@ extension Master {
                     }
                     drafts.append(draft)
                     places.append(place)
-                    results.append(.refused(""))
+                    results.append(.refused(.notStored))
                 case .failure(let refusal):
-                    results.append(.refused(refusal.reason))
+                    results.append(.refused(refusal))
                 }
             }
             guard !drafts.isEmpty else { return results }
@@ -56,9 +76,9 @@ extension Master {
             for (place, answer) in zip(places, answers) {
                 switch answer {
                 case .accepted(let recipient, let trackingID):
-                    results[place] = .accepted(trackingID: trackingID, recipient)
+                    results[place] = .accepted(recipient, trackingID: trackingID)
                 case .trackingIDTaken:
-                    results[place] = .refused("the tracking id is in use already")
+                    results[place] = .refused(.trackingIDTaken)
                 }
             }
             await self.engine.recipientsAdded(to: mailing, test: test)
@@ -98,4 +118,11 @@ extension Master {
             return changed
         }
     }
+}
+
+extension Admission.Refusal {
+    /// Another recipient has the id.
+    static let trackingIDTaken = Self(.trackingIDTaken, reason: "the tracking id is in use already")
+    /// Stands for a result until the store has given it.
+    fileprivate static let notStored = Self(reason: "the recipient was not stored")
 }

@@ -63,3 +63,19 @@ public enum SubmissionResult: Sendable, Hashable {
     /// Not stored; the reason is one line for the caller.
     case refused(String)
 }
+
+/// Why a submission is not taken, for programs.
+public enum RefusalCode: String, Sendable, Hashable {
+    /// The address is not one.
+    case badAddress = "bad_address"
+    /// The tracking id is not of the form that is asked for.
+    case badTrackingID = "bad_tracking_id"
+    /// Another recipient has the tracking id.
+    case trackingIDTaken = "tracking_id_taken"
+    /// A merge field cannot be used, or all of them take too much.
+    case badField = "bad_field"
+    /// An attachment cannot be used, or all of them take too much.
+    case badAttachment = "bad_attachment"
+    /// The idempotency key was used for other recipients.
+    case keyReused = "key_reused"
+}

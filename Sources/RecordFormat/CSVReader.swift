@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Reads CSV (RFC 4180 §2) from chunks of octets in constant memory.
+///
+/// Feed it, then take steps until it is hungry. A quote inside an unquoted field stands for itself, as spreadsheets have
+/// it; lines end with CRLF, LF or CR; empty lines are passed over. A record beyond a bound is refused and skipped to its
+/// line's end; a quote that is never closed swallows at most ``RecordLimits/recordOctets``, because a reader in constant
+/// memory cannot go back.
+public struct CSVReader: Sendable {
+    private enum State {
+        case recordStart, fieldStart, unquoted, quoted, quoteInQuotes, skipping
+    }
+
+    private let delimiter: UInt8
+    private let limits: RecordLimits
+    private var transcoder: TextTranscoder
+    /// What was fed and not read yet begins at `place`.
+    private var input: [UInt8] = []
+    private var place = 0
+    private var isFinished = false
+
+    private var state = State.recordStart
+    /// The fields of the record without their quotes, one after the other, and where each ends.
+    private var text: [UInt8] = []
+    private var ends: [Int] = []
+    private var isComplete = false
+    private var error: RecordError?
+    /// The line that is being read, and whether the octet before was a CR that ended one.
+    private var line = 1
+    private var sawCarriageReturn = false
+    private var records = 0
+
+    /// The line on which the record begins, from 1.
+    public private(set) var recordLine = 1
+    /// Lines of which something was read.
+    public var lines: Int { self.state == .recordStart && self.place == self.input.count ? self.line - 1 : self.line }
+
+    /// A reader at the beginning of a stream.
+    public init(_ dialect: CSVDialect, limits: RecordLimits = RecordLimits()) {
+        self.delimiter = dialect.delimiter
+        self.limits = limits
+        self.transcoder = TextTranscoder(dialect.encoding)
+    }
+
+    /// Takes in more octets; everything fed before should have been read.
+    public mutating func feed(_ octets: some Sequence<UInt8>) {
+        self.dropRead()
+        let done: Void? = octets.withContiguousStorageIfAvailable { self.transcoder.append($0, to: &self.input) }
+        if done == nil { Array(octets).withUnsafeBufferPointer { self.transcoder.append($0, to: &self.input) } }
+    }
+
+    /// Says that nothing follows.
+    public mutating func finish() {
+        guard !self.isFinished else { return }
+        self.dropRead()
+        self.isFinished = true
+        self.transcoder.finish(to: &self.input)
+    }
+
+    private mutating func dropRead() {
+        if self.place == self.input.count {
+            self.input.removeAll(keepingCapacity: true)
+        } else {
+            self.input.removeFirst(self.place)
+        }
+        self.place = 0
+    }
+
+    // MARK: The record
+
+    /// How many fields the record has.
+    public var fieldCount: Int { self.ends.count }
+
+    /// A field's text; `nil` if it is not well-formed.
+    public func text(at field: Int) -> String? {
+        String(validating: self.octets(at: field), as: UTF8.self)
+    }
+
+    /// A field's octets of UTF-8, not validated.
+    public func octets(at field: Int) -> ArraySlice<UInt8> {
+        self.text[(field == 0 ? 0 : self.ends[field - 1])..<self.ends[field]]
+    }
+
+    // MARK: Reading
+
+    /// Reads up to the end of the next record.
+    ///
+    /// - Throws: ``TooManyRecords``.
+    public mutating func next() throws(TooManyRecords) -> RecordStep {
+        if self.isComplete {
+            self.isComplete = false
+            self.text.removeAll(keepingCapacity: true)
+            self.ends.removeAll(keepingCapacity: true)
+        }
+        while self.place < self.input.count {
+            self.read()
+            if self.isComplete { return try self.completed() }
+        }
+        guard self.isFinished else { return .hungry }
+        switch self.state {
+        case .recordStart: return .end
+        case .quoted: self.refuse(.openQuote, "the input ends inside quotes")
+        case .fieldStart, .unquoted, .quoteInQuotes: self.endField()
+        case .skipping: break
+        }
+        self.line += 1
+        self.endRecord()
+        return try self.completed()
+    }
+
+    private mutating func completed() throws(TooManyRecords) -> RecordStep {
+        self.records += 1
+        guard self.records <= self.limits.records else { throw TooManyRecords(limit: self.limits.records) }
+        if let error = self.error.take() { return .refused(error) }
+        return .record
+    }
+
+    /// Reads one run of octets of the same kind, or one that means something.
+    private mutating func read() {
+        switch self.state {
+        case .unquoted: self.readUnquoted()
+        case .quoted: self.readQuoted()
+        case .recordStart, .fieldStart, .quoteInQuotes, .skipping: self.readMark()
+        }
+    }
+
+    private mutating func readUnquoted() {
+        let (start, delimiter) = (self.place, self.delimiter)
+        let room = min(self.roomInRecord, self.limits.fieldOctets - self.fieldLength)
+        let limit = min(self.input.count, start + room + 1)
+        let end = self.input.withUnsafeBufferPointer { input in
+            var end = start
+            while end < limit {
+                let octet = input[end]
+                if octet == delimiter || octet == 0x0A || octet == 0x0D { break }
+                end += 1
+            }
+            return end
+        }
+        self.text.append(contentsOf: self.input[start..<end])
+        self.place = end
+        self.checkLength()
+        guard self.state == .unquoted, end < self.input.count else { return }
+        self.take(self.input[end])
+    }
+
+    private mutating func readQuoted() {
+        let start = self.place
+        var lines = 0
+        var afterReturn = self.sawCarriageReturn
+        let limit = min(self.input.count, start + max(0, self.roomInRecord + 1))
+        let end = self.input.withUnsafeBufferPointer { input in
+            var end = start
+            while end < limit {
+                let octet = input[end]
+                if octet == UInt8(ascii: "\"") { break }
+                if octet == 0x0D || (octet == 0x0A && !afterReturn) { lines += 1 }
+                afterReturn = octet == 0x0D
+                end += 1
+            }
+            return end
+        }
+        self.line += lines
+        self.sawCarriageReturn = end < self.input.count ? false : afterReturn
+        self.text.append(contentsOf: self.input[start..<end])
+        self.place = end
+        self.checkLength()
+        guard self.state == .quoted, end < self.input.count else { return }
+        self.place += 1
+        self.state = .quoteInQuotes
+    }
+
+    private mutating func readMark() {
+        let octet = self.input[self.place]
+        switch (self.state, octet) {
+        case (.recordStart, 0x0A) where self.sawCarriageReturn:
+            self.place += 1
+            self.sawCarriageReturn = false
+        case (.recordStart, 0x0A), (.recordStart, 0x0D):  // An empty line.
+            self.place += 1
+            self.line += 1
+            self.sawCarriageReturn = octet == 0x0D
+        case (.recordStart, _):
+            self.sawCarriageReturn = false
+            self.recordLine = self.line
+            self.state = .fieldStart
+        case (.fieldStart, UInt8(ascii: "\"")):
+            self.place += 1
+            self.state = .quoted
+        case (.fieldStart, _): self.state = .unquoted
+        case (.quoteInQuotes, UInt8(ascii: "\"")):
+            self.place += 1
+            self.text.append(octet)
+            self.state = .quoted
+        case (_, self.delimiter), (_, 0x0A), (_, 0x0D): self.take(octet)
+        case (.quoteInQuotes, _):
+            self.refuse(.textAfterQuote, "text follows the quote that closes a field")
+        default: self.skip()
+        }
+    }
+
+    /// Ends the field, and the record with it if a line ends here.
+    private mutating func take(_ octet: UInt8) {
+        if self.state != .skipping { self.endField() }
+        self.place += 1
+        if octet == 0x0A || octet == 0x0D {
+            self.line += 1
+            self.sawCarriageReturn = octet == 0x0D
+            self.endRecord()
+        } else if self.state != .skipping {
+            self.state = .fieldStart
+        }
+    }
+
+    /// Passes over what is left of a refused record's line.
+    private mutating func skip() {
+        let start = self.place
+        self.place = self.input[start...].firstIndex { $0 == 0x0A || $0 == 0x0D } ?? self.input.count
+    }
+
+    private mutating func endField() {
+        self.checkLength()
+        guard self.state != .skipping else { return }
+        self.ends.append(self.text.count)
+        if self.ends.count > self.limits.fields {
+            self.refuse(.manyFields, "the record has more than \(self.limits.fields) fields")
+        }
+    }
+
+    private var roomInRecord: Int { self.limits.recordOctets - self.text.count }
+    private var fieldLength: Int { self.text.count - (self.ends.last ?? 0) }
+
+    /// Refuses what is too long.
+    ///
+    /// Runs are read no further than to the octet that breaks a bound, so that the same octet does it however the input
+    /// is cut. A quoted field's own bound is looked at when it is closed.
+    private mutating func checkLength() {
+        if self.roomInRecord < 0 {
+            let quoted = self.state == .quoted ? "; a quote that is not closed?" : ""
+            self.refuse(.longRecord, "the record has more than \(self.limits.recordOctets) octets\(quoted)")
+        } else if self.fieldLength > self.limits.fieldOctets, self.state != .quoted {
+            self.refuse(.longField, "the field has more than \(self.limits.fieldOctets) octets")
+        }
+    }
+
+    private mutating func refuse(_ code: RecordError.Code, _ message: String) {
+        self.error = RecordError(code, line: self.recordLine, column: self.ends.count + 1, message)
+        self.state = .skipping
+    }
+
+    private mutating func endRecord() {
+        self.state = .recordStart
+        self.isComplete = true
+    }
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why octets are not a JSON text.
+public struct JSONError: Error, Sendable, Hashable {
+    /// The octet at which reading stopped, from 1.
+    public var column: Int
+    /// What kind of refusal it is.
+    public var code: RecordError.Code
+    /// The reason, for people.
+    public var message: String
+}
+
+/// Reads one JSON text, strictly as RFC 8259 has it.
+///
+/// Every step checks the bounds of the octets and the depth, so no input makes it trap.
+public struct JSONParser {
+    /// How deep arrays and objects may be nested.
+    public static let maximumDepth = 64
+
+    private let octets: UnsafeBufferPointer<UInt8>
+    private let limits: RecordLimits
+    private var place = 0
+
+    /// The value of a text.
+    ///
+    /// - Throws: ``JSONError`` if it is not JSON, nested too deep, or beyond a bound of `limits`.
+    public static func parse(
+        _ text: [UInt8],
+        limits: RecordLimits = RecordLimits()
+    ) throws(JSONError) -> JSONValue {
+        try text.withUnsafeBufferPointer { octets throws(JSONError) in
+            var parser = JSONParser(octets: octets, limits: limits)
+            return try parser.whole()
+        }
+    }
+
+    private init(octets: UnsafeBufferPointer<UInt8>, limits: RecordLimits) {
+        self.octets = octets
+        self.limits = limits
+    }
+
+    private mutating func whole() throws(JSONError) -> JSONValue {
+        let value = try self.value(depth: 0)
+        self.skipSpaces()
+        guard self.place == self.octets.count else { throw self.failure("text follows the value") }
+        return value
+    }
+
+    private mutating func value(depth: Int) throws(JSONError) -> JSONValue {
+        self.skipSpaces()
+        guard let octet = self.peek else { throw self.failure("the text ends too soon") }
+        switch octet {
+        case UInt8(ascii: "\""): return .string(try self.string())
+        case UInt8(ascii: "{"): return try self.object(depth: depth)
+        case UInt8(ascii: "["): return try self.array(depth: depth)
+        case UInt8(ascii: "t"): return try self.word("true", .bool(true))
+        case UInt8(ascii: "f"): return try self.word("false", .bool(false))
+        case UInt8(ascii: "n"): return try self.word("null", .null)
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try self.number()
+        default: throw self.failure("no value begins like this")
+        }
+    }
+
+    private mutating func object(depth: Int) throws(JSONError) -> JSONValue {
+        try self.open(depth: depth)
+        var members: [JSONValue.Member] = []
+        if self.takeAfterSpaces(UInt8(ascii: "}")) { return .object(members) }
+        while true {
+            self.skipSpaces()
+            guard self.peek == UInt8(ascii: "\"") else { throw self.failure("a member's name in quotes is missing") }
+            let name = try self.string()
+            guard self.takeAfterSpaces(UInt8(ascii: ":")) else { throw self.failure("`:` is missing") }
+            members.append(.init(name, try self.value(depth: depth + 1)))
+            if members.count > self.limits.fields {
+                throw self.failure(.manyFields, "the object has more than \(self.limits.fields) members")
+            }
+            if self.takeAfterSpaces(UInt8(ascii: "}")) { return .object(members) }
+            guard self.takeAfterSpaces(UInt8(ascii: ",")) else { throw self.failure("`,` or `}` is missing") }
+        }
+    }
+
+    private mutating func array(depth: Int) throws(JSONError) -> JSONValue {
+        try self.open(depth: depth)
+        var items: [JSONValue] = []
+        if self.takeAfterSpaces(UInt8(ascii: "]")) { return .array(items) }
+        while true {
+            items.append(try self.value(depth: depth + 1))
+            if self.takeAfterSpaces(UInt8(ascii: "]")) { return .array(items) }
+            guard self.takeAfterSpaces(UInt8(ascii: ",")) else { throw self.failure("`,` or `]` is missing") }
+        }
+    }
+
+    private mutating func open(depth: Int) throws(JSONError) {
+        guard depth < Self.maximumDepth else { throw self.failure("nested deeper than \(Self.maximumDepth)") }
+        self.place += 1
+    }
+
+    private mutating func word(_ word: StaticString, _ value: JSONValue) throws(JSONError) -> JSONValue {
+        let end = self.place + word.utf8CodeUnitCount
+        guard end <= self.octets.count,
+            word.withUTF8Buffer({ self.octets[self.place..<end].elementsEqual($0) })
+        else { throw self.failure("no value begins like this") }
+        self.place = end
+        return value
+    }
+
+    private mutating func number() throws(JSONError) -> JSONValue {
+        let start = self.place
+        if self.peek == UInt8(ascii: "-") { self.place += 1 }
+        let firstDigit = self.place
+        let whole = self.skipDigits()
+        guard whole == 1 || (whole > 1 && self.octets[firstDigit] != UInt8(ascii: "0")) else {
+            throw self.failure("a number is malformed")
+        }
+        var isWhole = true
+        if self.peek == UInt8(ascii: ".") {
+            isWhole = false
+            self.place += 1
+            guard self.skipDigits() > 0 else { throw self.failure("a number is malformed") }
+        }
+        if self.peek == UInt8(ascii: "e") || self.peek == UInt8(ascii: "E") {
+            isWhole = false
+            self.place += 1
+            if self.peek == UInt8(ascii: "+") || self.peek == UInt8(ascii: "-") { self.place += 1 }
+            guard self.skipDigits() > 0 else { throw self.failure("a number is malformed") }
+        }
+        let text = String(decoding: self.octets[start..<self.place], as: UTF8.self)
+        if isWhole, let number = Int64(text) { return .integer(number) }
+        guard let number = Double(text), number.isFinite else { throw self.failure("a number is too large") }
+        return .double(number)
+    }
+
+    private mutating func skipDigits() -> Int {
+        let start = self.place
+        while let octet = self.peek, UInt8(ascii: "0")...UInt8(ascii: "9") ~= octet { self.place += 1 }
+        return self.place - start
+    }
+
+    // MARK: Strings
+
+    private mutating func string() throws(JSONError) -> String {
+        self.place += 1
+        let start = self.place
+        var copy: [UInt8]?
+        var runStart = start
+        while let octet = self.peek {
+            switch octet {
+            case UInt8(ascii: "\""):
+                let run = self.octets[runStart..<self.place]
+                self.place += 1
+                guard self.place - 1 - start <= self.limits.fieldOctets else {
+                    throw self.failure(.longField, "a text has more than \(self.limits.fieldOctets) octets")
+                }
+                let text =
+                    copy.map { String(validating: $0 + run, as: UTF8.self) } ?? String(validating: run, as: UTF8.self)
+                guard let text else { throw self.failure(.badEncoding, "a text is not UTF-8") }
+                return text
+            case UInt8(ascii: "\\"):
+                var octets = copy ?? []
+                octets += self.octets[runStart..<self.place]
+                self.place += 1
+                try self.escape(to: &octets)
+                copy = octets
+                runStart = self.place
+            case 0..<0x20: throw self.failure("a text holds a control character that is not escaped")
+            default: self.place += 1
+            }
+        }
+        throw self.failure("a text is not closed")
+    }
+
+    private mutating func escape(to octets: inout [UInt8]) throws(JSONError) {
+        guard let octet = self.peek else { throw self.failure("a text is not closed") }
+        self.place += 1
+        switch octet {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): octets.append(octet)
+        case UInt8(ascii: "b"): octets.append(0x08)
+        case UInt8(ascii: "f"): octets.append(0x0C)
+        case UInt8(ascii: "n"): octets.append(0x0A)
+        case UInt8(ascii: "r"): octets.append(0x0D)
+        case UInt8(ascii: "t"): octets.append(0x09)
+        case UInt8(ascii: "u"): octets += Array(String(try self.escapedScalar()).utf8)
+        default: throw self.failure("an escape is not known")
+        }
+    }
+
+    private mutating func escapedScalar() throws(JSONError) -> Character {
+        let first = try self.hexadecimal()
+        if let scalar = Unicode.Scalar(first) { return Character(scalar) }
+        guard UTF16.isLeadSurrogate(first), self.take(UInt8(ascii: "\\")), self.take(UInt8(ascii: "u")) else {
+            throw self.failure("an escape is half a character")
+        }
+        let second = try self.hexadecimal()
+        guard UTF16.isTrailSurrogate(second),
+            let scalar = Unicode.Scalar(0x10000 + (UInt32(first) - 0xD800) << 10 + (UInt32(second) - 0xDC00))
+        else { throw self.failure("an escape is half a character") }
+        return Character(scalar)
+    }
+
+    private mutating func hexadecimal() throws(JSONError) -> UInt16 {
+        var value: UInt16 = 0
+        for _ in 0..<4 {
+            guard let octet = self.peek, let digit = Character(Unicode.Scalar(octet)).hexDigitValue else {
+                throw self.failure("an escape lacks its four digits")
+            }
+            value = value << 4 | UInt16(digit)
+            self.place += 1
+        }
+        return value
+    }
+
+    // MARK: Octets
+
+    private var peek: UInt8? { self.place < self.octets.count ? self.octets[self.place] : nil }
+
+    private mutating func take(_ octet: UInt8) -> Bool {
+        guard self.peek == octet else { return false }
+        self.place += 1
+        return true
+    }
+
+    private mutating func takeAfterSpaces(_ octet: UInt8) -> Bool {
+        self.skipSpaces()
+        return self.take(octet)
+    }
+
+    private mutating func skipSpaces() {
+        while let octet = self.peek, octet == 0x20 || octet == 0x0A || octet == 0x0D || octet == 0x09 {
+            self.place += 1
+        }
+    }
+
+    private func failure(_ code: RecordError.Code = .badJSON, _ message: String) -> JSONError {
+        JSONError(column: self.place + 1, code: code, message: message)
+    }
+
+    private func failure(_ message: String) -> JSONError { self.failure(.badJSON, message) }
+}
