@@ -23,6 +23,8 @@ final class Engine: Sendable {
     private let keyBell = Nudge()
     private let started: Timestamp
     let dispatcher: Dispatcher
+    /// Rung when events may have been appended to the feed.
+    let feedWatch = FeedWatch()
 
     init(
         store: any MailingStore,
@@ -185,6 +187,7 @@ final class Engine: Sendable {
         await self.reports.run(
             generation: { await self.dispatcher.generation(of: $0) },
             applied: { work, result, generation in
+                self.feedWatch.changed()
                 await self.dispatcher.reported(
                     work.reports,
                     by: work.satellite,
@@ -228,8 +231,21 @@ final class Engine: Sendable {
     }
 
     private func carryOut(_ effects: ScheduleKeeper.Effects) async {
+        self.feedWatch.changed()
         for id in effects.stopped { await self.dispatcher.mailingStopped(id) }
         if !effects.revoked.isEmpty { await self.dispatcher.revoked(effects.revoked, because: .ended) }
+    }
+
+    /// Waits until events may have been appended after a moment, or a while has passed.
+    func waitForEvents(past moment: FeedMoment, atMost longest: Duration) async {
+        let deadline = self.time.elapsed() + longest
+        await withTaskGroup { group in
+            group.addTask { await self.feedWatch.wait(past: moment) }
+            // A sleep that is cancelled has nothing to tell.
+            group.addTask { try? await self.time.sleep(until: deadline) }
+            await group.next()
+            group.cancelAll()
+        }
     }
 
     // MARK: What the verbs have done
@@ -275,6 +291,7 @@ final class Engine: Sendable {
 
     /// Recipients were put back or settled.
     func workChanged(of id: MailingID?) async {
+        self.feedWatch.changed()
         if let id { await self.schedules.mayBeComplete([id]) }
         await self.dispatcher.workChanged()
     }

@@ -58,6 +58,9 @@ public struct MergeFields: Hashable, Sendable {
         }
     }
 
+    /// Takes over fields whose names the caller knows to be unique.
+    public init(unique fields: [Field]) { self.fields = fields }
+
     /// The value of a field, or `nil` if there is none of that name.
     public subscript(name: String) -> MergeValue? {
         get { self.fields.first { $0.name == name }?.value }

@@ -19,7 +19,7 @@ struct CloudMailingRecipients {
         for (place, value) in values.enumerated() {
             let email = Self.member("email", of: value) ?? .string("")
             do {
-                self.submissions.append(try Self.submission(value, place: place))
+                self.submissions.append(try Self.submission(value, place: "recipient [\(place)]"))
                 self.items.append((email, nil))
             } catch let refusal {
                 self.items.append((email, refusal.reason))
@@ -43,7 +43,11 @@ struct CloudMailingRecipients {
         }
     }
 
-    private struct Refusal: Error {
+    /// Why an item cannot be submitted.
+    struct Refusal: Error {
+        /// For programs.
+        var code = RefusalCode.badField.rawValue
+        /// For people.
         var reason: String
     }
 
@@ -52,9 +56,10 @@ struct CloudMailingRecipients {
         return members[name]
     }
 
-    private static func submission(_ value: XMLRPCValue, place: Int) throws(Refusal) -> RecipientSubmission {
+    /// The recipient of an item; `place` names it in refusals.
+    static func submission(_ value: XMLRPCValue, place: String) throws(Refusal) -> RecipientSubmission {
         guard case .structure(let members) = value else {
-            throw Refusal(reason: "recipient [\(place)] has to be a struct, not \(value.typeName)")
+            throw Refusal(reason: "\(place) has to be a struct, not \(value.typeName)")
         }
         var address: String?
         var trackingID: String?
@@ -75,7 +80,7 @@ struct CloudMailingRecipients {
             }
         }
         guard let address else {
-            throw Refusal(reason: "'email' field is mandatory but not found in recipient [\(place)]")
+            throw Refusal(code: "no_email", reason: "'email' field is mandatory but not found in \(place)")
         }
         return RecipientSubmission(
             address: address,
@@ -114,23 +119,32 @@ struct CloudMailingRecipients {
         }
     }
 
+    private static let badAttachment = RefusalCode.badAttachment.rawValue
+
     private static func attachments(_ value: XMLRPCValue) throws(Refusal) -> [AttachmentSubmission] {
-        guard case .array(let items) = value else { throw Refusal(reason: "'attachments' has to be an array") }
+        guard case .array(let items) = value else {
+            throw Refusal(code: Self.badAttachment, reason: "'attachments' has to be an array")
+        }
         var attachments: [AttachmentSubmission] = []
         for item in items {
             guard case .structure(let members) = item else {
-                throw Refusal(reason: "an attachment has to be a struct, not \(item.typeName)")
+                throw Refusal(
+                    code: Self.badAttachment,
+                    reason: "an attachment has to be a struct, not \(item.typeName)"
+                )
             }
-            if members["url"] != nil { throw Refusal(reason: "attachments by url are not accepted; send their data") }
+            if members["url"] != nil {
+                throw Refusal(code: Self.badAttachment, reason: "attachments by url are not accepted; send their data")
+            }
             let bytes: [UInt8]
             switch members["data"] {
             case .base64(let octets): bytes = octets
             case .string(let text):
                 guard let decoded = Data(base64Encoded: text, options: .ignoreUnknownCharacters) else {
-                    throw Refusal(reason: "an attachment's data is not base64")
+                    throw Refusal(code: Self.badAttachment, reason: "an attachment's data is not base64")
                 }
                 bytes = Array(decoded)
-            default: throw Refusal(reason: "an attachment has no data")
+            default: throw Refusal(code: Self.badAttachment, reason: "an attachment has no data")
             }
             func optional(_ name: String) throws(Refusal) -> String? {
                 guard let value = members[name], value != .nil else { return nil }

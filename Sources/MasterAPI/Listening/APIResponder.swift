@@ -10,10 +10,12 @@ import NIOCore
 struct APIResponder: Sendable {
     private let cloudMailing: CloudMailingFace
     private let control: ControlFace
+    private let bulk: BulkFace
 
     init(master: Master, door: APIDoor, maximumBodyOctets: Int, logger: Logger) {
         self.cloudMailing = CloudMailingFace(master: master, maximumBodyOctets: maximumBodyOctets, logger: logger)
         self.control = ControlFace(master: master, door: door, maximumBodyOctets: maximumBodyOctets, logger: logger)
+        self.bulk = BulkFace(master: master, door: door, logger: logger)
     }
 
     func respond(to request: Request) async throws -> Response {
@@ -23,6 +25,7 @@ struct APIResponder: Sendable {
         case "CloudMailing", "RPC2": return try await self.cloudMailing.respond(to: request)
         case "telstar" where segments.dropFirst().first == "v1":
             return try await self.control.respond(to: request, path: segments.dropFirst(2).map(String.init))
+        case "api": return try await self.bulk.respond(to: request, path: segments.dropFirst().map(String.init))
         default:
             return Response(
                 status: .notFound,

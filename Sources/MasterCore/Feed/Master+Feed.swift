@@ -48,7 +48,37 @@ extension Master {
     }
 
     /// The cursor of the newest event: a feed read from it shows only what is yet to come.
-    public func newestCursor() async throws -> String {
-        try await self.call { self.cursors.cursor(at: try await self.store.feedHead()) }
+    public func newestCursor() async throws -> String { try await self.newest().cursor }
+}
+
+// MARK: - Following
+
+extension Master {
+    /// The newest event's position, 0 if there is none, and the cursor that continues after it.
+    public func newest() async throws -> (position: Int64, cursor: String) {
+        try await self.call {
+            let position = try await self.store.feedHead()
+            return (position, self.cursors.cursor(at: position))
+        }
+    }
+
+    /// The cursor that continues after an event.
+    public func cursor(of entry: FeedEntry) -> String { self.cursors.cursor(at: entry.position) }
+
+    /// This moment, to be taken before the feed is read and waited from after.
+    public var feedMoment: FeedMoment { self.engine.feedWatch.moment }
+
+    /// Waits until events may have been appended after a moment.
+    ///
+    /// A few rare events (of satellites that are lost or removed) are not noticed at once: read the feed again after a
+    /// wait that ran out.
+    ///
+    /// - Parameters:
+    ///   - moment: As ``feedMoment`` was before the feed was read.
+    ///   - longest: The longest wait.
+    /// - Returns: Whether there may be events; `false` if the wait ran out or was cancelled.
+    public func waitForEvents(past moment: FeedMoment, atMost longest: Duration) async -> Bool {
+        await self.engine.waitForEvents(past: moment, atMost: longest)
+        return self.feedMoment != moment
     }
 }

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+import MailingModel
+import MasterCore
+import RecordFormat
+
+/// What came of an import.
+struct ImportSummary: Sendable {
+    /// Errors that are told in an answer of one piece.
+    static let toldErrors = 1_000
+
+    /// Recipients that are in the mailing, whenever they came.
+    var accepted = 0
+    /// Those among them that an earlier run had added.
+    var repeated = 0
+    /// Records that were refused.
+    private(set) var refused = 0
+    /// Lines read and settled.
+    var lines = 0
+    /// The first of what was refused.
+    private(set) var errors: [ImportRefusal] = []
+    /// Why it ended before its end, if it did.
+    private(set) var failure: ControlRefusal?
+
+    /// Counts refused records.
+    mutating func refuse(_ refusals: [ImportRefusal]) {
+        self.refused += refusals.count
+        self.errors += refusals.prefix(max(0, Self.toldErrors - self.errors.count))
+    }
+
+    /// Notes what ended the import; the first reason is the one to tell.
+    mutating func fail(_ error: any Error) {
+        guard self.failure == nil else { return }
+        switch error {
+        case let refusal as ControlRefusal: self.failure = refusal
+        case let error as MasterError: self.failure = ControlRefusal(error)
+        case let error as TooManyRecords:
+            self.failure = ControlRefusal(.contentTooLarge, "too_many_records", "\(error)")
+        default: self.failure = ControlRefusal(.badRequest, "cut", "the body ended before its end")
+        }
+    }
+
+    /// The answer, complete.
+    func json(of mailing: MailingID, withErrors: Bool = true) -> JSONValue {
+        var members: [JSONValue.Member] = [
+            .init("mailing", .integer(Int64(mailing.rawValue))), .init("accepted", .integer(Int64(self.accepted))),
+            .init("repeated", .integer(Int64(self.repeated))), .init("refused", .integer(Int64(self.refused))),
+            .init("lines", .integer(Int64(self.lines))), .init("complete", .bool(self.failure == nil)),
+        ]
+        if withErrors { members.append(.init("errors", .array(self.errors.map(\.json)))) }
+        if let failure = self.failure { members.append(.init("error", failure.reason)) }
+        return .object(members)
+    }
+}
+
+extension ImportRefusal {
+    var json: JSONValue {
+        var members: [JSONValue.Member] = [.init("line", .integer(Int64(self.line)))]
+        if let column = self.column { members.append(.init("column", .integer(Int64(column)))) }
+        return .object(members + [.init("code", .string(self.code)), .init("text", .string(self.text))])
+    }
+}
+
+/// The lines of an answer that is written while the import goes on.
+struct ImportLines {
+    private var toldProgress: ContinuousClock.Instant?
+
+    /// The line of a piece of news; empty if it is progress so soon after the last that nobody needs it.
+    mutating func text(of news: ImportNews) -> [UInt8] {
+        switch news {
+        case .refused(let refusal): return JSONValue.object([.init("refused", refusal.json)]).line
+        case .progress(let accepted, let repeated, let refused, let lines):
+            let now = ContinuousClock.now
+            if let last = self.toldProgress, last.duration(to: now) < .milliseconds(100) { return [] }
+            self.toldProgress = now
+            return JSONValue.object([
+                .init(
+                    "progress",
+                    .object([
+                        .init("accepted", .integer(Int64(accepted))), .init("repeated", .integer(Int64(repeated))),
+                        .init("refused", .integer(Int64(refused))), .init("lines", .integer(Int64(lines))),
+                    ])
+                )
+            ]).line
+        }
+    }
+}

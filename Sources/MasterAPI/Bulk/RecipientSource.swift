@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+import MailingModel
+import MasterCore
+import RecordFormat
+import XMLRPC
+
+/// A line of an import that is refused.
+struct ImportRefusal: Sendable, Hashable {
+    /// The line, from 1.
+    var line: Int
+    /// The field of a CSV, or the octet of a JSON line, from 1; `nil` if that says nothing.
+    var column: Int?
+    /// The reason, for programs.
+    var code: String
+    /// The reason, for people.
+    var text: String
+}
+
+/// A line of an import: somebody to add, or why not.
+enum ImportLine: Sendable {
+    case recipient(ImportedRecipient)
+    case refused(ImportRefusal)
+}
+
+/// Reads recipients from the pieces of an import's body.
+protocol RecipientSource: Sendable {
+    /// Lines read so far.
+    var lines: Int { get }
+    /// The CSV's columns that errors of a recipient point to; `nil` if there are none.
+    var columns: (email: Int, trackingID: Int?)? { get }
+    /// Takes in a piece of the body.
+    mutating func feed(_ octets: [UInt8]) throws
+    /// Says that nothing follows.
+    mutating func finish() throws
+    /// The next line with something in it; `nil` if more must be fed, or at the end.
+    mutating func next() throws -> ImportLine?
+}
+
+// MARK: - JSON lines
+
+/// Recipients as JSON objects, one a line, with the names that `add_recipients` has.
+struct NDJSONRecipients: RecipientSource {
+    private var reader = NDJSONReader()
+    private var hasBegun = false
+
+    var lines: Int { self.reader.lines }
+    var columns: (email: Int, trackingID: Int?)? { nil }
+
+    mutating func feed(_ octets: [UInt8]) throws {
+        try self.check(octets)
+        self.reader.feed(octets)
+    }
+
+    mutating func finish() throws { self.reader.finish() }
+
+    /// Refuses a body whose first octet shows that it is no JSON line at all, rather than line by line.
+    private mutating func check(_ octets: [UInt8]) throws {
+        guard !self.hasBegun, let first = octets.first(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) else {
+            return
+        }
+        self.hasBegun = true
+        guard first == UInt8(ascii: "{") || first == 0xEF else {
+            let isArray = first == UInt8(ascii: "[")
+            throw ControlRefusal(
+                .badRequest,
+                "bad_body",
+                "the body is not JSON lines: it does not begin with `{`"
+                    + (isArray ? "; write one object a line, without brackets around them" : "")
+            )
+        }
+    }
+
+    mutating func next() throws -> ImportLine? {
+        switch try self.reader.next() {
+        case .record:
+            let line = self.reader.recordLine
+            do {
+                let value = XMLRPCValue(self.reader.members)
+                return .recipient(.init(line: line, try CloudMailingRecipients.submission(value, place: "the line")))
+            } catch {
+                return .refused(.init(line: line, column: nil, code: error.code, text: error.reason))
+            }
+        case .refused(let error): return .refused(ImportRefusal(error))
+        case .hungry, .end: return nil
+        }
+    }
+}
+
+extension ImportRefusal {
+    init(_ error: RecordError) {
+        self.init(line: error.line, column: error.column, code: error.code.rawValue, text: error.message)
+    }
+}
+
+extension XMLRPCValue {
+    /// A JSON object in the terms of the call that its members are for.
+    fileprivate init(_ members: [JSONValue.Member]) {
+        self = .structure(XMLRPCStructure(members.map { .init(name: $0.name, value: XMLRPCValue($0.value)) }))
+    }
+
+    private init(_ value: JSONValue) {
+        switch value {
+        case .null: self = .nil
+        case .bool(let truth): self = .bool(truth)
+        case .integer(let number): self = .i8(number)
+        case .double(let number): self = .double(number)
+        case .string(let text): self = .string(text)
+        case .array(let items): self = .array(items.map { XMLRPCValue($0) })
+        case .object(let members): self.init(members)
+        }
+    }
+}

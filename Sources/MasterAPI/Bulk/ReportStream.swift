@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Hummingbird
+import MasterCore
+import MasterStore
+import NIOCore
+import RecordFormat
+import ServiceLifecycle
+
+/// The feed as server-sent events (WHATWG HTML, "Server-sent events"), for as long as its reader stays.
+///
+/// Every event's id is the cursor after it, so that a reader that comes back goes on where it was.
+struct ReportStream: Sendable {
+    private static let page = 1_000
+    /// How long nothing is said at most, so that a dead connection is noticed at both ends.
+    private static let heartbeat = Duration.seconds(15)
+
+    let master: Master
+    let filter: RecipientFilter
+
+    /// The answer; it ends when the reader leaves or the master stops.
+    ///
+    /// - Parameter cursor: Where to begin; `nil` and empty are the beginning, `newest` is the head.
+    /// - Returns: The answer, its first page read.
+    /// - Throws: ``MasterError`` for a bad cursor.
+    func response(after cursor: String?) async throws -> Response {
+        let cursor = cursor == "newest" ? try await self.master.newest().cursor : cursor
+        let seen = self.master.feedMoment
+        let first = try await self.master.feed(after: cursor, filter: self.filter, limit: Self.page)
+        return Response(
+            status: .ok,
+            headers: [.contentType: "text/event-stream", .cacheControl: "no-store"],
+            body: .init { writer in
+                try await writer.write(ByteBuffer(string: "retry: 2000\n\n"))
+                var (page, seen, told) = (first, seen, cursor ?? "")
+                while true {
+                    let text = self.text(of: page, told: &told)
+                    if !text.isEmpty { try await writer.write(ByteBuffer(bytes: text)) }
+                    if page.entries.isEmpty {
+                        let waited = try await self.waitForEvents(past: seen)
+                        if !waited { try await writer.write(ByteBuffer(string: ": nothing new\n\n")) }
+                    }
+                    // Looked at before the feed is read, so that what comes in between is not slept through.
+                    seen = self.master.feedMoment
+                    page = try await self.master.feed(after: page.cursor, filter: self.filter, limit: Self.page)
+                }
+            }
+        )
+    }
+
+    /// Waits for events, ``heartbeat`` at most; whether there were any.
+    private func waitForEvents(past seen: FeedMoment) async throws -> Bool {
+        try await cancelWhenGracefulShutdown {
+            let isNew = await self.master.waitForEvents(past: seen, atMost: Self.heartbeat)
+            try Task.checkCancellation()
+            return isNew
+        }
+    }
+
+    private func text(of page: FeedAnswer, told: inout String) -> [UInt8] {
+        var text: [UInt8] = []
+        for entry in page.entries {
+            told = self.master.cursor(of: entry)
+            text += Array("id: \(told)\nevent: report\ndata: ".utf8)
+            ReportRecord(entry.report).json.write(to: &text)
+            text += [0x0A, 0x0A]
+        }
+        // An id without data moves the reader's place past events that it did not ask for.
+        if page.cursor != told {
+            told = page.cursor
+            text += Array("id: \(told)\n\n".utf8)
+        }
+        return text
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Synchronization
+
+/// A moment in the life of the feed, to wait from.
+public struct FeedMoment: Sendable, Hashable {
+    fileprivate var changes: UInt64
+}
+
+/// Wakes those who wait for events, as many as they are.
+final class FeedWatch: Sendable {
+    private struct State {
+        var changes: UInt64 = 0
+        var nextWaiter: UInt64 = 0
+        var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    /// This moment.
+    var moment: FeedMoment { FeedMoment(changes: self.state.withLock { $0.changes }) }
+
+    /// Events may have been appended.
+    func changed() {
+        let waiters = self.state.withLock { state in
+            state.changes += 1
+            let waiters = state.waiters
+            state.waiters = [:]
+            return waiters
+        }
+        for waiter in waiters.values { waiter.resume() }
+    }
+
+    // Optimised code has been seen to miss the way back to its caller's actor here; from `@concurrent` it is taken.
+    /// Waits until events have been appended after a moment, or until cancelled.
+    @concurrent
+    func wait(past moment: FeedMoment) async {
+        let number = self.state.withLock { state in
+            state.nextWaiter += 1
+            return state.nextWaiter
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isDone = self.state.withLock { state -> Bool in
+                    if state.changes != moment.changes || Task.isCancelled { return true }
+                    state.waiters[number] = continuation
+                    return false
+                }
+                if isDone { continuation.resume() }
+            }
+        } onCancel: {
+            self.state.withLock { $0.waiters.removeValue(forKey: number) }?.resume()
+        }
+    }
+}
