@@ -8,7 +8,7 @@ struct MailingCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mailing",
         abstract: "Create, fill, start, pause and look at mailings; settle uncertain recipients.",
-        subcommands: [Create.self, Import.self, Start.self, Pause.self, Status.self, Resolve.self]
+        subcommands: [Create.self, ImportCommand.self, Start.self, Pause.self, Status.self, Resolve.self]
     )
 
     /// `telstar mailing create`.
@@ -43,41 +43,6 @@ struct MailingCommand: AsyncParsableCommand {
                 try await $0.send("POST", "/mailings", body: body, as: MailingView.self)
             }
             if self.control.json { try Output.json(view) } else { print("mailing \(view.id) is \(view.status)") }
-        }
-    }
-
-    /// `telstar mailing import`.
-    struct Import: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Add recipients from a file of JSON lines, each an object with `email` and merge fields."
-        )
-
-        @OptionGroup var control: ControlOptions
-        @Argument(help: "The mailing.") var mailing: Int32
-        @Argument(help: "The file; `-` is standard input.") var file: String
-
-        func run() async throws {
-            let source = try LineSource(path: self.file)
-            var accepted = 0
-            var refused: [(line: Int, reason: String)] = []
-            try await ControlClient.with(self.control.door()) { client in
-                var line = 0
-                while let batch = try source.next(1000) {
-                    let answers = try await RecipientUpload.send(batch, to: self.mailing, by: client)
-                    for answer in answers {
-                        line += 1
-                        if let reason = answer.error { refused.append((line, reason)) } else { accepted += 1 }
-                    }
-                }
-            }
-            for (line, reason) in refused.prefix(20) { Output.problem("line \(line): \(reason)") }
-            if refused.count > 20 { Output.problem("and \(refused.count - 20) more") }
-            if self.control.json {
-                try Output.json(["accepted": accepted, "refused": refused.count])
-            } else {
-                print("\(accepted) accepted, \(refused.count) refused")
-            }
-            if !refused.isEmpty { throw ExitCode(65) }
         }
     }
 

@@ -2,12 +2,19 @@
 
 import ArgumentParser
 
-/// `telstar report`: the feed on a terminal or into a pipe.
+/// `telstar report`: the feed on a terminal, into a pipe or into a file.
 struct ReportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "report",
-        abstract: "Print the report feed."
+        abstract: "Print the report feed, or export it.",
+        subcommands: [ShowCommand.self, ExportCommand.self],
+        defaultSubcommand: ShowCommand.self
     )
+}
+
+/// `telstar report show`, or `telstar report` alone.
+struct ShowCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "show", abstract: "Print the report feed.")
 
     @OptionGroup var control: ControlOptions
     @Flag(help: "Wait for more at the end.") var follow = false

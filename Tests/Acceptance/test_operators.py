@@ -320,7 +320,7 @@ def test_a_mailing_is_sent_from_the_command_line(shared, folder, tmp_path):
     mailing = answered(*create, "--html", tmp_path / "news.html", "--dir", folder)
     assert mailing["status"] == "filling"
     imported = answered("mailing", "import", mailing["id"], tmp_path / "people.jsonl", "--dir", folder)
-    assert imported == {"accepted": 1100, "refused": 0}
+    assert imported == {"accepted": 1100, "repeated": 0, "refused": 0, "lines": 1101}
     bad = run("mailing", "import", mailing["id"], "-", "--dir", folder,
               input='{"email": "no address"}\n{"email": "extra@one.test", "firstname": "E"}\n')
     assert bad.returncode == 65 and bad.stdout == "1 accepted, 1 refused\n" and bad.stderr.startswith("line 1: ")

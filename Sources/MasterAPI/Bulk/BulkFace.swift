@@ -158,7 +158,9 @@ struct BulkFace: Sendable {
             try words.isEmpty
             ? RecipientState.allCases.filter { $0 != .waiting }
             : words.flatMap { word in
-                guard let states = CloudMailingWords.recipientStates(word) else {
+                // API callers say FINISHED, operators say delivered.
+                let own = RecipientState.allCases.first { "\($0)" == word }
+                guard let states = CloudMailingWords.recipientStates(word) ?? own.map({ [$0] }) else {
                     throw ControlRefusal(.badRequest, "bad_status", "`\(word)` is not a status of a recipient")
                 }
                 return states

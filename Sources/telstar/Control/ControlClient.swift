@@ -19,28 +19,34 @@ struct ControlClient {
 
     /// An answer that is not success.
     struct Refusal: Error, CustomStringConvertible {
+        /// The HTTP status; 0 if there was none.
         var status: UInt
         var code: String
         var message: String
-        var description: String { "\(self.message) (\(self.status) \(self.code))" }
+        var description: String { "\(self.message) (\(self.status > 0 ? "\(self.status) " : "")\(self.code))" }
     }
 
+    private let root: String
     private let base: String
     private let authorization: String?
     private let client: HTTPClient
 
     /// Opens nothing yet; the first request connects.
-    init(_ door: Door) {
+    ///
+    /// - Parameters:
+    ///   - door: Where the master listens.
+    ///   - isPatient: The answer may take as long as it takes.
+    init(_ door: Door, isPatient: Bool = false) {
         var configuration = HTTPClient.Configuration(
-            timeout: .init(connect: .seconds(10), read: .seconds(120))
+            timeout: .init(connect: .seconds(10), read: isPatient ? nil : .seconds(120))
         )
         switch door {
         case .socket(let path):
             let encoded = path.addingPercentEncoding(withAllowedCharacters: .urlHostAllowed) ?? path
-            self.base = "http+unix://\(encoded)/telstar/v1"
+            self.root = "http+unix://\(encoded)"
             self.authorization = nil
         case .url(let url, let key):
-            self.base = (url.hasSuffix("/") ? String(url.dropLast()) : url) + "/telstar/v1"
+            self.root = url.hasSuffix("/") ? String(url.dropLast()) : url
             self.authorization = "Basic " + Data("admin:\(key)".utf8).base64EncodedString()
             // The master's certificate is self-signed unless its operator gave it another; the key authenticates us,
             // and operators who need more name a certificate authority to their own HTTP client.
@@ -48,17 +54,22 @@ struct ControlClient {
             tls.certificateVerification = .none
             configuration.tlsConfiguration = tls
         }
+        self.base = self.root + "/telstar/v1"
         self.client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }
 
     /// Runs `body` with a client that is shut down after it.
-    static func with<Result>(_ door: Door, _ body: (ControlClient) async throws -> Result) async throws -> Result {
+    static func with<Result>(
+        _ door: Door,
+        isPatient: Bool = false,
+        _ body: (ControlClient) async throws -> Result
+    ) async throws -> Result {
         if case .socket(let path) = door, !UnixSocketProbe.answers(path) {
             return try await StartFailure.reported {
                 throw StartFailure(.unavailable, "no master runs at \(path); start one, or give --dir or --url")
             }
         }
-        let client = ControlClient(door)
+        let client = ControlClient(door, isPatient: isPatient)
         do {
             let result = try await body(client)
             try await client.client.shutdown()
@@ -97,6 +108,34 @@ struct ControlClient {
             throw Self.refusal(status: response.status.code, body: data)
         }
         return data
+    }
+
+    /// Sends one request of any size under `/api` and hands over the answer while it comes.
+    ///
+    /// - Parameters:
+    ///   - method: `GET` or `POST`.
+    ///   - path: Begins with `/api`, query included.
+    ///   - headers: Header fields beside the authorization.
+    ///   - body: The octets to send, if any.
+    /// - Returns: The answer; its body is still to come.
+    /// - Throws: ``Refusal`` for every status but 2xx.
+    func stream(
+        _ method: String,
+        _ path: String,
+        headers: [(String, String)] = [],
+        body: HTTPClientRequest.Body? = nil
+    ) async throws -> HTTPClientResponse {
+        var request = HTTPClientRequest(url: self.root + path)
+        request.method = .init(rawValue: method)
+        if let authorization = self.authorization { request.headers.add(name: "Authorization", value: authorization) }
+        for (name, value) in headers { request.headers.add(name: name, value: value) }
+        request.body = body
+        let response = try await self.client.execute(request, timeout: .hours(7 * 24))
+        guard (200..<300).contains(response.status.code) else {
+            let data = Data(try await response.body.collect(upTo: 1024 * 1024).readableBytesView)
+            throw Self.refusal(status: response.status.code, body: data)
+        }
+        return response
     }
 
     /// Sends one request and decodes the answer as `Answer`.

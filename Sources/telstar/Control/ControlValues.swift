@@ -80,3 +80,9 @@ struct SatelliteView: Codable {
         case publicKeys = "public_keys"
     }
 }
+
+/// The answer to one recipient: an id or an error.
+struct RecipientAnswer: Decodable {
+    var id: String?
+    var error: String?
+}

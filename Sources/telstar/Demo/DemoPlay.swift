@@ -69,7 +69,7 @@ struct DemoPlay: Sendable {
         while next < self.stage.recipients {
             let end = min(next + 1000, self.stage.recipients)
             let batch = (next..<end).map(DemoAudience.recipient)
-            struct Envelope: Decodable { var recipients: [RecipientUpload.Answer] }
+            struct Envelope: Decodable { var recipients: [RecipientAnswer] }
             let answers = try await client.send(
                 "POST",
                 "/mailings/\(mailing)/recipients",

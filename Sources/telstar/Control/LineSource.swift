@@ -2,23 +2,6 @@
 
 import Foundation
 
-/// Sends recipients to a mailing in calls of at most 1,000.
-enum RecipientUpload {
-    /// The answer to one recipient: an id or an error.
-    struct Answer: Decodable {
-        var id: String?
-        var error: String?
-    }
-
-    /// Sends raw JSON objects, one per recipient, and returns one answer for each in order.
-    static func send(_ objects: [String], to mailing: Int32, by client: ControlClient) async throws -> [Answer] {
-        let body = "[" + objects.joined(separator: ",") + "]"
-        let data = try await client.send("POST", "/mailings/\(mailing)/recipients", json: Array(body.utf8))
-        struct Envelope: Decodable { var recipients: [Answer] }
-        return try JSONDecoder().decode(Envelope.self, from: data).recipients
-    }
-}
-
 /// Lines of a file or of standard input, empty ones left out.
 final class LineSource {
     private let handle: FileHandle

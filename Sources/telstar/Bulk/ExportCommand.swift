@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+
+/// `telstar report export`.
+struct ExportCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export",
+        abstract:
+            "Write the report feed from a cursor to its head as CSV or JSON lines; the next cursor is told at the end."
+    )
+
+    /// How the reports are written.
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case csv, ndjson
+    }
+
+    @OptionGroup var control: ControlOptions
+    @Option(help: "csv or ndjson.") var format = Format.ndjson
+    @Option(help: "Begin after this cursor; at the beginning if absent.") var cursor = ""
+    @Option(help: "The file to write, complete or not at all; standard output if absent.") var output: String?
+    @Option(
+        parsing: .upToNextOption,
+        help: "Only these states: delivered, deferred, failed, unrenderable, uncertain, expired."
+    )
+    var status: [String] = []
+    @Option(help: "Only this mailing.") var mailing: Int32?
+    @Flag(help: "Leave cells of a CSV that a spreadsheet would run as formulas as they are.")
+    var rawFormulas = false
+
+    func run() async throws {
+        try await ControlClient.with(self.control.door(), isPatient: true) { client in
+            let response = try await client.stream("GET", "/api/reports?" + self.query)
+            let partial = self.output.map { $0 + ".part" }
+            if let partial { try Data().write(to: URL(fileURLWithPath: partial)) }
+            let file = try partial.map { try FileHandle(forWritingTo: URL(fileURLWithPath: $0)) } ?? .standardOutput
+            for try await chunk in response.body { try file.write(contentsOf: Array(chunk.readableBytesView)) }
+            if let partial, let output = self.output {
+                try file.synchronize()
+                try file.close()
+                guard rename(partial, output) == 0 else {
+                    throw ValidationError("\(partial) cannot be renamed: \(String(cString: strerror(errno)))")
+                }
+            }
+            Output.problem("cursor: \(response.headers.first(name: "Next-Cursor") ?? self.cursor)")
+        }
+    }
+
+    private var query: String {
+        var parts = ["format=\(self.format.rawValue)", "cursor=\(self.encoded(self.cursor))"]
+        if let mailing = self.mailing { parts.append("mailing=\(mailing)") }
+        parts += self.status.map { "status=\(self.encoded($0))" }
+        if self.rawFormulas { parts.append("escape_formulas=false") }
+        return parts.joined(separator: "&")
+    }
+
+    private func encoded(_ text: String) -> String {
+        text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? text
+    }
+}

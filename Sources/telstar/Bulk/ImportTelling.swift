@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// What an import tells while it goes on: progress for people, refused lines for a side file.
+struct ImportTelling {
+    /// A line that was refused.
+    struct Refused: Decodable {
+        var line: Int
+        var text: String
+    }
+
+    /// How many came to what.
+    struct Counts: Codable {
+        var accepted: Int
+        var repeated: Int
+        var refused: Int
+        var lines: Int
+    }
+
+    /// What came of the import.
+    struct End: Decodable {
+        struct Reason: Decodable {
+            var code: String
+            var message: String
+        }
+
+        var accepted: Int
+        var repeated: Int
+        var refused: Int
+        var lines: Int
+        var complete: Bool
+        var error: Reason?
+
+        var counts: Counts {
+            Counts(accepted: self.accepted, repeated: self.repeated, refused: self.refused, lines: self.lines)
+        }
+    }
+
+    private struct Line: Decodable {
+        struct Either: Decodable {
+            var refusal: Refused?
+
+            init(from decoder: any Decoder) throws {
+                // The last line counts under the same name.
+                self.refusal = try? Refused(from: decoder)
+            }
+        }
+
+        var progress: Counts?
+        var refused: Either?
+    }
+
+    private static let shown = 20
+    private static let refusedPrefix = Array("{\"refused\":".utf8)
+
+    /// The last line of the answer, once it has come.
+    private(set) var end: End?
+    /// Lines of the file that are settled.
+    private(set) var lines = 0
+    private let path: String?
+    private let size: Int?
+    private let isTerminal = isatty(STDERR_FILENO) == 1
+    private let began = ContinuousClock.now
+    private var toldAt = ContinuousClock.now
+    private var file: FileHandle?
+    private var firstRefused: [Refused] = []
+    private var buffered: [UInt8] = []
+
+    /// A telling that has told nothing yet.
+    ///
+    /// - Parameters:
+    ///   - errors: The side file; `nil` for none.
+    ///   - size: Octets to be sent, if known.
+    init(errors: String?, size: Int?) {
+        self.path = errors
+        self.size = size
+    }
+
+    /// Removes the side file of an earlier run, which would only mislead.
+    func begin() throws {
+        guard let path = self.path, FileManager.default.fileExists(atPath: path) else { return }
+        try FileManager.default.removeItem(atPath: path)
+    }
+
+    /// Takes a line of the answer.
+    mutating func take(_ octets: [UInt8], sent: Int) throws {
+        let line = try JSONDecoder().decode(Line.self, from: Data(octets))
+        if let refusal = line.refused?.refusal {
+            if self.firstRefused.count < Self.shown { self.firstRefused.append(refusal) }
+            try self.write(octets)
+        } else if let progress = line.progress {
+            self.lines = progress.lines
+            self.show(progress, sent: sent)
+        } else {
+            self.end = try JSONDecoder().decode(End.self, from: Data(octets))
+            try self.flush()
+        }
+    }
+
+    /// Writes a refused line without what wraps it.
+    private mutating func write(_ octets: [UInt8]) throws {
+        guard self.path != nil, octets.starts(with: Self.refusedPrefix), octets.last == UInt8(ascii: "}") else {
+            return
+        }
+        self.buffered += octets[Self.refusedPrefix.count..<(octets.count - 1)]
+        self.buffered.append(0x0A)
+        if self.buffered.count > 64 * 1_024 { try self.flush() }
+    }
+
+    private mutating func flush() throws {
+        guard let path = self.path, !self.buffered.isEmpty else { return }
+        if self.file == nil {
+            try Data().write(to: URL(fileURLWithPath: path))
+            self.file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+        }
+        try self.file?.write(contentsOf: self.buffered)
+        self.buffered = []
+    }
+
+    private mutating func show(_ progress: Counts, sent: Int) {
+        let elapsed = self.began.duration(to: .now)
+        let seconds = max(0.001, Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18)
+        let rate = Int(Double(progress.lines) / seconds)
+        let counts = "\(progress.accepted) accepted, \(progress.refused) refused, \(rate) lines/s"
+        if self.isTerminal {
+            var bar = ""
+            if let size = self.size, size > 0 {
+                let filled = min(40, 40 * sent / size)
+                bar = String(repeating: "█", count: filled) + String(repeating: "·", count: 40 - filled) + " "
+            }
+            FileHandle.standardError.write(Data("\r\u{1B}[K\(bar)\(counts)".utf8))
+        } else if self.toldAt.duration(to: .now) >= .seconds(5) {
+            self.toldAt = .now
+            let share = self.size.map { "\(100 * sent / max($0, 1)) %, " } ?? ""
+            Output.problem("\(share)\(counts)")
+        }
+    }
+
+    /// Takes the progress bar off the terminal, and writes out what is known of refused lines.
+    mutating func clear() {
+        if self.isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+        do {
+            try self.flush()
+        } catch {
+            Output.problem("the refused lines cannot be written to \(self.path ?? "-"): \(error)")
+        }
+    }
+
+    /// Tells people of the first refused lines and where the others are.
+    func tellRefused() {
+        for refusal in self.firstRefused { Output.problem("line \(refusal.line): \(refusal.text)") }
+        let count = self.end?.refused ?? self.firstRefused.count
+        if count > self.firstRefused.count { Output.problem("and \(count - self.firstRefused.count) more") }
+        if let path = self.path, count > 0 { Output.problem("all refused lines: \(path)") }
+    }
+}
