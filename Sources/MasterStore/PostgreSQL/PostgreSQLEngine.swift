@@ -47,9 +47,16 @@ final class PostgreSQLEngine: StoreEngine {
         var server = server
         server.setOption("application_name", Leadership.applicationName(leadership.term))
         var options = PostgreSQLThreadOptions()
-        options.prepare = { try $0.execute(script: "SET synchronous_commit = on; SET statement_timeout = 0") }
-        // A verb may hold hundreds of small statements; each waits for the server, not for a thread.
+        // Whoever waits for a lock of somebody else's must give up before it is taken for silent: it renews its reign, and
+        // tries again.
+        let patience = Int(configuration.silence / .milliseconds(3))
+        options.prepare = { connection in
+            try Self.forgetDefaults(connection)
+            try connection.execute(script: "SET lock_timeout = \(patience)")
+        }
         options.waitTimeout = .seconds(10)
+        // A database that is back should find its master back before a standby takes it for silent.
+        options.longestRetry = min(.seconds(1), configuration.silence / 6)
         let writer = try PostgreSQLThread(server, options: options)
         do {
             let acceptsUnsafe = configuration.acceptsUnsafeServer
@@ -100,6 +107,16 @@ final class PostgreSQLEngine: StoreEngine {
         }
     }
 
+    /// Undoes what an administrator may have set for all clients and what the store cannot live with.
+    private static func forgetDefaults(_ connection: PostgreSQLConnection) throws {
+        try connection.execute(
+            script: """
+                SET synchronous_commit = on; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
+                SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off
+                """
+        )
+    }
+
     // MARK: Opening
 
     private static func server(_ configuration: PostgreSQLStoreConfiguration) throws -> PostgreSQLConfiguration {
@@ -119,6 +136,7 @@ final class PostgreSQLEngine: StoreEngine {
             silence: configuration.silence
         )
         var options = PostgreSQLThreadOptions()
+        options.prepare = Self.forgetDefaults
         options.waitTimeout = .seconds(5)
         let thread = try PostgreSQLThread(server, options: options)
         do {
