@@ -28,6 +28,7 @@ public final class DatabaseStore: Sendable {
     ///   - configuration: Which database, and who asks.
     ///   - secrets: The cryptography.
     ///   - onWait: Told who reigns, once for each master that has to be waited for.
+    /// - Returns: The open store.
     /// - Throws: ``StoreError`` with ``StoreError/Code/newerSchema``, ``StoreError/Code/refused`` or
     ///   ``StoreError/Code/database``; `CancellationError` while waiting.
     public static func open(

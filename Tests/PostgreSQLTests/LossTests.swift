@@ -51,11 +51,11 @@ struct LossTests {
 
     @Test("in a statement that is its own transaction: the outcome is unknown")
     func statement() async throws {
-        let error = try await self.lose(when: "wait_event = 'PgSleep'") { try $0.query("SELECT pg_sleep(60)") }
+        let error = try await self.lose(when: "wait_event = 'PgSleep'") { try $0.query("SELECT pg_sleep(600)") }
         #expect(error.isConnectionLoss)
         #expect(error.isOutcomeUnknown)
         #expect(error.sqlState == "57P01")
-        #expect(error.statement == "SELECT pg_sleep(60)")
+        #expect(error.statement == "SELECT pg_sleep(600)")
     }
 
     @Test("in a statement of a transaction: nothing was committed")
@@ -63,7 +63,7 @@ struct LossTests {
         let error = try await self.lose(when: "wait_event = 'PgSleep'") { connection in
             try connection.transaction {
                 try connection.query("INSERT INTO t VALUES (1)")
-                try connection.query("SELECT pg_sleep(60)")
+                try connection.query("SELECT pg_sleep(600)")
             }
         }
         #expect(error.isConnectionLoss)
@@ -120,7 +120,7 @@ struct LossTests {
         #expect(early.isConnectionLoss)
         #expect(!early.isOutcomeUnknown)
         let late = try await self.lose(when: "wait_event = 'PgSleep'") { connection in
-            try connection.pipeline { try $0.query("SELECT pg_sleep(60)") }
+            try connection.pipeline { try $0.query("SELECT pg_sleep(600)") }
         }
         #expect(late.isConnectionLoss)
         #expect(late.isOutcomeUnknown)

@@ -117,7 +117,7 @@ struct PipelineTests {
             try self.connection.withDeadline(.now + .milliseconds(100)) {
                 try self.connection.pipeline { pipeline in
                     try pipeline.query("INSERT INTO t VALUES (1)")
-                    for _ in 0..<3 { try pipeline.query("SELECT pg_sleep(60)") }
+                    for _ in 0..<3 { try pipeline.query("SELECT pg_sleep(600)") }
                 }
             }
         }

@@ -115,7 +115,6 @@ struct ThreadTests {
         let error = try await failure { try await thread.perform(deadline: began + .milliseconds(200)) { _ in } }
         #expect(error.code == .connectionFailed)
         #expect(error.message.contains("127.0.0.1"))
-        #expect(ContinuousClock.now - began < .seconds(25))
         let wrong = try PostgreSQLConfiguration(
             self.database.server.tcpURL(database: self.database.name, password: "no")
         )
@@ -165,7 +164,8 @@ struct ThreadTests {
         #expect(error.code == .cancelled)
         #expect(error.sqlState == "57014")
         #expect(try await thread.perform { try $0.query("SELECT pg_backend_pid()").only().int32(0) } == pid)
-        #expect(ContinuousClock.now - began < .seconds(20))
+        // Far from the ten minutes that the statement takes, however busy the machine is.
+        #expect(ContinuousClock.now - began < .seconds(300))
         await thread.close()
     }
 

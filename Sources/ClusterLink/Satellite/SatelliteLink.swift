@@ -121,6 +121,7 @@ public final class SatelliteLink: Sendable {
     ///   - message: What to say.
     ///   - connection: The only connection that may carry it, as ``SatelliteLinkEvent/connected(_:connection:)`` named
     ///     it; whoever has not yet read that it was lost would otherwise speak over the next one out of turn. `nil` is any.
+    /// - Returns: Whether it was queued, and if not, why.
     @discardableResult
     public func send(_ message: SatelliteMessage, over connection: UInt64? = nil) async -> SendResult {
         let body = SatelliteCodec.encode(message)

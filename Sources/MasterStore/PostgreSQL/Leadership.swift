@@ -75,7 +75,10 @@ final class Leadership: Sendable {
 
     /// Finds out whether a transaction stands whose COMMIT was not answered.
     ///
-    /// - Parameter lost: The connection, which can no longer be used.
+    /// - Parameters:
+    ///   - lost: The connection, which can no longer be used.
+    ///   - error: How it was lost.
+    /// - Returns: Whether everything of the transaction is on disk; if not, nothing is.
     /// - Throws: ``CommitUnknown`` if the database does not answer that either.
     func wasCommitted(lost: PostgreSQLConnection, _ error: PostgreSQLError) throws -> Bool {
         let number = self.state.withLock { $0.commit }

@@ -20,7 +20,11 @@ final class PostgreSQLEngine: StoreEngine {
 
     /// Opens a store once this process is the master, makes its tables if there are none and brings them up to date.
     ///
-    /// - Parameter onWait: Told who reigns, once for each master that has to be waited for.
+    /// - Parameters:
+    ///   - configuration: Which database, and who asks.
+    ///   - secrets: The cryptography.
+    ///   - onWait: Told who reigns, once for each master that has to be waited for.
+    /// - Returns: The open engine.
     /// - Throws: ``StoreError`` with ``StoreError/Code/newerSchema``, ``StoreError/Code/refused`` or
     ///   ``StoreError/Code/database``; `CancellationError` while waiting.
     @concurrent

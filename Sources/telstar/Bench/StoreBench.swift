@@ -20,6 +20,7 @@ struct StoreBench: Sendable {
     ///   - count: How many recipients are leased, started and reported.
     ///   - say: Takes a line for each figure as soon as it is known.
     /// - Returns: The figures by name.
+    /// - Throws: ``StartFailure`` if the store is not empty or its feed has gaps; what the store throws.
     func run(delivering count: Int, say: (String) -> Void) async throws -> [String: String] {
         var figures: [String: String] = [:]
         func note(_ name: String, _ value: String) {
