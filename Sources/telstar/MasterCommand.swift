@@ -77,6 +77,8 @@ struct MasterCommand: AsyncParsableCommand {
             }
         )
         try await Daemon.run(services, logger: logger)
+        // Its lock on the data directory has to last as long as the master.
+        withExtendedLifetime(opening) {}
         logger.info("master stopped")
     }
 

@@ -6,7 +6,6 @@ import os
 import pathlib
 import shutil
 import signal
-import ssl
 import subprocess
 import time
 import urllib.error

@@ -17,7 +17,8 @@ def test_a_standby_takes_over_within_ten_seconds(how, tmp_path):
                 mailing = telstar.make_mailing(masters.api(), telstar.people(4000))
                 telstar.await_condition(lambda: len(sink.messages()) > 500, "mail goes out")
                 took, former = masters.takeover(how)
-                assert took < 10, f"{how.name}: {took:.1f} s"
+                # One that ends in order resigns, so that nobody waits for its silence.
+                assert took < (5 if how == signal.SIGTERM else 10), f"{how.name}: {took:.1f} s"
                 if how == signal.SIGSTOP:
                     assert "has taken over from this master (term 1), which must stop" in former.program.text()
                     assert former.program.process.returncode == 69
@@ -42,5 +43,6 @@ def test_a_database_that_restarts_costs_nobody_and_needs_no_hand(tmp_path):
                 database.start()
                 telstar.await_condition(lambda: masters.mailing(mailing)["status"] == "FINISHED", "the mailing finishes")
                 assert len(telstar.reconcile(masters, sink, mailing)) == 3000
+                telstar.await_condition(lambda: masters.standby, "the standby waits again")
         finally:
             sink.stop()

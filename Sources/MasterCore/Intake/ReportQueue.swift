@@ -54,6 +54,11 @@ struct ReportQueue: Sendable {
         if let hole = self.holes[batch.session] {
             guard batch.sequence <= hole else { return false }
         }
+        // A satellite repeats what was not acknowledged in time; what still waits here need not wait twice.
+        let isRepeated = self.batches[batch.session.satellite]?.contains {
+            $0.session == batch.session && $0.sequence == batch.sequence
+        }
+        if isRepeated == true { return false }
         // An empty queue takes a batch of any size: otherwise one that is too long would never get in.
         guard self.count == 0 || self.count + batch.reports.count <= self.maximum else {
             self.holes[batch.session] = min(self.holes[batch.session] ?? batch.sequence, batch.sequence)

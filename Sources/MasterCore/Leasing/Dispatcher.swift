@@ -158,6 +158,7 @@ actor Dispatcher {
     /// The store decided on wishes to start.
     func decided(_ decisions: [StartDecision], for satellite: SatelliteID) {
         for decision in decisions { self.ledgers[satellite]?.decided(decision) }
+        if self.ledgers[satellite]?.needsRecount == true { self.bell.ring() }
     }
 
     /// Leases were revoked: tells their satellites.
@@ -212,15 +213,18 @@ actor Dispatcher {
     }
 
     private func recount() async throws {
-        for id in self.ledgers.values.filter({ $0.needsRecount && $0.isWelcomed }).map(\.id).sorted() {
-            let changes = self.ledgers[id]?.changes
-            let summaries = try await self.store.leases(of: id)
+        let due = self.ledgers.filter { $0.value.needsRecount && $0.value.isWelcomed }
+        guard !due.isEmpty else { return }
+        // One reading for all: while one after the other was read, the first would change again.
+        let only = due.count == 1 ? due.first?.key : nil
+        let summaries = Dictionary(grouping: try await self.store.leases(of: only), by: \.satellite)
+        for (id, old) in due {
             // What was read may be older than what was counted meanwhile; then it is asked again in the next turn.
-            guard let ledger = self.ledgers[id], ledger.changes == changes else {
+            guard let ledger = self.ledgers[id], ledger.changes == old.changes else {
                 self.bell.ring()
                 continue
             }
-            self.ledgers[id]?.recount(summaries, now: self.time.elapsed())
+            self.ledgers[id]?.recount(summaries[id] ?? [], now: self.time.elapsed())
         }
     }
 

@@ -122,17 +122,24 @@ final class WriteQueue: Sendable {
 
     /// Carries a group out and returns the jobs that were left for the next because this one had run long enough.
     private func commit(_ group: [Job], in connection: any StoreConnection) -> [Job] {
+        do {
+            try connection.begin()
+        } catch {
+            // To try each alone would only wait as long for each.
+            for job in group { job.fail(error) }
+            return []
+        }
         var answers: [@Sendable () -> Void] = []
         var done = 0
         do {
-            try connection.begin()
             let began = ContinuousClock.now
             for job in group {
                 if done > 0, ContinuousClock.now - began > Self.longestGroup { break }
                 if group.count > 1 { try connection.savepoint() }
                 do {
-                    answers.append(try job.run(connection))
+                    let answer = try job.run(connection)
                     if group.count > 1 { try connection.releaseSavepoint() }
+                    answers.append(answer)
                 } catch {
                     // Some failures (a full disk) end the whole transaction; then nobody's work stands.
                     guard group.count > 1, connection.isInsideTransaction else { throw error }

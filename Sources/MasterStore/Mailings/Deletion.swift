@@ -58,15 +58,18 @@ enum Deletion {
         before end: Int64,
         _ transaction: StoreTransaction
     ) throws {
-        var own: [(tracking: String, recipient: Int64)] = []
-        try transaction.prepare("SELECT tracking, id FROM recipient WHERE id >= ? AND id < ? ORDER BY id LIMIT ?")
+        var own: [String] = []
+        try transaction.prepare("SELECT tracking FROM recipient WHERE id >= ? AND id < ? ORDER BY id LIMIT ?")
             .bind(1, first).bind(2, end).bind(3, Self.purgeStep).rows { row in
-                if let tracking = row.optionalText(0) { own.append((tracking, row.int64(1))) }
+                if let tracking = row.optionalText(0) { own.append(tracking) }
             }
-        for entry in own {
-            try transaction.prepare("DELETE FROM tracking WHERE account = ? AND tracking = ? AND recipient = ?")
-                .bind(1, account).bind(2, entry.tracking).bind(3, entry.recipient).run()
-        }
+        guard !own.isEmpty else { return }
+        try transaction.prepare(
+            """
+            DELETE FROM tracking WHERE account = ? AND tracking IN (SELECT value FROM json_each(?))
+            AND recipient >= ? AND recipient < ?
+            """
+        ).bind(1, account).bind(2, list: own).bind(3, first).bind(4, end).run()
     }
 
     private static func remove(

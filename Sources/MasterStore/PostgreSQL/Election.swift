@@ -6,8 +6,8 @@ internal import PostgreSQL
 struct Election: Sendable {
     /// How one attempt ended.
     enum Outcome: Sendable, Hashable {
-        /// This process reigns, under this term.
-        case elected(term: Int64)
+        /// This process reigns.
+        case elected(Leadership.Reign)
         /// Another does.
         case occupied(holder: String, term: Int64)
     }
@@ -16,16 +16,18 @@ struct Election: Sendable {
     let instance: String
     let silence: Duration
 
-    /// Makes the tables that an election needs, and looks whether this program can read the others.
+    /// Makes the tables that an election needs, and looks whether this process could reign at all.
     ///
-    /// - Throws: ``StoreError/Code/newerSchema``.
-    func prepare(_ connection: PostgreSQLConnection) throws {
+    /// - Parameter check: Refuses what this process could not live with.
+    /// - Throws: ``StoreError/Code/newerSchema``, and what `check` throws.
+    func prepare(_ connection: PostgreSQLConnection, check: (PostgreSQLConnection) throws -> Void) throws {
         try connection.transaction {
             try self.lock(connection)
             // The tables are looked for first, since a standby may lack the right to make them.
             let isThere = try connection.query("SELECT to_regclass('leadership') IS NOT NULL").only().bool(0)
             if !isThere { try connection.execute(script: PostgreSQLSchema.foundation) }
             _ = try PostgreSQLSchema.version(connection)
+            try check(connection)
         }
     }
 
@@ -41,29 +43,45 @@ struct Election: Sendable {
                 """,
                 [.double(self.silenceMilliseconds), .text(self.instance)]
             ).first
-            guard let newest else { return try self.accede(after: 0, connection) }
+            let storeID = try connection.query("SELECT id FROM store").only().text(0)
+            guard let newest else { return try self.accede(after: 0, storeID, connection) }
             let term = try newest.int64(0)
             let holder = try newest.text(1)
-            if try newest.bool(2) { return try self.accede(after: term, connection) }
-            guard try newest.bool(3), try self.depose(term, connection) else {
+            if try newest.bool(2) { return try self.accede(after: term, storeID, connection) }
+            let reign = Leadership.Reign(term: term, nonce: "", storeID: storeID)
+            guard try newest.bool(3), try !self.isBusy(reign, connection), try self.depose(reign, connection) else {
                 return .occupied(holder: holder, term: term)
             }
-            return try self.accede(after: term, connection)
+            return try self.accede(after: term, storeID, connection)
         }
     }
 
     private var silenceMilliseconds: Double { self.silence / .milliseconds(1) }
 
+    /// Whether the master's writing connection carries a statement out that it sent not long ago: it renews when the
+    /// transaction is over.
+    private func isBusy(_ reign: Leadership.Reign, _ connection: PostgreSQLConnection) throws -> Bool {
+        try connection.query(
+            """
+            SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1
+                AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Client'
+                AND query_start > clock_timestamp() - $2 * interval '1 millisecond')
+            """,
+            [.text(reign.applicationName("writer")), .double(self.silenceMilliseconds)]
+        ).only().bool(0)
+    }
+
     /// Ends the connections of a silent master, which may hold its row, and retires it.
     ///
     /// - Returns: `false` if it has been heard of after all.
-    private func depose(_ term: Int64, _ connection: PostgreSQLConnection) throws -> Bool {
+    private func depose(_ reign: Leadership.Reign, _ connection: PostgreSQLConnection) throws -> Bool {
+        let term = reign.term
         try connection.query(
             """
             SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity
-            WHERE datname = current_database() AND application_name = $1
+            WHERE datname = current_database() AND application_name IN ($1, $2)
             """,
-            [.text(Leadership.applicationName(term))]
+            [.text(reign.applicationName("writer")), .text(reign.applicationName("reader"))]
         )
         try connection.execute(script: "SET LOCAL lock_timeout = '2s'")
         do {
@@ -81,13 +99,14 @@ struct Election: Sendable {
         }
     }
 
-    private func accede(after term: Int64, _ connection: PostgreSQLConnection) throws -> Outcome {
+    private func accede(after term: Int64, _ storeID: String, _ connection: PostgreSQLConnection) throws -> Outcome {
+        let nonce = String(UInt64.random(in: 0 ... .max), radix: 36)
         try connection.query(
-            "INSERT INTO leadership(term, holder, instance, pid) VALUES ($1, $2, $3, pg_backend_pid())",
-            [.int8(term + 1), .text(self.holder), .text(self.instance)]
+            "INSERT INTO leadership(term, nonce, holder, instance) VALUES ($1, $2, $3, $4)",
+            [.int8(term + 1), .text(nonce), .text(self.holder), .text(self.instance)]
         )
         try connection.query("DELETE FROM leadership WHERE term <= $1", [.int8(term - 100)])
-        return .elected(term: term + 1)
+        return .elected(Leadership.Reign(term: term + 1, nonce: nonce, storeID: storeID))
     }
 
     private func lock(_ connection: PostgreSQLConnection) throws {

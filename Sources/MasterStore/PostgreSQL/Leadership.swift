@@ -27,24 +27,46 @@ final class Leadership: Sendable {
         var loss: String?
     }
 
-    /// The term of this reign.
-    let term: Int64
+    /// What an election gave.
+    struct Reign: Sendable, Hashable {
+        /// The number of the reign.
+        var term: Int64
+        /// Tells it from another of the same number, after a database was set back.
+        var nonce: String
+        /// The store's own name.
+        var storeID: String
+
+        /// The name under which the reign's connections of a kind appear in `pg_stat_activity`: `writer` or `reader`.
+        func applicationName(_ kind: String) -> String { "telstar \(self.storeID) term \(self.term) \(kind)" }
+    }
+
+    /// This reign.
+    let reign: Reign
     /// Says once why the reign is over.
     let losses: AsyncStream<String>
     private let configuration: PostgreSQLConfiguration
     private let state = Mutex(State())
     private let tellLoss: AsyncStream<String>.Continuation
 
-    init(term: Int64, _ configuration: PostgreSQLConfiguration) {
-        self.term = term
+    init(_ reign: Reign, _ configuration: PostgreSQLConfiguration) {
+        self.reign = reign
         var configuration = configuration
-        configuration.setOption("application_name", Self.applicationName(term))
+        configuration.setOption("application_name", reign.applicationName("reader"))
         self.configuration = configuration
         (self.losses, self.tellLoss) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(1))
     }
 
-    /// The name under which a reign's connections appear in `pg_stat_activity`.
-    static func applicationName(_ term: Int64) -> String { "telstar term \(term)" }
+    /// Ends what an earlier writing connection of this reign may have left in the server: one that was cut off holds the
+    /// reign's row for as long as the server waits for it.
+    func endPredecessors(of connection: PostgreSQLConnection) throws {
+        try connection.query(
+            """
+            SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = $1 AND pid <> pg_backend_pid()
+            """,
+            [.text(self.reign.applicationName("writer"))]
+        )
+    }
 
     /// Makes sure that this master still reigns, and that nobody takes over before the open transaction ends.
     ///
@@ -56,31 +78,33 @@ final class Leadership: Sendable {
         }
         let rows = try connection.query(
             """
-            UPDATE leadership SET renewed = clock_timestamp(), commit = $2, pid = pg_backend_pid()
-            WHERE term = $1 AND NOT retired
+            UPDATE leadership SET renewed = clock_timestamp(), commit = $2
+            WHERE term = $1 AND nonce = $3 AND NOT retired
             """,
-            [.int8(self.term), .int8(number)]
+            [.int8(self.reign.term), .int8(number), .text(self.reign.nonce)]
         )
         guard rows.affected == 1 else {
             let successor = try connection.query("SELECT term, holder FROM leadership ORDER BY term DESC LIMIT 1").first
             let name = try successor.map { "\(try $0.text(1)) (term \(try $0.int64(0)))" } ?? "somebody"
-            throw self.lost("\(name) has taken over from this master (term \(self.term)), which must stop")
+            throw self.lost("\(name) has taken over from this master (term \(self.reign.term)), which must stop")
         }
     }
 
     /// Ends the reign in order, so that a standby need not wait for silence.
     func resign(_ connection: PostgreSQLConnection) throws {
-        try connection.query("UPDATE leadership SET retired = TRUE WHERE term = $1", [.int8(self.term)])
+        try connection.query(
+            "UPDATE leadership SET retired = TRUE WHERE term = $1 AND nonce = $2",
+            [.int8(self.reign.term), .text(self.reign.nonce)]
+        )
     }
 
     /// Finds out whether a transaction stands whose COMMIT was not answered.
     ///
-    /// - Parameters:
-    ///   - lost: The connection, which can no longer be used.
-    ///   - error: How it was lost.
+    /// - Parameter error: How the connection was lost.
     /// - Returns: Whether everything of the transaction is on disk; if not, nothing is.
-    /// - Throws: ``CommitUnknown`` if the database does not answer that either.
-    func wasCommitted(lost: PostgreSQLConnection, _ error: PostgreSQLError) throws -> Bool {
+    /// - Throws: ``CommitUnknown`` if the database does not answer that for a quarter of an hour; the reign is then over,
+    ///   so that another process begins with what the database holds.
+    func wasCommitted(lost error: PostgreSQLError) throws -> Bool {
         let number = self.state.withLock { $0.commit }
         let deadline = ContinuousClock.now + Self.patience
         var reason = error
@@ -88,25 +112,20 @@ final class Leadership: Sendable {
             do {
                 let other = try PostgreSQLConnection(self.configuration)
                 defer { other.close() }
-                return try other.withDeadline(deadline) {
-                    // While its process lives, the COMMIT may still be carried out. Another server process of the same
-                    // number cannot be met: the name of the reign goes with it.
-                    try other.query(
-                        """
-                        SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-                        WHERE pid = $1 AND application_name = $2
-                        """,
-                        [.int4(lost.backendPID), .text(Self.applicationName(self.term))]
-                    )
-                    let rows = try other.query("SELECT commit FROM leadership WHERE term = $1", [.int8(self.term)])
-                    return try rows.only().int64(0) == number
-                }
+                try self.endPredecessors(of: other)
+                // While its process lives, the COMMIT may still be carried out; the row's lock is then its own.
+                let rows = try other.query(
+                    "SELECT commit FROM leadership WHERE term = $1 AND nonce = $2 FOR UPDATE",
+                    [.int8(self.reign.term), .text(self.reign.nonce)]
+                )
+                return try rows.first.map { try $0.int64(0) == number } ?? false
             } catch let error as PostgreSQLError {
                 reason = error
                 // The thread is the connection's own and has nothing else to do.
                 usleep(100_000)
             }
         }
+        _ = self.lost("whether the last transaction was committed could not be found out; another process begins anew")
         throw CommitUnknown(
             reason: StoreError(.database, "whether the last transaction was committed is not known", underlying: reason)
         )
@@ -125,5 +144,5 @@ final class Leadership: Sendable {
     }
 
     /// How long a lost COMMIT's outcome is looked for.
-    private static let patience: Duration = .seconds(20)
+    private static let patience: Duration = .seconds(900)
 }

@@ -16,6 +16,7 @@ final class PostgreSQLEngine: StoreEngine {
     private let writer: PostgreSQLThread
     private let readers: PostgreSQLPool
     private let queue: WriteQueue
+    private let texts: StatementTexts
     private let renewal: any DispatchSourceTimer
 
     /// Opens a store once this process is the master, makes its tables if there are none and brings them up to date.
@@ -35,8 +36,8 @@ final class PostgreSQLEngine: StoreEngine {
     ) async throws -> PostgreSQLEngine {
         do {
             let server = try Self.server(configuration)
-            let term = try await Self.elect(configuration, server, onWait)
-            return try await PostgreSQLEngine(configuration, server, Leadership(term: term, server), secrets: secrets)
+            let reign = try await Self.elect(configuration, server, secrets, onWait)
+            return try await PostgreSQLEngine(configuration, server, Leadership(reign, server), secrets: secrets)
         } catch {
             throw StoreError.wrapping(error)
         }
@@ -49,7 +50,7 @@ final class PostgreSQLEngine: StoreEngine {
         secrets: StoreSecrets
     ) async throws {
         var server = server
-        server.setOption("application_name", Leadership.applicationName(leadership.term))
+        server.setOption("application_name", leadership.reign.applicationName("writer"))
         var options = PostgreSQLThreadOptions()
         // Whoever waits for a lock of somebody else's must give up before it is taken for silent: it renews its reign, and
         // tries again.
@@ -57,35 +58,39 @@ final class PostgreSQLEngine: StoreEngine {
         options.prepare = { connection in
             try Self.forgetDefaults(connection)
             try connection.execute(script: "SET lock_timeout = \(patience)")
+            try leadership.endPredecessors(of: connection)
         }
         options.waitTimeout = .seconds(10)
         // A database that is back should find its master back before a standby takes it for silent.
         options.longestRetry = min(.seconds(1), configuration.silence / 6)
         let writer = try PostgreSQLThread(server, options: options)
         do {
-            let acceptsUnsafe = configuration.acceptsUnsafeServer
             self.identity = try await writer.perform { connection in
-                try Self.refuseUnsafe(connection, unless: acceptsUnsafe)
-                return try connection.transaction {
+                try connection.transaction {
                     try leadership.claim(connection)
                     try PostgreSQLSchema.migrate(connection)
-                    try Self.checkSecret(connection, secrets)
                     return StoreIdentity(
-                        storeID: try connection.query("SELECT id FROM store").only().text(0),
-                        term: Term(rawValue: leadership.term),
+                        storeID: leadership.reign.storeID,
+                        term: Term(rawValue: leadership.reign.term),
                         schemaVersion: PostgreSQLSchema.newest
                     )
                 }
             }
+            server.setOption("application_name", leadership.reign.applicationName("reader"))
+            options.prepare = Self.forgetDefaults
             self.readers = try PostgreSQLPool(server, connections: max(1, configuration.readers), options: options)
         } catch {
+            // Whoever waits need not wait for our silence.
+            try? await writer.perform { try leadership.resign($0) }
             await writer.close()
             throw error
         }
         self.writer = writer
         self.leadership = leadership
         self.context = StoreContext(secrets: secrets, retry: configuration.retry, term: self.identity.term)
-        self.queue = WriteQueue(writer: Writer(thread: writer, leadership: leadership))
+        let texts = StatementTexts()
+        self.texts = texts
+        self.queue = WriteQueue(writer: Writer(thread: writer, leadership: leadership, texts: texts))
         self.renewal = DispatchSource.makeTimerSource()
         let queue = self.queue
         self.renewal.setEventHandler { queue.submit { _ in {} } }
@@ -101,10 +106,11 @@ final class PostgreSQLEngine: StoreEngine {
     private struct Writer: StoreWriter {
         let thread: PostgreSQLThread
         let leadership: Leadership
+        let texts: StatementTexts
 
         func enter(_ work: @escaping @Sendable (Result<any StoreConnection, any Error>) -> Void) {
             self.thread.submit { connection in
-                work(.success(PostgreSQLStoreConnection(connection, leadership: self.leadership)))
+                work(.success(PostgreSQLStoreConnection(connection, self.texts, leadership: self.leadership)))
             } refused: { error in
                 work(.failure(StoreError.wrapping(error)))
             }
@@ -115,7 +121,8 @@ final class PostgreSQLEngine: StoreEngine {
     private static func forgetDefaults(_ connection: PostgreSQLConnection) throws {
         try connection.execute(
             script: """
-                SET synchronous_commit = on; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
+                SET synchronous_commit = on; SET statement_timeout = 0;
+                SET idle_in_transaction_session_timeout = '60s';
                 SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off
                 """
         )
@@ -132,8 +139,9 @@ final class PostgreSQLEngine: StoreEngine {
     private static func elect(
         _ configuration: PostgreSQLStoreConfiguration,
         _ server: PostgreSQLConfiguration,
+        _ secrets: StoreSecrets,
         _ onWait: @Sendable (String) -> Void
-    ) async throws -> Int64 {
+    ) async throws -> Leadership.Reign {
         let election = Election(
             holder: configuration.holder,
             instance: configuration.instance,
@@ -144,14 +152,20 @@ final class PostgreSQLEngine: StoreEngine {
         options.waitTimeout = .seconds(5)
         let thread = try PostgreSQLThread(server, options: options)
         do {
-            try await thread.perform { try election.prepare($0) }
+            let acceptsUnsafe = configuration.acceptsUnsafeServer
+            try await thread.perform { connection in
+                try election.prepare(connection) { connection in
+                    try Self.refuseUnsafe(connection, unless: acceptsUnsafe)
+                    try Self.checkSecret(connection, secrets)
+                }
+            }
             var waitsFor: Int64?
             while true {
                 do {
                     switch try await thread.perform({ try election.attempt($0) }) {
-                    case .elected(let term):
+                    case .elected(let reign):
                         await thread.close()
-                        return term
+                        return reign
                     case .occupied(let holder, let term):
                         guard configuration.waits else {
                             throw StoreError(.locked, "another master has the store open: \(holder) (term \(term))")
@@ -159,8 +173,8 @@ final class PostgreSQLEngine: StoreEngine {
                         if waitsFor != term { onWait("\(holder) is the master (term \(term)); waiting to take over") }
                         waitsFor = term
                     }
-                } catch let error as PostgreSQLError where waitsFor != nil && error.isConnectionLoss {
-                    // A standby outlives its database's restarts.
+                } catch let error as PostgreSQLError where waitsFor != nil && error.code != .authentication {
+                    // A standby outlives its database's restarts, and what else befalls it.
                 } catch let error as StoreError where configuration.waits && error.code == .locked {
                     // The next attempt comes soon.
                 }
@@ -209,11 +223,11 @@ final class PostgreSQLEngine: StoreEngine {
     func read<Answer: Sendable>(
         _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
     ) async throws -> Answer {
-        let context = self.context
+        let (context, texts) = (self.context, self.texts)
         do {
             return try await self.readers.perform { connection in
                 try connection.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY") {
-                    try verb(StoreTransaction(PostgreSQLStoreConnection(connection), context))
+                    try verb(StoreTransaction(PostgreSQLStoreConnection(connection, texts), context))
                 }
             }
         } catch {
@@ -252,10 +266,16 @@ final class PostgreSQLEngine: StoreEngine {
     @concurrent
     func close() async throws {
         self.renewal.cancel()
-        await self.queue.close()
         let leadership = self.leadership
-        // Whoever cannot resign is found silent a little later.
-        try? await self.writer.perform { try leadership.resign($0) }
+        // The last job of the queue, and not a call of its own, which the cancelled task of a master that stops could not
+        // make. Whoever cannot resign is found silent a little later.
+        self.queue.submit { connection in
+            if let connection = connection as? PostgreSQLStoreConnection {
+                try leadership.resign(connection.connection)
+            }
+            return {}
+        }
+        await self.queue.close()
         await self.writer.close()
         await self.readers.close()
     }

@@ -19,7 +19,7 @@ enum PostgreSQLSchema {
             single boolean PRIMARY KEY DEFAULT TRUE CHECK (single));
         INSERT INTO store(version) VALUES (0) ON CONFLICT DO NOTHING;
         CREATE TABLE IF NOT EXISTS leadership(
-            term bigint PRIMARY KEY, holder text NOT NULL, instance text NOT NULL, pid integer NOT NULL,
+            term bigint PRIMARY KEY, nonce text NOT NULL, holder text NOT NULL, instance text NOT NULL,
             renewed timestamptz NOT NULL DEFAULT clock_timestamp(), retired boolean NOT NULL DEFAULT FALSE,
             commit bigint NOT NULL DEFAULT 0) WITH (fillfactor = 20);
         """

@@ -7,23 +7,17 @@ final class PostgreSQLStoreConnection: StoreConnection {
     let connection: PostgreSQLConnection
     /// Whose writing connection it is; `nil` for one that only reads.
     private let leadership: Leadership?
-    private var texts: [String: String] = [:]
+    private let texts: StatementTexts
     private(set) var changedRows = 0
 
-    init(_ connection: PostgreSQLConnection, leadership: Leadership? = nil) {
+    init(_ connection: PostgreSQLConnection, _ texts: StatementTexts, leadership: Leadership? = nil) {
         self.connection = connection
+        self.texts = texts
         self.leadership = leadership
     }
 
     func prepare(_ sql: String) throws -> any StoreStatement {
-        let text: String
-        if let known = self.texts[sql] {
-            text = known
-        } else {
-            text = PostgreSQLStatement.translate(sql)
-            self.texts[sql] = text
-        }
-        return PostgreSQLStatement(text, on: self)
+        PostgreSQLStatement(self.texts.translation(of: sql), on: self)
     }
 
     func write(_ batch: RowBatch) throws {
@@ -67,11 +61,15 @@ final class PostgreSQLStoreConnection: StoreConnection {
     }
 
     func commit() throws {
+        // The server would answer the COMMIT of a failed transaction with no error but a ROLLBACK.
+        guard !self.connection.isTransactionFailed else {
+            throw StoreError(.database, "a statement of the transaction had failed")
+        }
         do {
             try self.connection.query("COMMIT")
         } catch let error as PostgreSQLError where error.isOutcomeUnknown {
             guard let leadership = self.leadership else { throw error }
-            guard try leadership.wasCommitted(lost: self.connection, error) else { throw error }
+            guard try leadership.wasCommitted(lost: error) else { throw error }
         }
     }
 

@@ -13,7 +13,7 @@ extension StoreError {
             return StoreError(.full, "the database server has no space left", underlying: error)
         }
         if state.hasPrefix("23") { return StoreError(.conflict, "a value is in use", underlying: error) }
-        if state.hasPrefix("XX") || state.hasPrefix("22") || error.code == .invalidValue
+        if state.hasPrefix("22") || error.code == .invalidValue
             || error.code == .unexpectedValue
         {
             return StoreError(.corrupt, "the database cannot hold or read a value", underlying: error)

@@ -171,7 +171,7 @@ struct Admission {
     }
 
     private mutating func storedBucket(of key: String) throws -> Bucket {
-        if let own = self.ownBucketOfDomain[key] { return own }
+        if let own = self.ownBucketOfDomain[key], self.fill(of: own).next <= RecipientID.maximumOrdinal { return own }
         if self.deliveryClass == .express || self.namedDomains.contains(key), let own = self.makeOwnBucket(for: key) {
             return own
         }
@@ -191,6 +191,7 @@ struct Admission {
         let bucket = Bucket(rawValue: self.nextOwnBucket)
         self.nextOwnBucket += 1
         self.fills[bucket] = Fill(next: 0, domain: domain, deliveryClass: self.deliveryClass)
+        self.ownBucketOfDomain[domain] = bucket
         return bucket
     }
 

@@ -51,6 +51,7 @@ struct BenchStoreCommand: AsyncParsableCommand {
                 print(String(decoding: try encoder.encode(figures), as: UTF8.self))
             }
             try await opening.store.close()
+            withExtendedLifetime(opening) {}
         }
     }
 }

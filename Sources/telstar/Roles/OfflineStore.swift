@@ -35,6 +35,7 @@ struct OfflineStore: Sendable {
             )
             let result = try await body(OfflineStore(master: master))
             try await opening.store.close()
+            withExtendedLifetime(opening) {}
             return result
         } catch {
             // The first error is the one to tell; the lock goes with the process in any case.
