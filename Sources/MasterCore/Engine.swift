@@ -19,6 +19,7 @@ final class Engine: Sendable {
     private let reports: ReportIntake
     private let starts: StartIntake
     private let schedules: ScheduleKeeper
+    private let counters: CounterKeeper
     private let keyRequests = Mutex<[(session: SatelliteSession, key: BlobHash)]>([])
     private let keyBell = Nudge()
     private let started: Timestamp
@@ -65,6 +66,7 @@ final class Engine: Sendable {
             bell: Nudge(),
             logger: logger
         )
+        self.counters = CounterKeeper(store: store, configuration: configuration.upkeep, time: time, logger: logger)
         self.dispatcher = Dispatcher(
             store: store,
             channel: channel,
@@ -101,6 +103,8 @@ final class Engine: Sendable {
             group.addTask { await self.listen() }
             group.addTask { await self.dispatch() }
             group.addTask { await self.keepSchedules() }
+            group.addTask { await self.retention.run() }
+            group.addTask { await self.counters.run() }
             group.addTask { await self.serveKeys() }
             group.addTask {
                 await self.starts.run { decisions, satellite in
@@ -181,6 +185,19 @@ final class Engine: Sendable {
                 await self.pause(after: error, while: "keeping schedules")
             }
         }
+    }
+
+    private var retention: RetentionKeeper {
+        RetentionKeeper(
+            store: self.store,
+            configuration: self.configuration.upkeep,
+            time: self.time,
+            logger: self.logger,
+            deleted: { id, leases in
+                await self.leasesRevoked(leases, because: .deleted)
+                await self.mailingGone(id)
+            }
+        )
     }
 
     private func intake() async {
@@ -350,6 +367,7 @@ final class Engine: Sendable {
         status.queuedReports = queued
         status.reportLagMilliseconds = oldest.map { Self.milliseconds(self.time.elapsed() - $0) } ?? 0
         status.droppedReports = self.reports.droppedCount
+        status.counterDrift = self.counters.drift
         let rates = self.rates.lastMinute
         status.attemptsLastMinute = rates.attempts
         status.deliveredLastMinute = rates.delivered

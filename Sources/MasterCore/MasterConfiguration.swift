@@ -38,10 +38,31 @@ public struct MasterConfiguration: Sendable, Hashable {
         public init() {}
     }
 
+    /// What the master does in the background for its store.
+    public struct Upkeep: Sendable, Hashable {
+        /// How long after its end a finished mailing is deleted with all that belongs to it; `nil` keeps it.
+        public var keepMailings: Duration?
+        /// The age above which events of the feed are purged; `nil` keeps them.
+        public var keepEvents: Duration?
+        /// The time from one round of deleting and purging to the next.
+        public var purgeEvery: Duration = .seconds(15 * 60)
+        /// The time from one recount of all counters to the next; `nil` never recounts.
+        public var recountEvery: Duration? = .seconds(86_400)
+        /// When the first recount begins at the latest, and when one that failed is repeated.
+        public var firstRecountAfter: Duration = .seconds(10 * 60)
+        /// The rest between two steps.
+        public var rest: Duration = .milliseconds(20)
+
+        /// The defaults.
+        public init() {}
+    }
+
     /// Leases.
     public var leasing = Leasing()
     /// Reports and starts.
     public var intake = Intake()
+    /// Retention and recounts.
+    public var upkeep = Upkeep()
     /// How long after its start and its last accepted recipients a complete mailing is closed.
     public var finishGrace: Duration = .seconds(30)
     /// How long started recipients may still be reported after their mailing's end, before they become uncertain.

@@ -187,6 +187,11 @@ extension DatabaseStore: MailingStore {
     /// The position of the newest event.
     public func feedHead() async throws -> Int64 { try await self.read { try $0.stored(.feed) } }
 
+    /// Removes the oldest events as long as they are older than a moment, one step.
+    public func purgeEvents(before moment: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool) {
+        try await self.write { try EventPurge.step(before: moment, $0) }
+    }
+
     // MARK: Leasing
 
     /// Work that could be leased now.
@@ -335,13 +340,20 @@ extension DatabaseStore: MailingStore {
         try await self.read { try Overview.summary($0) }
     }
 
-    /// Recounts every mailing, one transaction each.
+    /// Recounts every mailing, one after another.
     public func reconcileCounters() async throws -> Int {
         var differences = 0
         for mailing in try await self.mailings(MailingFilter()).map(\.id) {
-            differences += try await self.write { try Overview.reconcile(mailing, $0) }
+            differences += try await self.reconcileCounters(of: mailing)
         }
         return differences
+    }
+
+    /// Recounts one mailing on a snapshot; only if that differs it is recounted by the writer, and mended.
+    public func reconcileCounters(of mailing: MailingID) async throws -> Int {
+        // Counters change with the rows that they count, so each snapshot shows whether they are right.
+        guard try await self.read({ try Recount.differences(mailing, $0) }) > 0 else { return 0 }
+        return try await self.write { try Recount.mend(mailing, $0) }
     }
 
     private static func addRevision(

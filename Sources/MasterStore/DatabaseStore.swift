@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Synchronization
+
 /// The store's verbs over a database.
 ///
 /// Each verb is a few statements in one transaction, the same for every database; what differs between them lies in
 /// their engines.
 public final class DatabaseStore: Sendable {
     let engine: any StoreEngine
+    private let purge = PurgeChain()
 
     /// Takes up the work that an earlier process left.
     private init(_ engine: any StoreEngine) {
@@ -73,11 +76,39 @@ public final class DatabaseStore: Sendable {
     }
 
     /// Removes what deleted mailings left, step by step, between other verbs.
-    func purgeDeleted() { Self.purgeDeleted(self.engine) }
+    func purgeDeleted() { self.purge.run(on: self.engine) }
+}
 
-    private static func purgeDeleted(_ engine: any StoreEngine) {
+/// Steps of ``Deletion/purge(_:)``, one at a time, however many mailings are deleted at once: between two of them every
+/// verb that waits gets its turn.
+private final class PurgeChain: Sendable {
+    private struct State {
+        var isRunning = false
+        /// Something was deleted since the present step was asked for.
+        var isAskedAgain = false
+    }
+
+    private let state = Mutex(State())
+
+    /// Begins, unless it runs already.
+    func run(on engine: any StoreEngine) {
+        let mustStart = self.state.withLock { state in
+            defer { state.isRunning = true }
+            state.isAskedAgain = state.isRunning
+            return !state.isRunning
+        }
+        if mustStart { self.step(engine) }
+    }
+
+    private func step(_ engine: any StoreEngine) {
         engine.submit(Deletion.purge) { isMoreLeft in
-            if isMoreLeft { Self.purgeDeleted(engine) }
+            let goesOn = self.state.withLock { state in
+                // A step that failed ends the chain; the next deletion, or the next start, takes it up again.
+                state.isRunning = isMoreLeft.map { $0 || state.isAskedAgain } ?? false
+                state.isAskedAgain = false
+                return state.isRunning
+            }
+            if goesOn { self.step(engine) }
         }
     }
 }

@@ -101,6 +101,12 @@ public protocol MailingStore: Sendable {
     func feed(after position: Int64, filter: RecipientFilter, limit: Int) async throws -> FeedPage
     /// The position of the newest event, 0 if there is none.
     func feedHead() async throws -> Int64
+    /// Removes the oldest events as long as they are older than `moment`: one step, so that other verbs get their turn.
+    ///
+    /// The horizon moves up with them, in the same transaction. An event's age is that of the change that it tells of.
+    ///
+    /// - Returns: How many were removed, and whether to call again.
+    func purgeEvents(before moment: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool)
 
     // MARK: Leasing
 
@@ -175,6 +181,10 @@ public protocol MailingStore: Sendable {
     func backup(to path: String) async throws
     /// Recounts every mailing and returns how many counters differed (0 in health) after mending them.
     func reconcileCounters() async throws -> Int
+    /// Recounts one mailing, without keeping a writer waiting, and mends what differs.
+    ///
+    /// - Returns: How many counters differed; 0 for a mailing that was deleted.
+    func reconcileCounters(of mailing: MailingID) async throws -> Int
     /// Closes the store; nothing may be called after.
     func close() async throws
 }

@@ -33,6 +33,8 @@ public struct MailingFilter: Sendable, Hashable {
     public var satelliteGroups: [String]?
     /// Of this account only.
     public var account: AccountID?
+    /// Only those that ended before this moment.
+    public var endedBefore: Timestamp?
     /// Only numbers above this.
     public var after: MailingID?
     /// At most so many; `nil` is all.

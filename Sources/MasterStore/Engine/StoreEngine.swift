@@ -12,12 +12,12 @@ protocol StoreEngine: Sendable {
     /// Runs a writing verb; what it changed is on disk when this returns. It may run twice.
     @concurrent
     func write<Answer: Sendable>(_ verb: @escaping @Sendable (StoreTransaction) throws -> Answer) async throws -> Answer
-    /// Runs a chore in the next transaction, and `done` with its answer once that is committed.
+    /// Runs a chore in the next transaction, and `done` with its answer once that is committed, or with `nil` if it fails.
     ///
-    /// Nobody waits for it. A chore that fails is dropped.
+    /// Nobody waits for it.
     func submit<Answer: Sendable>(
         _ chore: @escaping @Sendable (StoreTransaction) throws -> Answer,
-        done: @escaping @Sendable (Answer) -> Void
+        done: @escaping @Sendable (Answer?) -> Void
     )
     /// Writes a consistent copy while everything goes on.
     @concurrent

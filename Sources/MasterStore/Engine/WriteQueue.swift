@@ -67,9 +67,14 @@ final class WriteQueue: Sendable {
 
     /// Runs a chore in the next transaction without anybody waiting for it.
     ///
-    /// - Parameter chore: Returns the step to take after the commit. A chore that fails is dropped.
-    func submit(_ chore: @escaping @Sendable (any StoreConnection) throws -> @Sendable () -> Void) {
-        self.enqueue(Job(run: chore, fail: { _ in }))
+    /// - Parameters:
+    ///   - chore: Returns the step to take after the commit.
+    ///   - failed: Called instead if the chore fails.
+    func submit(
+        _ chore: @escaping @Sendable (any StoreConnection) throws -> @Sendable () -> Void,
+        failed: @escaping @Sendable () -> Void = {}
+    ) {
+        self.enqueue(Job(run: chore, fail: { _ in failed() }))
     }
 
     /// Refuses further verbs and returns once those that wait have been carried out.

@@ -121,6 +121,23 @@ enum ReportSnapshot {
         )
     }
 
+    /// When the recipient's state changed; reads no more of the snapshot than it must.
+    static func modified(_ bytes: [UInt8]) throws -> Timestamp {
+        var reader = ByteReader(bytes)
+        guard try reader.byte() == Self.version else {
+            throw StoreError(.corrupt, "an event has a snapshot of an unknown version")
+        }
+        let flags = Flags(rawValue: try reader.unsigned())
+        _ = try reader.unsigned()  // the recipient
+        _ = try reader.byte()  // its state
+        _ = try reader.text()  // its address
+        if flags.contains(.ownDomain) { _ = try reader.text() }
+        if flags.contains(.ownTrackingID) { _ = try reader.text() }
+        _ = try reader.int()  // tries
+        _ = try reader.signed()  // created
+        return Timestamp(milliseconds: try reader.signed())
+    }
+
     /// What follows the last `@`, as written.
     private static func domain(of address: String) -> String {
         guard let at = address.utf8.lastIndex(of: UInt8(ascii: "@")) else { return "" }

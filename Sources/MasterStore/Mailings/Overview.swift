@@ -121,49 +121,4 @@ enum Overview {
         summary.feedHead = try transaction.stored(.feed)
         return summary
     }
-
-    // MARK: Recount
-
-    /// Recounts one mailing from its rows and mends what differs.
-    ///
-    /// - Returns: How many counters differed.
-    static func reconcile(_ id: MailingID, _ transaction: StoreTransaction) throws -> Int {
-        guard let stored = try transaction.mailing(id) else { return 0 }
-        let range = (first: Int64(id.rawValue) << 32, end: (Int64(id.rawValue) + 1) << 32)
-        var counted = stored
-        counted.mailing.counters = MailingCounters()
-        counted.unrenderable = 0
-        counted.mailing.counters.total =
-            try transaction.prepare("SELECT count(*) FROM recipient WHERE id >= ? AND id < ?")
-            .bind(1, range.first).bind(2, range.end).first { $0.int(0) } ?? 0
-        try transaction.prepare("SELECT state, count(*) FROM delivery WHERE id >= ? AND id < ? GROUP BY state")
-            .bind(1, range.first).bind(2, range.end).rows { row in
-                guard let state = RecipientState(rawValue: UInt8(truncatingIfNeeded: row.int(0))) else { return }
-                counted.count(state, by: row.int(1))
-            }
-        let before = stored.mailing.counters
-        let after = counted.mailing.counters
-        var differences = [
-            before.total != after.total, before.delivered != after.delivered, before.failed != after.failed,
-            before.expired != after.expired, before.deferred != after.deferred, before.uncertain != after.uncertain,
-            stored.unrenderable != counted.unrenderable,
-        ].count { $0 }
-        if differences > 0 {
-            try transaction.update(id) {
-                $0.mailing.counters = after
-                $0.unrenderable = counted.unrenderable
-            }
-        }
-        for bucket in try BucketRow.fetch(of: id, transaction) {
-            let key = RecipientID(mailing: id, bucket: bucket.bucket, ordinal: 0).packed >> 22
-            let waiting =
-                try transaction.prepare("SELECT count(*) FROM delivery WHERE (id >> 22) = ? AND due IS NOT NULL")
-                .bind(1, key).first { $0.int(0) } ?? 0
-            guard waiting != bucket.waiting else { continue }
-            differences += 1
-            try transaction.prepare("UPDATE bucket SET waiting = ? WHERE mailing = ? AND bucket = ?")
-                .bind(1, waiting).bind(2, Int(id.rawValue)).bind(3, Int(bucket.bucket.rawValue)).run()
-        }
-        return differences
-    }
 }

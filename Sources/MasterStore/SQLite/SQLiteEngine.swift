@@ -124,12 +124,14 @@ final class SQLiteEngine: StoreEngine {
 
     func submit<Answer: Sendable>(
         _ chore: @escaping @Sendable (StoreTransaction) throws -> Answer,
-        done: @escaping @Sendable (Answer) -> Void
+        done: @escaping @Sendable (Answer?) -> Void
     ) {
         let context = self.context
-        self.queue.submit { connection in
-            let answer = try StoreTransaction.run(chore, on: connection, context)
+        self.queue.submit {
+            let answer = try StoreTransaction.run(chore, on: $0, context)
             return { done(answer) }
+        } failed: {
+            done(nil)
         }
     }
 

@@ -42,6 +42,14 @@ final class MasterMetrics: Sendable {
             gauge("feed_head", "The newest position of the feed.", Int(status.feedHead)),
             gauge("delivered_last_minute", "Deliveries reported within the last minute.", status.deliveredLastMinute),
             CollectedMetric(
+                MetricDefinition(
+                    "telstar_counter_drift_total",
+                    .counter,
+                    help: "Counters that a recount found wrong and mended; 0 in health."
+                ),
+                Double(status.counterDrift)
+            ),
+            CollectedMetric(
                 MetricDefinition("telstar_master_mailings", .gauge, help: "Mailings by state."),
                 status.mailings.sorted { $0.key < $1.key }.map {
                     (labels: [("state", $0.key)], value: Double($0.value))

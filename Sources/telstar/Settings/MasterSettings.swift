@@ -30,6 +30,21 @@ struct MasterSettings: Sendable {
         default: false,
         doc: "PostgreSQL only: takes a server with fsync off, which loses mail at a power cut; for benchmarks."
     )
+    private static let storeReconcile = ConfigurationOption.duration(
+        "store.reconcileEvery",
+        default: .seconds(86_400),
+        doc: "How often the counters are compared with a recount, mailing by mailing; 0s never does."
+    )
+    private static let keepMailings = ConfigurationOption.duration(
+        "retention.finishedMailings",
+        default: .zero,
+        doc: "How long after its end a mailing is deleted with its recipients and events; 0s keeps it for ever."
+    )
+    private static let keepEvents = ConfigurationOption.duration(
+        "retention.events",
+        default: .zero,
+        doc: "The age above which events of the feed are purged, of running mailings too; 0s keeps them for ever."
+    )
     private static let apiListen = ConfigurationOption.string(
         "api.listen",
         default: "0.0.0.0:33610",
@@ -156,9 +171,10 @@ struct MasterSettings: Sendable {
                 "Where the master keeps what it owns.",
                 [
                     Self.dataDirectory.definition, Self.storeURL.definition, Self.storeSilence.definition,
-                    Self.storeUnsafe.definition,
+                    Self.storeUnsafe.definition, Self.storeReconcile.definition,
                 ]
             ),
+            .init("What is kept, and for how long.", [Self.keepMailings.definition, Self.keepEvents.definition]),
             .init(
                 "The API.",
                 [
@@ -269,6 +285,10 @@ struct MasterSettings: Sendable {
         core.leasing.maximumRecipients = self.values[Self.leaseSize]
         core.leasing.lifetime = self.values[Self.leaseLifetime]
         core.leasing.quarantine = self.values[Self.leaseQuarantine]
+        func unlessZero(_ duration: Duration) -> Duration? { duration == .zero ? nil : duration }
+        core.upkeep.keepMailings = unlessZero(self.values[Self.keepMailings])
+        core.upkeep.keepEvents = unlessZero(self.values[Self.keepEvents])
+        core.upkeep.recountEvery = unlessZero(self.values[Self.storeReconcile])
         core.finishGrace = self.values[Self.finishGrace]
         core.autoescape = self.values[Self.autoescape]
         core.returnPathDomain = self.values[Self.returnPathDomain]

@@ -15,7 +15,7 @@ final class FlakyStore: MailingStore {
         var afterLeases: (@Sendable () async throws -> Void)?
     }
 
-    private let inner: DatabaseStore
+    let inner: DatabaseStore
     private let state = Mutex(State())
 
     init(_ inner: DatabaseStore) { self.inner = inner }
@@ -374,6 +374,16 @@ final class FlakyStore: MailingStore {
     func reconcileCounters() async throws -> Int {
         try await self.pass("reconcileCounters")
         return try await self.inner.reconcileCounters()
+    }
+
+    func reconcileCounters(of mailing: MailingID) async throws -> Int {
+        try await self.pass("reconcileCounters")
+        return try await self.inner.reconcileCounters(of: mailing)
+    }
+
+    func purgeEvents(before moment: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool) {
+        try await self.pass("purgeEvents")
+        return try await self.inner.purgeEvents(before: moment)
     }
 
     func close() async throws {

@@ -32,6 +32,8 @@ final class ManualClock: Clock, Sendable {
     var now: Instant { self.state.withLock { $0.now } }
     var minimumResolution: Duration { .nanoseconds(1) }
     var civil: Timestamp { Self.epoch.advanced(by: self.now.offset) }
+    /// Until when somebody sleeps, as offsets from the beginning.
+    var deadlines: [Duration] { self.state.withLock { $0.sleepers.values.map(\.deadline.offset) } }
 
     func sleep(until deadline: Instant, tolerance: Duration?) async throws {
         let id = self.state.withLock { state in

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MailingModel
+
+/// Counts a mailing's rows and compares them with its counters, which nothing but a fault can make differ.
+///
+/// It reads every row of the mailing, so it belongs on a snapshot; the writer recounts only what differed there.
+enum Recount {
+    /// What a count of the rows says.
+    private struct Finding {
+        /// The mailing with its counters as counted.
+        var row: MailingRow
+        /// Buckets whose number of waiting entries differs, with the right one.
+        var waiting: [(bucket: Bucket, count: Int)]
+        /// How many counters differ.
+        var differences: Int
+    }
+
+    /// How many counters differ from the rows; 0 if the mailing is gone.
+    static func differences(_ id: MailingID, _ transaction: StoreTransaction) throws -> Int {
+        try Self.find(id, transaction)?.differences ?? 0
+    }
+
+    /// Puts the counters right.
+    ///
+    /// - Returns: How many differed.
+    static func mend(_ id: MailingID, _ transaction: StoreTransaction) throws -> Int {
+        guard let finding = try Self.find(id, transaction) else { return 0 }
+        if finding.differences > finding.waiting.count {
+            try transaction.update(id) {
+                $0.mailing.counters = finding.row.mailing.counters
+                $0.unrenderable = finding.row.unrenderable
+            }
+        }
+        for (bucket, count) in finding.waiting {
+            try transaction.prepare("UPDATE bucket SET waiting = ? WHERE mailing = ? AND bucket = ?")
+                .bind(1, count).bind(2, Int(id.rawValue)).bind(3, Int(bucket.rawValue)).run()
+        }
+        return finding.differences
+    }
+
+    private static func find(_ id: MailingID, _ transaction: StoreTransaction) throws -> Finding? {
+        guard let stored = try transaction.mailing(id) else { return nil }
+        let buckets = try BucketRow.fetch(of: id, transaction)
+        var counted = stored
+        counted.mailing.counters = MailingCounters()
+        counted.unrenderable = 0
+        // In parts, cut where a bucket begins, so that no statement takes long; together they cover the whole mailing.
+        let cuts = buckets.map { Self.first(of: $0.bucket, in: id) } + [(Int64(id.rawValue) + 1) << 32]
+        var first = Int64(id.rawValue) << 32
+        for cut in cuts where cut > first {
+            try Self.count(from: first, before: cut, into: &counted, transaction)
+            first = cut
+        }
+        let before = stored.mailing.counters
+        let after = counted.mailing.counters
+        let differences = [
+            before.total != after.total, before.delivered != after.delivered, before.failed != after.failed,
+            before.expired != after.expired, before.deferred != after.deferred, before.uncertain != after.uncertain,
+            stored.unrenderable != counted.unrenderable,
+        ].count { $0 }
+        let waiting = try buckets.compactMap { bucket -> (bucket: Bucket, count: Int)? in
+            let count = try Self.countWaiting(bucket.bucket, of: id, transaction)
+            return count == bucket.waiting ? nil : (bucket.bucket, count)
+        }
+        return Finding(row: counted, waiting: waiting, differences: differences + waiting.count)
+    }
+
+    private static func first(of bucket: Bucket, in id: MailingID) -> Int64 {
+        RecipientID(mailing: id, bucket: bucket, ordinal: 0).packed
+    }
+
+    private static func count(
+        from first: Int64,
+        before end: Int64,
+        into row: inout MailingRow,
+        _ transaction: StoreTransaction
+    ) throws {
+        row.mailing.counters.total +=
+            try transaction.prepare("SELECT count(*) FROM recipient WHERE id >= ? AND id < ?")
+            .bind(1, first).bind(2, end).first { $0.int(0) } ?? 0
+        try transaction.prepare("SELECT state, count(*) FROM delivery WHERE id >= ? AND id < ? GROUP BY state")
+            .bind(1, first).bind(2, end).rows { found in
+                guard let state = RecipientState(rawValue: UInt8(truncatingIfNeeded: found.int(0))) else { return }
+                row.count(state, by: found.int(1))
+            }
+    }
+
+    private static func countWaiting(
+        _ bucket: Bucket,
+        of id: MailingID,
+        _ transaction: StoreTransaction
+    ) throws -> Int {
+        try transaction.prepare("SELECT count(*) FROM delivery WHERE (id >> 22) = ? AND due IS NOT NULL")
+            .bind(1, Self.first(of: bucket, in: id) >> 22).first { $0.int(0) } ?? 0
+    }
+}
