@@ -18,7 +18,9 @@ struct Election: Sendable {
 
     /// Makes the tables that an election needs, and looks whether this process could reign at all.
     ///
-    /// - Parameter check: Refuses what this process could not live with.
+    /// - Parameters:
+    ///   - connection: Any connection of the program's role.
+    ///   - check: Refuses what this process could not live with.
     /// - Throws: ``StoreError/Code/newerSchema``, and what `check` throws.
     func prepare(_ connection: PostgreSQLConnection, check: (PostgreSQLConnection) throws -> Void) throws {
         try connection.transaction {
