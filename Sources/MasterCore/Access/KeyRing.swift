@@ -7,23 +7,44 @@ import Synchronization
 
 /// The API keys that are in force, in memory, so that authentication never waits.
 final class KeyRing: Sendable {
-    private let records = Mutex<[String: APIKeyRecord]>([:])
+    private struct Contents {
+        var records: [String: APIKeyRecord] = [:]
+        /// Counts the changes, so that a reading of the store that is older than a revocation brings no key back.
+        var changes = 0
+    }
+
+    private let contents = Mutex(Contents())
     /// Compared with when there is no such key, so that an unknown key takes as long as a wrong one.
     private let decoy = APIKey.generate().hash
 
     /// Takes the keys of the store that are not revoked.
     func reload(from store: any MailingStore) async throws {
-        let keys = try await store.keys().filter { $0.revoked == nil }
-        self.records.withLock { $0 = Dictionary(keys.map { ($0.publicID, $0) }) { _, last in last } }
+        while true {
+            let changes = self.contents.withLock { $0.changes }
+            let keys = try await store.keys().filter { $0.revoked == nil }
+            let isCurrent = self.contents.withLock { contents in
+                guard contents.changes == changes else { return false }
+                contents.records = Dictionary(keys.map { ($0.publicID, $0) }) { _, last in last }
+                return true
+            }
+            if isCurrent { return }
+        }
     }
 
-    func insert(_ record: APIKeyRecord) { self.records.withLock { $0[record.publicID] = record } }
+    func insert(_ record: APIKeyRecord) { self.change { $0[record.publicID] = record } }
 
-    func remove(_ publicID: String) { self.records.withLock { $0[publicID] = nil } }
+    func remove(_ publicID: String) { self.change { $0[publicID] = nil } }
+
+    private func change(_ change: (inout [String: APIKeyRecord]) -> Void) {
+        self.contents.withLock { contents in
+            contents.changes += 1
+            change(&contents.records)
+        }
+    }
 
     func authenticate(secret: String) -> APIKeyRecord? {
         guard let key = APIKey(parsing: secret) else { return self.chosen(secret) }
-        let record = self.records.withLock { $0[key.publicID] }
+        let record = self.contents.withLock { $0.records[key.publicID] }
         guard let record, let hash = KeyHash(stored: record.secretHash) else {
             _ = self.decoy.matches(key)
             return nil
@@ -35,7 +56,7 @@ final class KeyRing: Sendable {
     private func chosen(_ secret: String) -> APIKeyRecord? {
         let octets = Array(secret.utf8)
         var found: APIKeyRecord?
-        for record in self.records.withLock({ $0.values.filter { $0.publicID.hasPrefix(Self.chosenPrefix) } })
+        for record in self.contents.withLock({ $0.records.values.filter { $0.publicID.hasPrefix(Self.chosenPrefix) } })
         where KeyHash(stored: record.secretHash)?.matches(secret: octets) == true {
             found = record
         }

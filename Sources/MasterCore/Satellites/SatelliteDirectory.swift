@@ -13,6 +13,8 @@ public final class SatelliteDirectory: Sendable {
     private struct Contents {
         var records: [SatelliteID: SatelliteRecord] = [:]
         var byKey: [[UInt8]: SatelliteID] = [:]
+        /// Counts the changes, so that a reading of the store that is older than one of them is not taken over.
+        var changes = 0
 
         mutating func insert(_ record: SatelliteRecord) {
             self.records[record.id] = record
@@ -50,21 +52,34 @@ public final class SatelliteDirectory: Sendable {
 
     /// Takes the records of the store.
     public func reload(from store: any MailingStore) async throws {
-        let records = try await store.satellites()
-        self.contents.withLock { contents in
-            contents = Contents()
-            for record in records { contents.insert(record) }
+        while true {
+            let changes = self.contents.withLock { $0.changes }
+            let records = try await store.satellites()
+            let isCurrent = self.contents.withLock { contents in
+                guard contents.changes == changes else { return false }
+                contents = Contents()
+                contents.changes = changes
+                for record in records { contents.insert(record) }
+                return true
+            }
+            if isCurrent { return }
         }
     }
 
     func insert(_ record: SatelliteRecord) {
         self.contents.withLock { contents in
+            contents.changes += 1
             contents.remove(record.id)
             contents.insert(record)
         }
     }
 
-    func remove(_ id: SatelliteID) { self.contents.withLock { $0.remove(id) } }
+    func remove(_ id: SatelliteID) {
+        self.contents.withLock { contents in
+            contents.changes += 1
+            contents.remove(id)
+        }
+    }
 
     /// What a link asks its master for, answered from this directory and the store.
     ///

@@ -278,6 +278,22 @@ struct TroubleTests {
         }
     }
 
+    @Test("a satellite that is added while the records are read is not forgotten")
+    func addedDuringReload() async throws {
+        try await TestMaster.run { test in
+            let directory = SatelliteDirectory()
+            let record = try await test.satellite("new")
+            try await test.store.removeSatellite(record.id)
+            let store = test.store
+            store.afterNextSatellites {
+                directory.insert(record)
+                _ = try await store.addSatellite(record)
+            }
+            try await directory.reload(from: store)
+            #expect(directory.records.map(\.serial) == ["new"])
+        }
+    }
+
     @Test("recipients of a group that no satellite has are counted as unroutable")
     func unroutable() async throws {
         try await TestMaster.run { test in

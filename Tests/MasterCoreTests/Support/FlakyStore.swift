@@ -13,6 +13,7 @@ final class FlakyStore: MailingStore {
         var calls: [String: Int] = [:]
         var emptyClaims = 0
         var afterLeases: (@Sendable () async throws -> Void)?
+        var afterSatellites: (@Sendable () async throws -> Void)?
     }
 
     let inner: DatabaseStore
@@ -36,6 +37,11 @@ final class FlakyStore: MailingStore {
     /// Lets something happen between the next reading of leases and its return.
     func afterNextLeases(_ happen: @escaping @Sendable () async throws -> Void) {
         self.state.withLock { $0.afterLeases = happen }
+    }
+
+    /// Lets something happen between the next reading of satellites and its return.
+    func afterNextSatellites(_ happen: @escaping @Sendable () async throws -> Void) {
+        self.state.withLock { $0.afterSatellites = happen }
     }
 
     /// How often a verb was called.
@@ -319,7 +325,13 @@ final class FlakyStore: MailingStore {
 
     func satellites() async throws -> [SatelliteRecord] {
         try await self.pass("satellites")
-        return try await self.inner.satellites()
+        let satellites = try await self.inner.satellites()
+        let happen = self.state.withLock { state in
+            defer { state.afterSatellites = nil }
+            return state.afterSatellites
+        }
+        try await happen?()
+        return satellites
     }
 
     func updateSatellite(
