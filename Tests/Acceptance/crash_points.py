@@ -58,6 +58,8 @@ def provoke(cluster, point, mailing):
         again(lambda: cluster.api().pause_mailing(mailing), "the mailing is paused")
         start(cluster, mailing)
     if "Revoke" in point:
+        # One that is stopped before it holds a lease has nothing that could be revoked.
+        telstar.await_condition(lambda: cluster.status()["leased"] > 0, f"{point}: a lease is out", every=0.002)
         pid = cluster.kill("satellite", signal.SIGSTOP)
         telstar.await_condition(lambda: "died" in cluster.text(), f"{point} is reached")
         telstar.os.kill(pid, signal.SIGCONT)

@@ -72,9 +72,13 @@ finish_grace: 0s
 
 
 class Pair:
-    def __init__(self, directory, store_url, sink_port):
-        directory = pathlib.Path(directory)
-        self.masters = [Master(directory / name, store_url) for name in ("one", "two")]
+    def __init__(self, directory, store_url):
+        self.directory = pathlib.Path(directory)
+        self.masters = [Master(self.directory / name, store_url) for name in ("one", "two")]
+        self.satellite = None
+
+    def start(self, sink_port):
+        directory = self.directory
         first, second = self.masters
         first.start()
         telstar.await_condition(lambda: first.is_active, "the first master serves")
@@ -130,14 +134,16 @@ dns:
 
     def text(self):
         logs = {master.directory.name: master.program.text() for master in self.masters if master.program}
-        logs["satellite"] = self.satellite.text()
+        logs["satellite"] = self.satellite.text() if self.satellite else ""
         return "\n".join(f"-- {name}\n" + "\n".join(text.splitlines()[-40:]) for name, text in logs.items())
 
     def stop(self):
-        self.satellite.stop()
+        if self.satellite:
+            self.satellite.stop()
         for master in self.masters:
             if master.program:
-                master.kill(signal.SIGCONT) if master.program.process.poll() is None else None
+                if master.program.process.poll() is None:
+                    master.kill(signal.SIGCONT)
                 master.program.stop()
 
     def takeover(self, how):
@@ -156,8 +162,9 @@ dns:
 
 @contextlib.contextmanager
 def running(directory, store_url, sink_port):
-    pair = Pair(directory, store_url, sink_port)
+    pair = Pair(directory, store_url)
     try:
+        pair.start(sink_port)
         yield pair
     except BaseException:
         print(pair.text())
