@@ -84,6 +84,13 @@ final class Engine: Sendable {
 
     // MARK: The loops
 
+    /// Trusts no copy before the operator does: its satellites may have sent what it believes unsent, and cannot always
+    /// tell, since one that finished a lease of the copied time has nothing of it left.
+    func distrustCopy() {
+        guard self.store.identity.isCopy else { return }
+        self.safeMode.enter("the store is a restored or cloned copy", logger: self.logger)
+    }
+
     /// Runs until the task is cancelled, then ends in order: refuse calls, stop granting, apply what was taken, stop.
     func run(gate: CallGate) async throws {
         let stop = Nudge()
@@ -343,6 +350,7 @@ final class Engine: Sendable {
         // What its satellites may still hold of the forgotten time must not be given out a second time.
         if let ledger = self.store as? any LeaseLedger {
             try await ledger.skipLeaseSerials(through: self.safeMode.highestSeen)
+            try await ledger.adopt()
         }
         self.safeMode.confirm()
         self.logger.notice("safe mode was left at the operator's word")

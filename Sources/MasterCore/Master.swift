@@ -71,6 +71,7 @@ public final class Master: Sendable {
         do {
             try await self.directory.reload(from: self.store)
             try await self.keys.reload(from: self.store)
+            self.engine.distrustCopy()
             try await self.engine.run(gate: self.gate)
         } catch is CancellationError {
             // Cancelled while starting: the end is the same.

@@ -14,4 +14,7 @@ extension DatabaseStore {
     public func skipLeaseSerials(through serial: LeaseSerial) async throws {
         try await self.write { try $0.raise(.lease, to: serial.rawValue) }
     }
+
+    /// Makes a copied store the one to go on with: when it is opened again it is no copy any more.
+    public func adopt() async throws { try await self.engine.adopt() }
 }

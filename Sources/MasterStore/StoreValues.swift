@@ -10,12 +10,15 @@ public struct StoreIdentity: Sendable, Hashable {
     public var term: Term
     /// The version of the tables.
     public var schemaVersion: Int
+    /// Whether it was copied here (by a backup, or a dump) and ``DatabaseStore/adopt()`` was not called since.
+    public var isCopy: Bool
 
     /// Composes an identity.
-    public init(storeID: String, term: Term, schemaVersion: Int) {
+    public init(storeID: String, term: Term, schemaVersion: Int, isCopy: Bool = false) {
         self.storeID = storeID
         self.term = term
         self.schemaVersion = schemaVersion
+        self.isCopy = isCopy
     }
 }
 

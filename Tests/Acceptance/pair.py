@@ -1,4 +1,4 @@
-"""Two masters on one PostgreSQL database, one of them the standby, with a satellite that knows both."""
+"""Masters on one store, two of them on PostgreSQL, one of these the standby, with a satellite that knows them all."""
 
 import contextlib
 import json
@@ -16,15 +16,21 @@ import telstar
 
 
 class Master:
-    """One of the two: its own directory and ports, the secrets of the first."""
+    """One of them: its own directory and ports, the secrets of the first."""
 
-    def __init__(self, directory, store_url):
+    def __init__(self, directory, store_url, settings=()):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True)
         self.api, self.status_port, self.link, self.content = (telstar.free_port() for _ in range(4))
         self.config = self.directory / "master.yaml"
         self.data = self.directory / "data"
         self.data.mkdir()
+        self.settings = [word for setting in settings for word in ("--set", setting)]
+        self.program = None
+        self.use_store(store_url)
+
+    def use_store(self, store_url):
+        """Writes the configuration, with this store."""
         self.config.write_text(f"""
 dataDirectory: "{self.data}"
 store:
@@ -40,10 +46,9 @@ link:
   enrolListen: ""
 finish_grace: 0s
 """)
-        self.program = None
 
     def start(self):
-        self.program = telstar.Program(["master", "--config", self.config], self.directory / "log")
+        self.program = telstar.Program(["master", "--config", self.config, *self.settings], self.directory / "log")
 
     def kill(self, number=signal.SIGKILL):
         os.kill(self.program.process.pid, number)
@@ -72,21 +77,19 @@ finish_grace: 0s
 
 
 class Pair:
-    def __init__(self, directory, store_url):
-        self.directory = pathlib.Path(directory)
-        self.masters = [Master(self.directory / name, store_url) for name in ("one", "two")]
-        self.satellite = None
-
-    def start(self, sink_port):
-        directory = self.directory
-        first, second = self.masters
+    def __init__(self, directory, store_url, sink_port, names=("one", "two"), settings=()):
+        self.directory = directory = pathlib.Path(directory)
+        self.masters = [Master(directory / name, store_url, settings) for name in names]
+        first, *others = self.masters
         first.start()
         telstar.await_condition(lambda: first.is_active, "the first master serves")
-        for secret in ("secret.key", "link.key"):
-            shutil.copy(first.data / secret, second.data / secret)
+        for other in others:
+            for secret in ("secret.key", "link.key"):
+                shutil.copy(first.data / secret, other.data / secret)
         self.key = self.run("key", "create", "--dir", first.data, "--json", "--name", "acceptance")["key"]
-        second.start()
-        telstar.await_condition(lambda: second.is_standby, "the second master waits")
+        for other in others:
+            other.start()
+            telstar.await_condition(lambda: other.is_standby, "the other master waits")
         self.satellite_config = directory / "satellite.yaml"
         (directory / "zone").write_text("* MX 10 mx.sink.test\nmx.sink.test A 127.0.0.2\n")
         public = subprocess.check_output([telstar.BINARY, "master", "--config", str(first.config), "--show-key"], text=True).strip()
@@ -110,7 +113,10 @@ dns:
         satellite_key = subprocess.check_output(
             [telstar.BINARY, "satellite", "--config", str(self.satellite_config), "--show-key"], text=True).strip()
         self.run("satellites", "add", "--dir", first.data, "west-1", "--public-key", satellite_key, "--json")
-        self.satellite = telstar.Program(["satellite", "--config", self.satellite_config], directory / "satellite.log")
+        self.satellite = self.start_satellite()
+
+    def start_satellite(self):
+        return telstar.Program(["satellite", "--config", self.satellite_config], self.directory / "satellite.log")
 
     def run(self, *arguments):
         return json.loads(subprocess.check_output([telstar.BINARY, *map(str, arguments)], text=True))
@@ -134,16 +140,14 @@ dns:
 
     def text(self):
         logs = {master.directory.name: master.program.text() for master in self.masters if master.program}
-        logs["satellite"] = self.satellite.text() if self.satellite else ""
+        logs["satellite"] = self.satellite.text()
         return "\n".join(f"-- {name}\n" + "\n".join(text.splitlines()[-40:]) for name, text in logs.items())
 
     def stop(self):
-        if self.satellite:
-            self.satellite.stop()
+        self.satellite.stop()
         for master in self.masters:
             if master.program:
-                if master.program.process.poll() is None:
-                    master.kill(signal.SIGCONT)
+                master.kill(signal.SIGCONT) if master.program.process.poll() is None else None
                 master.program.stop()
 
     def takeover(self, how):
@@ -161,10 +165,9 @@ dns:
 
 
 @contextlib.contextmanager
-def running(directory, store_url, sink_port):
-    pair = Pair(directory, store_url)
+def running(directory, store_url, sink_port, **options):
+    pair = Pair(directory, store_url, sink_port, **options)
     try:
-        pair.start(sink_port)
         yield pair
     except BaseException:
         print(pair.text())

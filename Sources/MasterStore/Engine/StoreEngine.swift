@@ -22,6 +22,9 @@ protocol StoreEngine: Sendable {
     /// Writes a consistent copy while everything goes on.
     @concurrent
     func backup(to path: String) async throws
+    /// Notes that a copied store is the one to go on with.
+    @concurrent
+    func adopt() async throws
     /// Carries out what waits and closes the database.
     @concurrent
     func close() async throws

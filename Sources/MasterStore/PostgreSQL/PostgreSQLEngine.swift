@@ -72,7 +72,8 @@ final class PostgreSQLEngine: StoreEngine {
                     return StoreIdentity(
                         storeID: leadership.reign.storeID,
                         term: Term(rawValue: leadership.reign.term),
-                        schemaVersion: PostgreSQLSchema.newest
+                        schemaVersion: PostgreSQLSchema.newest,
+                        isCopy: try Self.isCopy(connection)
                     )
                 }
             }
@@ -201,6 +202,21 @@ final class PostgreSQLEngine: StoreEngine {
         }
     }
 
+    /// Names this database: no other database of this server or another has that name, whatever is restored into it.
+    private static let here = """
+        SELECT (SELECT system_identifier::text FROM pg_control_system()) || '/' || oid::text
+        FROM pg_database WHERE datname = current_database()
+        """
+
+    /// Whether the tables came from another database.
+    private static func isCopy(_ connection: PostgreSQLConnection) throws -> Bool {
+        guard let origin = try connection.query("SELECT origin FROM store").only().optionalText(0) else {
+            try connection.query("UPDATE store SET origin = (\(Self.here))")
+            return false
+        }
+        return try connection.query(Self.here).only().text(0) != origin
+    }
+
     /// Refuses a server that may lose what it has confirmed.
     private static func refuseUnsafe(_ connection: PostgreSQLConnection, unless accepts: Bool) throws {
         guard !accepts else { return }
@@ -262,6 +278,11 @@ final class PostgreSQLEngine: StoreEngine {
     @concurrent
     func backup(to path: String) async throws {
         throw StoreError(.refused, "a store in PostgreSQL is backed up with pg_dump or the server's own means")
+    }
+
+    @concurrent
+    func adopt() async throws {
+        try await self.write { try $0.prepare("UPDATE store SET origin = (\(Self.here))").run() }
     }
 
     /// Carries out what waits, resigns, so that a standby takes over at once, and closes the connections.

@@ -88,7 +88,12 @@ final class SQLiteEngine: StoreEngine {
             let storeID = try String.fetchOne(database, sql: "SELECT value FROM meta WHERE name = 'store_id'")
             let term = try Int64.fetchOne(database, sql: "SELECT value FROM meta WHERE name = 'term'")
             guard let storeID, let term else { throw StoreError(.corrupt, "the store has no identity") }
-            identity = StoreIdentity(storeID: storeID, term: Term(rawValue: term), schemaVersion: Schema.newest)
+            identity = StoreIdentity(
+                storeID: storeID,
+                term: Term(rawValue: term),
+                schemaVersion: Schema.newest,
+                isCopy: try Int.fetchOne(database, sql: "SELECT value FROM meta WHERE name = 'copy'") != nil
+            )
             return .commit
         }
         guard let identity else { throw StoreError(.database, "the store could not be prepared") }
@@ -157,6 +162,8 @@ final class SQLiteEngine: StoreEngine {
             do {
                 let copy = try DatabaseQueue(path: partial)
                 try pool.backup(to: copy)
+                // What the original did from here on the copy cannot know; whoever opens it has to be told that it is one.
+                try copy.write { try $0.execute(sql: "INSERT INTO meta VALUES ('copy', 1) ON CONFLICT DO NOTHING") }
                 try copy.close()
             } catch {
                 unlink(partial)
@@ -170,6 +177,11 @@ final class SQLiteEngine: StoreEngine {
                 throw StoreError(.database, "the backup cannot be named \(path): \(reason)")
             }
         }
+    }
+
+    @concurrent
+    func adopt() async throws {
+        try await self.write { try $0.prepare("DELETE FROM meta WHERE name = 'copy'").run() }
     }
 
     /// Carries out what waits, closes the files and gives the lock back; nothing may be called after.

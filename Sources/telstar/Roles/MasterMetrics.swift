@@ -43,7 +43,7 @@ final class MasterMetrics: Sendable {
             gauge("delivered_last_minute", "Deliveries reported within the last minute.", status.deliveredLastMinute),
             CollectedMetric(
                 MetricDefinition(
-                    "telstar_counter_drift_total",
+                    "telstar_master_count_drift_total",
                     .counter,
                     help: "Counters that a recount found wrong and mended; 0 in health."
                 ),

@@ -409,4 +409,5 @@ extension FlakyStore: LeaseLedger {
     func skipLeaseSerials(through serial: LeaseSerial) async throws {
         try await self.inner.skipLeaseSerials(through: serial)
     }
+    func adopt() async throws { try await self.inner.adopt() }
 }

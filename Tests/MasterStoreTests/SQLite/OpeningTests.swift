@@ -176,7 +176,20 @@ struct OpeningTests {
             let original = try await store.feed(after: 0, filter: RecipientFilter(), limit: 1000)
             let copied = try await copy.feed(after: 0, filter: RecipientFilter(), limit: 1000)
             #expect(copied.entries == original.entries && copied.entries.count == 500)
+            // It knows that it is a copy, and so does a copy of it, until it is told to go on.
+            #expect(copy.identity.isCopy && !store.identity.isCopy)
+            try await copy.backup(to: path + ".2")
+            try await copy.adopt()
             try await copy.close()
+            let adopted = try await DatabaseStore.open(SQLiteConfiguration(path: path), secrets: TestSecrets.make())
+            #expect(!adopted.identity.isCopy)
+            try await adopted.close()
+            let second = try await DatabaseStore.open(
+                SQLiteConfiguration(path: path + ".2"),
+                secrets: TestSecrets.make()
+            )
+            #expect(second.identity.isCopy)
+            try await second.close()
         }
     }
 }

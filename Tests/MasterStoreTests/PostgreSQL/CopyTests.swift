@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+import Testing
+
+@testable import MasterStore
+
+@Suite("A copied PostgreSQL store")
+struct CopyTests {
+    @Test("a store that was made in another database knows that it is a copy, until it is told to go on")
+    func copy() async throws {
+        try await StoreFactory.postgreSQL.withStore { fixture in
+            #expect(!fixture.store.identity.isCopy)
+            try await fixture.reopen()
+            #expect(!fixture.store.identity.isCopy)
+            let database = try #require(fixture.store as? DatabaseStore)
+            // What a dump of another database brings along.
+            try await database.write { try $0.prepare("UPDATE store SET origin = '1/1'").run() }
+            for _ in 0..<2 {
+                try await fixture.reopen()
+                #expect(fixture.store.identity.isCopy)
+            }
+            try await #require(fixture.store as? DatabaseStore).adopt()
+            try await fixture.reopen()
+            #expect(!fixture.store.identity.isCopy)
+        }
+    }
+
+    @Test("a store of the first version is brought up to date with what is in it, and is no copy")
+    func firstVersion() async throws {
+        try await StoreFactory.postgreSQL.withStore { fixture in
+            let id = try await fixture.makeMailing()
+            try await fixture.add(3, to: id)
+            try await fixture.deliverAll(try await fixture.makeSatellite())
+            let database = try #require(fixture.store as? DatabaseStore)
+            try await database.write { transaction in
+                try transaction.prepare("ALTER TABLE store DROP COLUMN origin").run()
+                try transaction.prepare("UPDATE store SET version = 1").run()
+            }
+            try await fixture.reopen()
+            #expect(fixture.store.identity.schemaVersion == PostgreSQLSchema.newest && !fixture.store.identity.isCopy)
+            #expect(try await fixture.counters(id).delivered == 3)
+            try await fixture.checkTotals(id)
+        }
+    }
+}
