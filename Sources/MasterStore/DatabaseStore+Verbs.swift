@@ -137,7 +137,22 @@ extension DatabaseStore: MailingStore {
         deliveryClass: DeliveryClass,
         at now: Timestamp
     ) async throws -> [RecipientAdmission] {
-        try await self.write { try Admission.add(drafts, to: mailing, deliveryClass, at: now, $0) }
+        let admissions = try await self.write { try Admission.add(drafts, to: mailing, deliveryClass, at: now, $0) }
+        let ids = self.context.secrets.recipientIDs
+        return zip(drafts, admissions).map { draft, admission in
+            guard case .accepted(let id) = admission else { return .trackingIDTaken }
+            return .accepted(id, trackingID: draft.trackingID ?? ids.encode(id))
+        }
+    }
+
+    /// Adds recipients of an import, durable when it returns.
+    public func importRecipients(
+        _ drafts: [RecipientDraft],
+        to mailing: MailingID,
+        from source: ImportSource?,
+        at now: Timestamp
+    ) async throws -> [ImportAdmission] {
+        try await self.write { try Admission.add(drafts, to: mailing, .bulk, from: source, at: now, $0) }
     }
 
     /// The current reports of the recipients found, in the order asked.

@@ -80,6 +80,22 @@ public protocol MailingStore: Sendable {
         deliveryClass: DeliveryClass,
         at now: Timestamp
     ) async throws -> [RecipientAdmission]
+    /// Adds recipients of an import, durable when it returns; one admission per draft, input order.
+    ///
+    /// - Parameters:
+    ///   - drafts: Who.
+    ///   - mailing: Where to.
+    ///   - source: Where they come from, if the import may be repeated: a line that has become a recipient becomes no
+    ///     second one. Drafts with ids of their own are told apart by those.
+    ///   - now: The time.
+    /// - Returns: One admission per draft.
+    /// - Throws: ``StoreError/Code/unknownMailing``, ``StoreError/Code/mailingFinished``.
+    func importRecipients(
+        _ drafts: [RecipientDraft],
+        to mailing: MailingID,
+        from source: ImportSource?,
+        at now: Timestamp
+    ) async throws -> [ImportAdmission]
     /// The current reports of the recipients found among those ids (generated ones or the client's own).
     func reports(of trackingIDs: [String], account: AccountID) async throws -> [RecipientReport]
     /// How many recipients match.

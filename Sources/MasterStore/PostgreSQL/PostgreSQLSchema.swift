@@ -129,5 +129,12 @@ enum PostgreSQLSchema {
         """,
         // In which database the store lives; one that finds another name here was restored from a dump, or cloned.
         "ALTER TABLE store ADD COLUMN origin text",
+        // Which lines of an import that may be repeated have become recipients.
+        """
+        CREATE TABLE import_block(
+            mailing integer NOT NULL, import text COLLATE "C" NOT NULL, block bigint NOT NULL, entries bytea NOT NULL,
+            PRIMARY KEY(mailing, import, block)) WITH (fillfactor = 50);
+        ALTER TABLE import_block ALTER COLUMN entries SET STORAGE EXTERNAL;
+        """,
     ]
 }

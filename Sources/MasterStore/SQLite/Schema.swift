@@ -119,5 +119,11 @@ enum Schema {
         INSERT INTO meta(name, value)
         VALUES ('lease', coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'lease'), 0));
         """,
+        // Which lines of an import that may be repeated have become recipients.
+        """
+        CREATE TABLE import_block(
+            mailing INTEGER NOT NULL, import TEXT NOT NULL, block INTEGER NOT NULL, entries BLOB NOT NULL,
+            PRIMARY KEY(mailing, import, block));
+        """,
     ]
 }

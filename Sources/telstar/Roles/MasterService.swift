@@ -28,7 +28,7 @@ struct MasterService: Service {
         let opening: StoreOpening
         do {
             opening = try await cancelWhenGracefulShutdown { try await standby.openStore() }
-        } catch where Task.isShuttingDownGracefully {
+        } catch  where Task.isShuttingDownGracefully {
             // One that waited has nothing to put in order.
             return
         }

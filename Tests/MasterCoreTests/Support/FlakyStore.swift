@@ -154,6 +154,16 @@ final class FlakyStore: MailingStore {
         return try await self.inner.addRecipients(drafts, to: mailing, deliveryClass: deliveryClass, at: now)
     }
 
+    func importRecipients(
+        _ drafts: [RecipientDraft],
+        to mailing: MailingID,
+        from source: ImportSource?,
+        at now: Timestamp
+    ) async throws -> [ImportAdmission] {
+        try await self.pass("importRecipients")
+        return try await self.inner.importRecipients(drafts, to: mailing, from: source, at: now)
+    }
+
     func reports(
         of trackingIDs: [String],
         account: AccountID
