@@ -161,7 +161,14 @@ public protocol MailingStore: Sendable {
     // MARK: Blobs and keys
 
     /// Stores a blob under its hash; storing it again changes nothing.
-    func putBlob(_ bytes: [UInt8]) async throws -> BlobHash
+    ///
+    /// It stays as long as a mailing needs it, and in any case until ``purgeBlobs(before:)`` with a later moment.
+    func putBlob(_ bytes: [UInt8], at now: Timestamp) async throws -> BlobHash
+    /// Removes blobs that were stored before `moment` and that no mailing has come to use: one step, so that other verbs
+    /// get their turn.
+    ///
+    /// - Returns: How many were looked at, and whether to call again.
+    func purgeBlobs(before moment: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool)
     /// The blob of that name.
     func blob(_ hash: BlobHash) async throws -> [UInt8]?
     /// Stores a signing key, encrypted, under the SHA-256 of its PEM text.

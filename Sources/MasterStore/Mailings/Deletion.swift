@@ -52,6 +52,7 @@ enum Deletion {
             """
         ).bind(1, next.mailing).bind(2, next.mailing).bind(3, Self.purgeStep / 10).run()
         removed += transaction.changedRows
+        removed += try BlobUse.end(of: MailingID(rawValue: Int32(truncatingIfNeeded: next.mailing)), transaction)
         if removed == 0 {
             try transaction.prepare("UPDATE tombstone SET purged = 1 WHERE mailing = ?").bind(1, next.mailing).run()
         }

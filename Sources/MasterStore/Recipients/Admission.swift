@@ -32,6 +32,8 @@ struct Admission {
     private var storedCounts: [String: Int] = [:]
     /// Who has the ids that these recipients want, as far as anybody has.
     private var owners: [String: RecipientID] = [:]
+    /// What these recipients alone are sent.
+    private var attachments: Set<BlobHash> = []
     /// What an import that may be repeated has brought before.
     private var imported: ImportedLines?
 
@@ -64,6 +66,7 @@ struct Admission {
         }
         try admission.writeBuckets()
         try admission.imported?.write(transaction.connection)
+        try BlobUse.note(admission.attachments, of: id, at: now, transaction)
         if accepted > 0 {
             try transaction.update(id) {
                 $0.mailing.counters.total += accepted
@@ -130,6 +133,7 @@ struct Admission {
                 created: now
             )
         )
+        self.attachments.formUnion(draft.attachments)
         if let wanted = draft.trackingID { self.owners[wanted] = id }
         if let line { self.imported?.add(draft.address, at: line) }
         return .accepted(id)

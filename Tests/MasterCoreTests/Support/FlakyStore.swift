@@ -298,11 +298,17 @@ final class FlakyStore: MailingStore {
         return try await self.inner.nextDue(after: now, finishGrace: finishGrace)
     }
 
+    func purgeBlobs(before moment: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool) {
+        try await self.pass("purgeBlobs")
+        return try await self.inner.purgeBlobs(before: moment)
+    }
+
     func putBlob(
-        _ bytes: [UInt8]
+        _ bytes: [UInt8],
+        at now: Timestamp
     ) async throws -> BlobHash {
         try await self.pass("putBlob")
-        return try await self.inner.putBlob(bytes)
+        return try await self.inner.putBlob(bytes, at: now)
     }
 
     func blob(
