@@ -60,14 +60,16 @@ struct Election: Sendable {
 
     private var silenceMilliseconds: Double { self.silence / .milliseconds(1) }
 
-    /// Whether the master's writing connection carries a statement out that it sent not long ago: it renews when the
-    /// transaction is over.
+    /// Whether the master's writing connection is at work: in a statement begun not long ago, or not long after one.
+    ///
+    /// The master renews when a transaction is over, which takes a while where the way to the database is long.
     private func isBusy(_ reign: Leadership.Reign, _ connection: PostgreSQLConnection) throws -> Bool {
         try connection.query(
             """
             SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1
-                AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Client'
-                AND query_start > clock_timestamp() - $2 * interval '1 millisecond')
+                AND CASE WHEN state <> 'active' THEN state_change
+                    WHEN wait_event_type IS DISTINCT FROM 'Client' THEN query_start
+                    END > clock_timestamp() - $2 * interval '1 millisecond')
             """,
             [.text(reign.applicationName("writer")), .double(self.silenceMilliseconds)]
         ).only().bool(0)
