@@ -137,7 +137,7 @@ struct MasterCommand: AsyncParsableCommand {
         HealthListener(
             configuration: .init(host: listen.host, port: listen.port),
             answers: .init(
-                unreadyReasons: { master.isReady ? [] : ["the store does not take writes; see the log"] },
+                unreadyReasons: { master.unreadyReasons },
                 status: {
                     let encoder = JSONEncoder()
                     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -37,7 +37,8 @@ final class PostgreSQLEngine: StoreEngine {
         do {
             let server = try Self.server(configuration)
             let reign = try await Self.elect(configuration, server, secrets, onWait)
-            return try await PostgreSQLEngine(configuration, server, Leadership(reign, server), secrets: secrets)
+            let leadership = Leadership(reign, server, silence: configuration.silence)
+            return try await PostgreSQLEngine(configuration, server, leadership, secrets: secrets)
         } catch {
             throw StoreError.wrapping(error)
         }
