@@ -95,7 +95,8 @@ final class PostgreSQLEngine: StoreEngine {
         self.queue = WriteQueue(writer: Writer(thread: writer, leadership: leadership, texts: texts))
         self.renewal = DispatchSource.makeTimerSource()
         let queue = self.queue
-        self.renewal.setEventHandler { queue.submit { _ in {} } }
+        // Every transaction renews. Were renewals to wait for their turn behind slow ones, they would add up.
+        self.renewal.setEventHandler { queue.submitIfIdle() }
         let interval = Int(configuration.silence / .milliseconds(3))
         self.renewal.schedule(
             deadline: .now() + .milliseconds(interval),
