@@ -1,5 +1,6 @@
 """What befalls the database of a master and the way to it: nothing is lost or sent twice, and nobody has to lend a hand."""
 
+import concurrent.futures
 import contextlib
 import threading
 import time
@@ -49,6 +50,7 @@ def under_way(sink, count=300):
 
 
 def finished(masters, sink, mailing, count):
+    """The mailing has gone out whole, to each once."""
     telstar.await_condition(lambda: masters.mailing(mailing)["status"] == "FINISHED", "the mailing finishes")
     last = telstar.reconcile(masters, sink, mailing)
     assert len(last) == count
@@ -207,3 +209,68 @@ def test_a_full_disk_of_the_database_is_told_and_over_when_there_is_space(tmp_pa
         text = active.program.text()
         assert "the store fails; nothing is acknowledged" in text and "the store answers again" in text
         assert not untold(text, ["No space left on device"]), text
+
+
+def test_a_full_disk_under_the_write_ahead_log_costs_nobody(tmp_path):
+    """The server stops itself when it cannot write its log, and may not be able to start before there is space."""
+    with small_disk(48) as disk, postgresql.server(
+            small_log=disk, settings=["min_wal_size=2MB", "max_wal_size=16MB"]) as database, cluster(
+            tmp_path, database.url, SLOW) as (masters, sink):
+        active = masters.active
+        api = masters.api()
+        mailing = telstar.make_mailing(api, telstar.people(4000))
+        other = telstar.make_mailing(api, [], start=False)
+        under_way(sink, 500)
+        over, pool = threading.Event(), concurrent.futures.ThreadPoolExecutor(1)
+        with disk.full():
+            # A call whose COMMIT was not answered waits until it is known what became of it; others are refused.
+            filling = pool.submit(fill_with, api, other, telstar.people(50000, prefix="crowd"), over)
+            telstar.await_condition(lambda: "PANIC" in database.log, "the server has given up")
+            telstar.await_condition(
+                lambda: is_not_ready(active, "the database failed", "the database has not answered"), "the master is not ready")
+            over.set()
+        # As its supervisor does, unless it has got up by itself.
+        if not database.is_running:
+            database.start()
+        telstar.await_condition(lambda: active.is_active, "the master is ready again")
+        acknowledged, fault = filling.result(telstar.DEADLINE)
+        assert fault is None or fault.faultCode == 503, fault
+        assert "No space left on device" in database.log
+        finished(masters, sink, mailing, 4000)
+        assert masters.mailing(other)["total_recipient"] == acknowledged
+        masters.api().start_mailing(other)
+        if acknowledged:
+            finished(masters, sink, other, acknowledged)
+        assert terms(database) == ["1"]
+        text = active.program.text()
+        assert "the store fails; nothing is acknowledged" in text and "the store answers again" in text
+
+
+# Somebody else's lock, and a limit that was not meant for us
+
+
+@pytest.mark.parametrize("lock, told", [
+    ("LOCK TABLE recipient IN ACCESS EXCLUSIVE MODE", "lock timeout"),
+    ("SELECT * FROM mailing WHERE id = 1 FOR UPDATE", "lock timeout")], ids=["table", "row"])
+def test_a_lock_of_somebody_else_holds_up_and_is_over_when_it_is_over(lock, told, tmp_path):
+    with postgresql.server() as database:
+        # Whatever it costs, a statement of the store must not be cut short by what is meant for people.
+        database.query("ALTER ROLE telstar SET statement_timeout = '10ms'")
+        with cluster(tmp_path, database.url, SLOW) as (masters, sink):
+            active = masters.active
+            mailing = telstar.make_mailing(masters.api(), telstar.people(4000))
+            under_way(sink, 500)
+            with database.holding(lock):
+                telstar.await_condition(lambda: is_not_ready(active, told), "the master says that it is not ready")
+                # It renews its reign between its attempts, so that no standby takes it for silent.
+                since = "SELECT extract(epoch FROM max(renewed)) FROM leadership"
+                began = float(database.query(since)[0])
+                telstar.await_condition(
+                    lambda: float(database.query(since)[0]) > began + 8, "the master reigns for longer than its silence may last")
+                assert masters.standby
+            telstar.await_condition(lambda: active.is_active, "the master is ready again")
+            finished(masters, sink, mailing, 4000)
+            assert terms(database) == ["1"]
+            text = active.program.text()
+            assert "the store answers again" in text
+            assert not untold(text, [told]), text
