@@ -84,6 +84,15 @@ final class WriteQueue: Sendable {
         self.submit { _ in {} }
     }
 
+    /// Answers the verbs that have not begun with an error.
+    func failWaiting(_ error: any Error) {
+        let jobs = self.state.withLock { state in
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for job in jobs { job.fail(error) }
+    }
+
     /// Refuses further verbs and returns once those that wait have been carried out.
     @concurrent
     func close() async {
