@@ -82,7 +82,10 @@ class Proxy:
 
         async def read():
             while True:
-                octets = await reader.read(65536)
+                try:
+                    octets = await reader.read(65536)
+                except OSError:
+                    octets = b""
                 await under_way.put((time.monotonic() + self.delay, octets))
                 if not octets:
                     return
