@@ -79,8 +79,10 @@ final class Engine: Sendable {
         )
     }
 
-    /// Whether the store answers and mail may be sent.
-    var isReady: Bool { self.health.problem == nil && self.safeMode.reason == nil }
+    /// Why the store is not trusted to answer, or no mail may be sent; empty in health.
+    var problems: [String] {
+        [self.health.problem, self.store.problem, self.safeMode.reason.map { "safe mode: \($0)" }].compactMap { $0 }
+    }
 
     // MARK: The loops
 
@@ -367,9 +369,8 @@ final class Engine: Sendable {
         status.term = self.store.identity.term.rawValue
         status.startedSeconds = self.started.seconds
         status.safeMode = self.safeMode.reason
-        status.ready = self.isReady && !stopping
-        if let problem = self.health.problem { status.problems.append(problem) }
-        if let reason = self.safeMode.reason { status.problems.append("safe mode: \(reason)") }
+        status.problems = self.problems
+        status.ready = status.problems.isEmpty && !stopping
         await self.dispatcher.describe(&status)
         let (queued, oldest) = self.reports.waiting
         status.queuedReports = queued

@@ -50,6 +50,9 @@ public final class DatabaseStore: Sendable {
         return nil
     }
 
+    /// That the database has been silent for so long that another master may reign by now, or `nil`.
+    public var problem: String? { (self.engine as? PostgreSQLEngine)?.leadership.problem }
+
     /// Who this store is and under which term it was opened.
     public var identity: StoreIdentity { self.engine.identity }
 

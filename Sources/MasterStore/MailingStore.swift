@@ -9,6 +9,8 @@ public import MailingModel
 public protocol MailingStore: Sendable {
     /// Who this store is and under which term it was opened.
     var identity: StoreIdentity { get }
+    /// Why the store is not trusted to answer, as far as is known without asking it, or `nil`.
+    var problem: String? { get }
 
     // MARK: Mailings
 

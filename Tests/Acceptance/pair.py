@@ -78,8 +78,10 @@ finish_grace: 0s
 
 class Pair:
     def __init__(self, directory, store_url, sink_port, names=("one", "two"), settings=()):
+        """A URL for all, or one for each: they may reach the database on different ways."""
         self.directory = directory = pathlib.Path(directory)
-        self.masters = [Master(directory / name, store_url, settings) for name in names]
+        urls = [store_url] * len(names) if isinstance(store_url, str) else store_url
+        self.masters = [Master(directory / name, url, settings) for name, url in zip(names, urls, strict=True)]
         first, *others = self.masters
         first.start()
         telstar.await_condition(lambda: first.is_active, "the first master serves")

@@ -9,7 +9,12 @@ extension Master {
     }
 
     /// Whether the master does its work; never waits for the store.
-    public var isReady: Bool { !self.gate.isClosed && self.engine.isReady }
+    public var isReady: Bool { self.unreadyReasons.isEmpty }
+
+    /// Why the master does not do its work, for people; empty if it does, and never waits for the store.
+    public var unreadyReasons: [String] {
+        (self.gate.isClosed ? ["the master is stopping"] : []) + self.engine.problems
+    }
 
     /// Leaves safe mode at the operator's word: mail is sent again, although some of it may have been sent before.
     public func confirmStore() async throws { try await self.call { try await self.engine.leaveSafeMode() } }

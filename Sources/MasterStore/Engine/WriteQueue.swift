@@ -30,7 +30,8 @@ final class WriteQueue: Sendable {
 
     /// The most verbs in one transaction.
     private static let largestGroup = 256
-    /// No verb is added to a transaction that has run for longer.
+    /// No verb is added to a transaction that has run for longer, or for twice as long as its beginning took: over a long
+    /// way to the database a transaction costs more than the verbs in it.
     private static let longestGroup: Duration = .milliseconds(5)
 
     private let writer: any StoreWriter
@@ -75,6 +76,21 @@ final class WriteQueue: Sendable {
         failed: @escaping @Sendable () -> Void = {}
     ) {
         self.enqueue(Job(run: chore, fail: { _ in failed() }))
+    }
+
+    /// Runs an empty transaction, unless another is under way or about to begin.
+    func submitIfIdle() {
+        guard self.state.withLock({ !$0.isDraining }) else { return }
+        self.submit { _ in {} }
+    }
+
+    /// Answers the verbs that have not begun with an error.
+    func failWaiting(_ error: any Error) {
+        let jobs = self.state.withLock { state in
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for job in jobs { job.fail(error) }
     }
 
     /// Refuses further verbs and returns once those that wait have been carried out.
@@ -127,6 +143,7 @@ final class WriteQueue: Sendable {
 
     /// Carries a group out and returns the jobs that were left for the next because this one had run long enough.
     private func commit(_ group: [Job], in connection: any StoreConnection) -> [Job] {
+        let beginning = ContinuousClock.now
         do {
             try connection.begin()
         } catch {
@@ -138,8 +155,9 @@ final class WriteQueue: Sendable {
         var done = 0
         do {
             let began = ContinuousClock.now
+            let longest = max(Self.longestGroup, (began - beginning) * 2)
             for job in group {
-                if done > 0, ContinuousClock.now - began > Self.longestGroup { break }
+                if done > 0, ContinuousClock.now - began > longest { break }
                 if group.count > 1 { try connection.savepoint() }
                 do {
                     let answer = try job.run(connection)

@@ -40,7 +40,7 @@ struct Election: Sendable {
             try self.lock(connection)
             let newest = try connection.query(
                 """
-                SELECT term, holder, retired, instance = $2 OR renewed < clock_timestamp() - $1 * interval '1 millisecond'
+                SELECT term, holder, retired, instance = $2, renewed < clock_timestamp() - $1 * interval '1 millisecond'
                 FROM leadership ORDER BY term DESC LIMIT 1
                 """,
                 [.double(self.silenceMilliseconds), .text(self.instance)]
@@ -51,7 +51,10 @@ struct Election: Sendable {
             let holder = try newest.text(1)
             if try newest.bool(2) { return try self.accede(after: term, storeID, connection) }
             let reign = Leadership.Reign(term: term, nonce: "", storeID: storeID)
-            guard try newest.bool(3), try !self.isBusy(reign, connection), try self.depose(reign, connection) else {
+            let isOurs = try newest.bool(3)
+            guard try isOurs || newest.bool(4), try !self.isBusy(reign, isOurs: isOurs, connection),
+                try self.depose(reign, connection)
+            else {
                 return .occupied(holder: holder, term: term)
             }
             return try self.accede(after: term, storeID, connection)
@@ -60,16 +63,23 @@ struct Election: Sendable {
 
     private var silenceMilliseconds: Double { self.silence / .milliseconds(1) }
 
-    /// Whether the master's writing connection carries a statement out that it sent not long ago: it renews when the
-    /// transaction is over.
-    private func isBusy(_ reign: Leadership.Reign, _ connection: PostgreSQLConnection) throws -> Bool {
+    /// Whether the master's writing connection is at work: in a statement begun not long ago, or not long after one.
+    ///
+    /// The master renews when a transaction is over, which takes a while where the way to the database is long. An earlier
+    /// life of ours sends no more statements, but the server may still carry the last one out.
+    private func isBusy(
+        _ reign: Leadership.Reign,
+        isOurs: Bool,
+        _ connection: PostgreSQLConnection
+    ) throws -> Bool {
         try connection.query(
             """
             SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1
-                AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Client'
-                AND query_start > clock_timestamp() - $2 * interval '1 millisecond')
+                AND CASE WHEN $3 = 0 THEN greatest(query_start, state_change)
+                    WHEN state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' THEN query_start
+                    END > clock_timestamp() - $2 * interval '1 millisecond')
             """,
-            [.text(reign.applicationName("writer")), .double(self.silenceMilliseconds)]
+            [.text(reign.applicationName("writer")), .double(self.silenceMilliseconds), .int8(isOurs ? 1 : 0)]
         ).only().bool(0)
     }
 

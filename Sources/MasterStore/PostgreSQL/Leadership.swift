@@ -25,6 +25,7 @@ final class Leadership: Sendable {
     private struct State {
         var commit: Int64 = 0
         var loss: String?
+        var heard = ContinuousClock.now
     }
 
     /// What an election gave.
@@ -45,15 +46,29 @@ final class Leadership: Sendable {
     /// Says once why the reign is over.
     let losses: AsyncStream<String>
     private let configuration: PostgreSQLConfiguration
+    private let silence: Duration
     private let state = Mutex(State())
     private let tellLoss: AsyncStream<String>.Continuation
 
-    init(_ reign: Reign, _ configuration: PostgreSQLConfiguration) {
+    init(_ reign: Reign, _ configuration: PostgreSQLConfiguration, silence: Duration) {
         self.reign = reign
+        self.silence = silence
         var configuration = configuration
         configuration.setOption("application_name", reign.applicationName("reader"))
         self.configuration = configuration
         (self.losses, self.tellLoss) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(1))
+    }
+
+    /// The database has answered the writing connection.
+    func heard() { self.state.withLock { $0.heard = .now } }
+
+    /// That the database has been silent for so long that a standby may reign by now, or `nil`.
+    ///
+    /// A master that is cut off learns of its successor only when the cut is over.
+    var problem: String? {
+        let silent = ContinuousClock.now - self.state.withLock { $0.heard }
+        guard silent > self.silence else { return nil }
+        return "the database has not answered for \(silent.components.seconds) s; a standby may have taken over"
     }
 
     /// Ends what an earlier writing connection of this reign may have left in the server: one that was cut off holds the
@@ -112,6 +127,8 @@ final class Leadership: Sendable {
             do {
                 let other = try PostgreSQLConnection(self.configuration)
                 defer { other.close() }
+                // What an administrator may have set for all clients would end it before its predecessor is gone.
+                try other.execute(script: "SET statement_timeout = 0")
                 try self.endPredecessors(of: other)
                 // While its process lives, the COMMIT may still be carried out; the row's lock is then its own.
                 let rows = try other.query(

@@ -37,7 +37,8 @@ final class PostgreSQLEngine: StoreEngine {
         do {
             let server = try Self.server(configuration)
             let reign = try await Self.elect(configuration, server, secrets, onWait)
-            return try await PostgreSQLEngine(configuration, server, Leadership(reign, server), secrets: secrets)
+            let leadership = Leadership(reign, server, silence: configuration.silence)
+            return try await PostgreSQLEngine(configuration, server, leadership, secrets: secrets)
         } catch {
             throw StoreError.wrapping(error)
         }
@@ -94,7 +95,12 @@ final class PostgreSQLEngine: StoreEngine {
         self.queue = WriteQueue(writer: Writer(thread: writer, leadership: leadership, texts: texts))
         self.renewal = DispatchSource.makeTimerSource()
         let queue = self.queue
-        self.renewal.setEventHandler { queue.submit { _ in {} } }
+        self.renewal.setEventHandler {
+            // What is under way may wait for minutes, until it is known what became of it; what waits behind it need not.
+            if let problem = leadership.problem { return queue.failWaiting(StoreError(.database, problem)) }
+            // Every transaction renews. Were renewals to wait for their turn behind slow ones, they would add up.
+            queue.submitIfIdle()
+        }
         let interval = Int(configuration.silence / .milliseconds(3))
         self.renewal.schedule(
             deadline: .now() + .milliseconds(interval),

@@ -42,6 +42,7 @@ final class PostgreSQLStoreConnection: StoreConnection {
 
     func query(_ sql: String, _ values: [PostgreSQLValue]) throws -> PostgreSQLRows {
         let rows = try self.connection.query(sql, values)
+        self.leadership?.heard()
         self.changedRows = rows.affected
         return rows
     }
@@ -54,6 +55,7 @@ final class PostgreSQLStoreConnection: StoreConnection {
         try self.connection.execute(script: "BEGIN")
         do {
             try self.leadership?.claim(self.connection)
+            self.leadership?.heard()
         } catch {
             if self.isInsideTransaction { try? self.rollback() }  // the connection ends it as well
             throw error

@@ -126,7 +126,7 @@ struct MasterService: Service {
         metrics: MetricsRegistry
     ) -> HealthListener.Answers {
         .init(
-            unreadyReasons: { master.isReady ? [] : ["the store does not take writes; see the log"] },
+            unreadyReasons: { master.unreadyReasons },
             status: {
                 let encoder = JSONEncoder()
                 encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -22,6 +22,7 @@ final class FlakyStore: MailingStore {
     init(_ inner: DatabaseStore) { self.inner = inner }
 
     var identity: StoreIdentity { self.inner.identity }
+    var problem: String? { self.inner.problem }
 
     /// Lets verbs fail from now on; `nil` lets everything succeed.
     func fail(_ verbs: [String], with code: StoreError.Code?) {

@@ -94,6 +94,11 @@ struct ReignTests {
             _ = await standing.first { true }
             let second = try await within { try await Self.open(place, instance: "second") }
             #expect(second.identity.term.rawValue == 2)
+            #expect(first.problem?.contains("a standby may have taken over") == true)
+            #expect(second.problem == nil)
+            // The verb that stands still keeps its fate to itself; the others are told.
+            let told = try await within { await #expect(throws: StoreError.self) { try await first.write { _ in } } }
+            #expect(told?.code == .database)
             let mailing = try await Self.makeMailing(second, properties)
             gate.signal()
             await #expect(throws: StoreError.self) { try await stuck.value }
@@ -106,6 +111,33 @@ struct ReignTests {
             #expect(try await second.countMailings(MailingFilter()) == 2, "a replaced master's end retires nobody else")
             _ = try await Self.makeMailing(second, properties)
             try await second.close()
+        }
+    }
+
+    @Test("a master whose transaction has many short statements is not replaced, however long it takes in all")
+    func slowWay() async throws {
+        try await Self.inPlace { place in
+            let first = try await Self.open(place, instance: "first", onWait: { _ in }) { $0.silence = .seconds(3) }
+            let (waiting, tell) = AsyncStream.makeStream(of: String.self)
+            async let second = Self.open(place, instance: "second", onWait: { tell.yield($0) }) {
+                $0.silence = .seconds(3)
+            }
+            _ = await waiting.first { _ in true }
+            // As over a long way to the database: the server waits for the next statement most of the time.
+            let way = DispatchSemaphore(value: 0)
+            try await first.write { transaction in
+                for _ in 1...20 {
+                    _ = way.wait(timeout: .now() + .milliseconds(250))
+                    _ = try transaction.stored(.lease)
+                }
+                try transaction.raise(.lease, to: 20)
+            }
+            #expect(try await first.highestLeaseSerial().rawValue == 20)
+            #expect(first.problem == nil)
+            try await first.close()
+            let store = try await second
+            #expect(store.identity.term.rawValue == 2)
+            try await store.close()
         }
     }
 
@@ -143,7 +175,7 @@ struct ReignTests {
             let store = try await Self.open(place, instance: "first", onWait: { _ in }) { $0.silence = .seconds(600) }
             let engine = try #require(store.engine as? PostgreSQLEngine)
             var server = try PostgreSQLConfiguration(try place.postgreSQL().url)
-            let reign = Leadership(engine.leadership.reign, server)
+            let reign = Leadership(engine.leadership.reign, server, silence: .seconds(600))
             server.setOption("application_name", engine.leadership.reign.applicationName("writer"))
             let connection = try PostgreSQLConnection(server)
             try connection.execute(script: "BEGIN")

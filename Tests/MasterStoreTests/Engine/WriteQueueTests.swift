@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Dispatch
+import Foundation
+import Synchronization
+import TestKit
+import Testing
+
+@testable import MasterStore
+
+@Suite("The queue of writing verbs, over a long way to the database")
+struct WriteQueueTests {
+    /// A database that takes a while to begin a transaction, and counts.
+    private final class FarWriter: StoreWriter {
+        private final class Connection: StoreConnection {
+            struct NoStatements: Error {}
+            let writer: FarWriter
+            let changedRows = 0
+            private(set) var isInsideTransaction = false
+
+            init(_ writer: FarWriter) { self.writer = writer }
+
+            func prepare(_ sql: String) throws -> any StoreStatement { throw NoStatements() }
+            func write(_ batch: RowBatch) throws { throw NoStatements() }
+            func begin() throws {
+                Thread.sleep(forTimeInterval: 0.1)
+                self.writer.transactions.withLock { $0 += 1 }
+                self.isInsideTransaction = true
+            }
+            func commit() throws { self.isInsideTransaction = false }
+            func rollback() throws { self.isInsideTransaction = false }
+            func savepoint() throws {}
+            func releaseSavepoint() throws {}
+            func rollbackToSavepoint() throws {}
+        }
+
+        let transactions = Mutex(0)
+        private let thread = DispatchQueue(label: "far database")
+
+        func enter(_ work: @escaping @Sendable (Result<any StoreConnection, any Error>) -> Void) {
+            self.thread.async { work(.success(Connection(self))) }
+        }
+    }
+
+    /// Queues work behind a verb that is under way, and returns the number of transactions that it took.
+    private static func transactions(behindAVerb work: (WriteQueue) -> Void) async throws -> Int {
+        let writer = FarWriter()
+        let queue = WriteQueue(writer: writer)
+        let (standing, stands) = AsyncStream.makeStream(of: Void.self)
+        let gate = DispatchSemaphore(value: 0)
+        queue.submit { _ in
+            stands.yield()
+            gate.wait()
+            return {}
+        }
+        _ = await standing.first { true }
+        work(queue)
+        gate.signal()
+        await queue.close()
+        return writer.transactions.withLock { $0 } - 1
+    }
+
+    @Test("verbs share a transaction for longer when its beginning takes long")
+    func group() async throws {
+        let count = try await Self.transactions { queue in
+            for _ in 0..<3 {
+                queue.submit { _ in
+                    Thread.sleep(forTimeInterval: 0.01)
+                    return {}
+                }
+            }
+        }
+        // The end of the queue may come too late for it.
+        #expect(count <= 2)
+    }
+
+    @Test("renewals do not wait for their turn while the queue is at work, and so do not add up")
+    func renewals() async throws {
+        let count = try await Self.transactions { queue in
+            // More than fit into one transaction.
+            for _ in 0..<1_000 { queue.submitIfIdle() }
+        }
+        // The end of the queue is one.
+        #expect(count == 1)
+    }
+}
