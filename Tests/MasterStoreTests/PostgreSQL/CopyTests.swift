@@ -32,11 +32,7 @@ struct CopyTests {
             let id = try await fixture.makeMailing()
             try await fixture.add(3, to: id)
             try await fixture.deliverAll(try await fixture.makeSatellite())
-            let database = try #require(fixture.store as? DatabaseStore)
-            try await database.write { transaction in
-                try transaction.prepare("ALTER TABLE store DROP COLUMN origin").run()
-                try transaction.prepare("UPDATE store SET version = 1").run()
-            }
+            try await fixture.undoSchema(to: 1)
             try await fixture.reopen()
             #expect(fixture.store.identity.schemaVersion == PostgreSQLSchema.newest && !fixture.store.identity.isCopy)
             #expect(try await fixture.counters(id).delivered == 3)
