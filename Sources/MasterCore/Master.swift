@@ -16,7 +16,6 @@ public final class Master: Sendable {
     let now: @Sendable () -> Timestamp
     let logger: Logger
     let cursors: FeedCursorCodec
-    let importKey: MACKey
     let keys: KeyRing
     let engine: Engine
     let gate: CallGate
@@ -48,7 +47,6 @@ public final class Master: Sendable {
         self.now = now
         self.logger = logger
         self.cursors = FeedCursorCodec(storeID: store.identity.storeID, key: cursorKey)
-        self.importKey = cursorKey.derived(for: "import")
         self.keys = KeyRing()
         self.gate = CallGate()
         self.engine = Engine(

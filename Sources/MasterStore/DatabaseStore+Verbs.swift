@@ -137,7 +137,22 @@ extension DatabaseStore: MailingStore {
         deliveryClass: DeliveryClass,
         at now: Timestamp
     ) async throws -> [RecipientAdmission] {
-        try await self.write { try Admission.add(drafts, to: mailing, deliveryClass, at: now, $0) }
+        let admissions = try await self.write { try Admission.add(drafts, to: mailing, deliveryClass, at: now, $0) }
+        let ids = self.context.secrets.recipientIDs
+        return zip(drafts, admissions).map { draft, admission in
+            guard case .accepted(let id) = admission else { return .trackingIDTaken }
+            return .accepted(id, trackingID: draft.trackingID ?? ids.encode(id))
+        }
+    }
+
+    /// Adds recipients of an import, durable when it returns.
+    public func importRecipients(
+        _ drafts: [RecipientDraft],
+        to mailing: MailingID,
+        from source: ImportSource?,
+        at now: Timestamp
+    ) async throws -> [ImportAdmission] {
+        try await self.write { try Admission.add(drafts, to: mailing, .bulk, from: source, at: now, $0) }
     }
 
     /// The current reports of the recipients found, in the order asked.
@@ -263,10 +278,18 @@ extension DatabaseStore: MailingStore {
     // MARK: Blobs and keys
 
     /// Stores a blob under its hash.
-    public func putBlob(_ bytes: [UInt8]) async throws -> BlobHash {
+    public func putBlob(_ bytes: [UInt8], at now: Timestamp) async throws -> BlobHash {
         let hash = self.context.secrets.digest(bytes)
-        try await self.write { try Registry.putBlob(bytes, hash, $0) }
+        try await self.write { transaction in
+            try Registry.putBlob(bytes, hash, transaction)
+            try BlobUse.reserve(hash, at: now, transaction)
+        }
         return hash
+    }
+
+    /// Removes blobs that no mailing has come to use.
+    public func purgeBlobs(before moment: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool) {
+        try await self.write { try BlobUse.purge(before: moment, $0) }
     }
 
     /// The blob of that name.
@@ -366,6 +389,7 @@ extension DatabaseStore: MailingStore {
         let bytes = try content.canonicalBytes()
         let hash = transaction.context.secrets.digest(bytes)
         try Registry.putBlob(bytes, hash, transaction)
+        try BlobUse.note([hash], of: id, at: now, transaction)
         try transaction.prepare("INSERT INTO revision(mailing, number, content, created) VALUES (?, ?, ?, ?)")
             .bind(1, Int(id.rawValue)).bind(2, number).bind(3, hash.bytes).bind(4, now).run()
         return hash

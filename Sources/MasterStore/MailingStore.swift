@@ -80,6 +80,22 @@ public protocol MailingStore: Sendable {
         deliveryClass: DeliveryClass,
         at now: Timestamp
     ) async throws -> [RecipientAdmission]
+    /// Adds recipients of an import, durable when it returns; one admission per draft, input order.
+    ///
+    /// - Parameters:
+    ///   - drafts: Who.
+    ///   - mailing: Where to.
+    ///   - source: Where they come from, if the import may be repeated: a line that has become a recipient becomes no
+    ///     second one. Drafts with ids of their own are told apart by those.
+    ///   - now: The time.
+    /// - Returns: One admission per draft.
+    /// - Throws: ``StoreError/Code/unknownMailing``, ``StoreError/Code/mailingFinished``.
+    func importRecipients(
+        _ drafts: [RecipientDraft],
+        to mailing: MailingID,
+        from source: ImportSource?,
+        at now: Timestamp
+    ) async throws -> [ImportAdmission]
     /// The current reports of the recipients found among those ids (generated ones or the client's own).
     func reports(of trackingIDs: [String], account: AccountID) async throws -> [RecipientReport]
     /// How many recipients match.
@@ -145,7 +161,14 @@ public protocol MailingStore: Sendable {
     // MARK: Blobs and keys
 
     /// Stores a blob under its hash; storing it again changes nothing.
-    func putBlob(_ bytes: [UInt8]) async throws -> BlobHash
+    ///
+    /// It stays as long as a mailing needs it, and in any case until ``purgeBlobs(before:)`` with a later moment.
+    func putBlob(_ bytes: [UInt8], at now: Timestamp) async throws -> BlobHash
+    /// Removes blobs that were stored before `moment` and that no mailing has come to use: one step, so that other verbs
+    /// get their turn.
+    ///
+    /// - Returns: How many were looked at, and whether to call again.
+    func purgeBlobs(before moment: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool)
     /// The blob of that name.
     func blob(_ hash: BlobHash) async throws -> [UInt8]?
     /// Stores a signing key, encrypted, under the SHA-256 of its PEM text.

@@ -84,6 +84,32 @@ public enum RecipientAdmission: Sendable, Hashable {
     case trackingIDTaken
 }
 
+/// Where the drafts of an import come from, so that they are added once however often it is repeated.
+public struct ImportSource: Sendable, Hashable {
+    /// Names the import within its mailing.
+    public var key: String
+    /// The line of each draft, from 1.
+    public var lines: [Int]
+
+    /// Composes a source.
+    public init(key: String, lines: [Int]) {
+        self.key = key
+        self.lines = lines
+    }
+}
+
+/// The answer to one draft of an import.
+public enum ImportAdmission: Sendable, Hashable {
+    /// Stored.
+    case accepted(RecipientID)
+    /// Stored by an earlier run, with the same address.
+    case repeated
+    /// Another address was stored from this line.
+    case lineTaken
+    /// The wanted tracking id is in use.
+    case trackingIDTaken
+}
+
 /// Which recipients to report or count; several criteria are combined by AND.
 public struct RecipientFilter: Sendable, Hashable {
     /// Of any of these mailings.

@@ -151,11 +151,20 @@ dns:
                 master.program.stop()
 
     def takeover(self, how):
-        """Takes the active master away; returns the seconds until the other is active."""
+        """Takes the active master away; returns the seconds until the other is active.
+
+        Its status page answers all the time.
+        """
         active, standby = self.active, telstar.await_condition(lambda: self.standby, "a standby waits")
         began = time.monotonic()
         active.kill(how)
-        telstar.await_condition(lambda: standby.is_active, "the standby takes over", 60, 0.02)
+        answers = set()
+
+        def took_over():
+            answers.add((standby.readiness() or ("refused", ""))[0])
+            return 200 in answers
+        telstar.await_condition(took_over, "the standby takes over", 60, 0.02)
+        assert answers <= {503, 200}, answers
         took = time.monotonic() - began
         if how == signal.SIGSTOP:
             # It wakes up, finds that it was replaced, says so and stops.

@@ -10,9 +10,11 @@ import socket
 import ssl
 import subprocess
 import urllib.parse
+import xmlrpc.client
 
 import pytest
 
+import pair
 import telstar
 
 CSV, NDJSON = "text/csv", "application/x-ndjson"
@@ -236,6 +238,24 @@ def test_a_cut_connection_never_adds_half_a_line(shared, mailing, framing):
     assert counts(answer)[0] == 5000 and answer["repeated"] >= 3000 and answer["refused"] == 0, answer
     assert total(cluster, mailing) == 5000
     assert not [a for a in cluster.feed(mailing) if a["email"].endswith(".te")]
+
+
+def test_an_import_whose_client_stalls_does_not_hold_up_the_end(tmp_path):
+    master = pair.Master(tmp_path / "one", f"sqlite:{tmp_path}/store.sqlite")
+    master.start()
+    telstar.await_condition(lambda: master.is_active, "the master serves")
+    key = json.loads(subprocess.check_output(
+        [telstar.BINARY, "key", "create", "--dir", str(master.data), "--json", "--name", "import"], text=True))["key"]
+    api = xmlrpc.client.ServerProxy(f"http://admin:{key}@127.0.0.1:{master.api}/CloudMailing", allow_none=True)
+    mailing = telstar.make_mailing(api, [], start=False)
+    with socket.create_connection(("127.0.0.1", master.api), 60) as talk:
+        talk.sendall((f"POST /api/mailings/{mailing}/recipients HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
+                      f"Authorization: Bearer {key}\r\nContent-Length: 1000000\r\n\r\n{HEADER}{rows(5000)}").encode())
+        telstar.await_condition(lambda: api.list_mailings({"id": [mailing]})[0]["total_recipient"] >= 1000, "the first batches are in")
+        master.kill(signal.SIGTERM)
+        # The request has ten seconds to come to its end.
+        assert master.program.process.wait(40) == 0, master.program.text()
+    assert "master stopped" in master.program.text()
 
 
 def test_an_import_goes_on_after_the_master_was_killed(run, tmp_path):

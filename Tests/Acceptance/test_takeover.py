@@ -46,3 +46,17 @@ def test_a_database_that_restarts_costs_nobody_and_needs_no_hand(tmp_path):
                 telstar.await_condition(lambda: masters.standby, "the standby waits again")
         finally:
             sink.stop()
+
+
+def test_a_standby_that_is_stopped_leaves_at_once_and_in_order(tmp_path):
+    with postgresql.server() as database:
+        sink = telstar.Sink(tmp_path / "sink")
+        try:
+            with pair.running(tmp_path / "pair", database.url, sink.port) as masters:
+                standby = masters.standby
+                standby.kill(signal.SIGTERM)
+                # Much less than it would have to wait for its turn.
+                assert standby.program.process.wait(5) == 0
+                assert "master stopped" in standby.program.text()
+        finally:
+            sink.stop()

@@ -96,6 +96,10 @@ final class ScriptedMaster: MasterUplink {
         var batches: [UInt64] = []
         var credit: [DeliveryClass: Int] = [:]
         var isGone = false
+        /// How many places had been given back when the goodbye came.
+        var returnedBeforeGoodbye: Int?
+        /// How long the link takes to take up a return.
+        var returnDelay = Duration.zero
         var blobRequests = 0
     }
 
@@ -137,6 +141,7 @@ final class ScriptedMaster: MasterUplink {
     }
 
     func transmit(_ message: SatelliteMessage) async {
+        if case .returned = message { try? await Task.sleep(for: self.state.value.returnDelay) }
         let answers: [MasterMessage] = self.state.change { state in
             guard state.isConnected else { return [] }
             switch message {
@@ -154,7 +159,9 @@ final class ScriptedMaster: MasterUplink {
                 state.reports += reports
                 return state.acknowledgesReports ? [.reportsApplied(sequence: sequence)] : []
             case .signingKeyRequest(let hash): return [.signingKey(hash, pem: state.keys[hash])]
-            case .goodbye: state.isGone = true
+            case .goodbye:
+                state.isGone = true
+                state.returnedBeforeGoodbye = state.returned.values.reduce(0) { $0 + $1.count }
             case .hello, .heartbeat: break
             }
             return []

@@ -184,6 +184,27 @@ struct TakingBackTests {
         #expect(outcome.value.values.contains { $0.trace.replyCode == 250 })
     }
 
+    @Test("the goodbye does not overtake what is given back, over a link that is slow to take it")
+    func goodbyeComesLast() async throws {
+        let master = Watched<ScriptedMaster?>(nil)
+        try await Cluster.with(configure: {
+            $0.shutdownDrain = .milliseconds(50)
+            $0.shutdownReports = .seconds(60)
+        }) { cluster in
+            master.change { $0 = cluster.master }
+            cluster.master.state.change {
+                $0.answersStarts = false
+                $0.returnDelay = .milliseconds(300)
+            }
+            for serial in Int64(1)...3 { cluster.grant(serial, self.addresses(4)) }
+            try await cluster.master.state.until("all accepted") { $0.accepted.count == 3 }
+        }
+        let state = try #require(master.value).state.value
+        #expect(state.isGone)
+        #expect(state.returnedBeforeGoodbye == 12)
+        #expect(state.reports.isEmpty)
+    }
+
     @Test("a superseded satellite stops with an error")
     func superseded() async throws {
         await #expect(throws: SatelliteError.self) {

@@ -32,7 +32,7 @@ public struct SatelliteLinkConfiguration: Sendable {
     /// The first wait before connecting again; doubles up to ``reconnectCeiling``.
     public var reconnectInterval: Duration = .milliseconds(200)
     /// The longest wait before connecting again.
-    public var reconnectCeiling: Duration = .seconds(5)
+    public var reconnectCeiling: Duration = .seconds(2)
     /// Events waiting to be read, at most; then the link reads no more from its sockets.
     public var waitingEvents = 1_024
     /// Messages waiting to go out, at most.

@@ -51,8 +51,8 @@ struct Admission {
                     "the merge fields take \(encoded.count) octets, \(self.configuration.maximumMergeOctets) at most"
             )
         }
-        // What is stored must be readable when the message is made, however deep its values are nested.
-        _ = try MergeFields(decoding: encoded)
+        // What is stored must be readable when the message is made, however deep its values are nested; flat ones are.
+        if submission.fields.fields.contains(where: \.value.isNested) { _ = try MergeFields(decoding: encoded) }
         let size = submission.attachments.reduce(0) { $0 + $1.bytes.count }
         guard size <= self.configuration.maximumAttachmentOctets else {
             throw Refusal(
@@ -81,7 +81,7 @@ struct Admission {
 
     private static func check(_ field: MergeFields.Field) throws {
         let isHeader = self.headerFields.contains(field.name)
-        if self.holds(field.value, where: { $0.value == 0 }) || field.name.unicodeScalars.contains("\0") {
+        if self.holdsNUL(field.value) || field.name.utf8.contains(0) {
             throw Refusal(reason: "the field \(Self.quoted(field.name)) holds a NUL")
         }
         guard isHeader else { return }
@@ -105,6 +105,11 @@ struct Admission {
         guard type.count == 2, type.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } }) else {
             throw Refusal(.badAttachment, reason: "an attachment's content type is not of the form type/subtype")
         }
+    }
+
+    private static func holdsNUL(_ value: MergeValue) -> Bool {
+        // In UTF-8 no other character has an octet of zero.
+        if case .text(let text) = value { text.utf8.contains(0) } else { self.holds(value) { $0.value == 0 } }
     }
 
     private static func holds(_ value: MergeValue, where matches: (Unicode.Scalar) -> Bool) -> Bool {
@@ -134,5 +139,15 @@ struct Admission {
             )
         }
         return line + "'"
+    }
+}
+
+extension MergeValue {
+    /// Whether it holds other values.
+    fileprivate var isNested: Bool {
+        switch self {
+        case .list, .map: true
+        case .null, .text, .integer, .double, .bool, .dateTime, .bytes: false
+        }
     }
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// How an import is repeated without adding anybody twice, with no table of imports: a recipient that brings no id of its
-// own gets one that is a MAC of (mailing, idempotency key, line). The store refuses an id that is in use, so when the
-// same line comes again, its id is taken, by the recipient that it made the first time. That recipient's address is
-// compared, so that a key that is used for another file is told and nobody is dropped in silence.
+// How an import is repeated without adding anybody twice: the store keeps, for each line that became a recipient, a
+// fingerprint of its address. The same line with the same address is a repetition; with another address it is told, so
+// that a key that is used for another file drops nobody in silence. Recipients with ids of their own are told by these.
 
 public import MailingModel
 import MasterStore
@@ -47,45 +46,41 @@ extension Master {
         to id: MailingID,
         key: String?
     ) async throws -> [ImportResult] {
-        var submissions = recipients.map(\.submission)
-        if let key {
-            let prefix = self.importPrefix(id, key)
-            for place in submissions.indices where submissions[place].trackingID == nil {
-                submissions[place].trackingID = self.trackingID(prefix, line: recipients[place].line)
-            }
+        let source = key.map { ImportSource(key: $0, lines: recipients.map(\.line)) }
+        let admitted: [Admitted<ImportAdmission>] = try await self.admit(recipients.map(\.submission), to: id) {
+            try await self.store.importRecipients($0, to: id, from: source?.choosing($1), at: self.now())
         }
-        let admitted = try await self.admit(submissions, to: id)
         var results: [ImportResult] = []
         var taken: [Int] = []
         for (place, admitted) in admitted.enumerated() {
             switch admitted {
-            case .accepted: results.append(.accepted)
-            case .refused(let refusal):
-                results.append(.refused(refusal.code, refusal.reason))
-                if refusal.code == .trackingIDTaken, key != nil { taken.append(place) }
+            case .stored(.accepted): results.append(.accepted)
+            case .stored(.repeated): results.append(.repeated)
+            case .stored(.lineTaken): results.append(.refused(.keyReused, Self.keyReused))
+            case .stored(.trackingIDTaken):
+                results.append(.refused(.trackingIDTaken, Admission.Refusal.trackingIDTaken.reason))
+                if key != nil { taken.append(place) }
+            case .refused(let refusal): results.append(.refused(refusal.code, refusal.reason))
             }
         }
         guard !taken.isEmpty else { return results }
         let mailing = try await self.call(id) { try await self.store.mailing(id) }
         guard let account = mailing?.account else { throw MasterError.unknown(id) }
         let owners = Dictionary(
-            try await self.reports(of: taken.compactMap { submissions[$0].trackingID }, account: account)
+            try await self.reports(of: taken.compactMap { recipients[$0].submission.trackingID }, account: account)
                 .map { ($0.trackingID, $0) }
         ) { first, _ in first }
         for place in taken {
-            let isDerived = recipients[place].submission.trackingID == nil
-            let owner = submissions[place].trackingID.flatMap { owners[$0] }
-            if let owner, owner.recipient.mailing == id, owner.address == submissions[place].address {
-                results[place] = .repeated
-            } else if isDerived {
-                results[place] = .refused(
-                    .keyReused,
-                    "the idempotency key was used for another file: this line held another address then"
-                )
-            }
+            let submission = recipients[place].submission
+            guard let owner = submission.trackingID.flatMap({ owners[$0] }), owner.recipient.mailing == id,
+                owner.address == submission.address
+            else { continue }
+            results[place] = .repeated
         }
         return results
     }
+
+    private static let keyReused = "the idempotency key was used for another file: this line held another address then"
 
     /// Refuses a mailing that would take no recipients, before anything is sent for it.
     ///
@@ -99,19 +94,11 @@ extension Master {
 
     /// As many recipients may be added in one call.
     public var maximumRecipientsPerCall: Int { self.configuration.maximumRecipientsPerCall }
+}
 
-    private func importPrefix(_ id: MailingID, _ key: String) -> [UInt8] {
-        Array("\(id.rawValue) \(key.utf8.count) \(key) ".utf8)
-    }
-
-    private func trackingID(_ prefix: [UInt8], line: Int) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        var text = [UInt8(ascii: "i")]
-        text.reserveCapacity(33)
-        for octet in self.importKey.sign(prefix + Array(String(line).utf8), length: 16) {
-            text.append(digits[Int(octet >> 4)])
-            text.append(digits[Int(octet & 15)])
-        }
-        return String(decoding: text, as: UTF8.self)
+extension ImportSource {
+    /// The source of the drafts at these places alone.
+    fileprivate func choosing(_ places: [Int]) -> ImportSource {
+        ImportSource(key: self.key, lines: places.map { self.lines[$0] })
     }
 }

@@ -18,26 +18,39 @@ extension Master {
         to id: MailingID,
         test: Bool = false
     ) async throws -> [SubmissionResult] {
-        try await self.admit(submissions, to: id, test: test).map { admitted in
+        let admitted: [Admitted<RecipientAdmission>] = try await self.admit(submissions, to: id, test: test) {
+            drafts,
+            _ in
+            try await self.store.addRecipients(drafts, to: id, deliveryClass: test ? .express : .bulk, at: self.now())
+        }
+        return admitted.map { admitted in
             switch admitted {
-            case .accepted(let recipient, let trackingID): .accepted(trackingID: trackingID, recipient)
+            case .stored(.accepted(let recipient, let trackingID)): .accepted(trackingID: trackingID, recipient)
+            case .stored(.trackingIDTaken): .refused(Admission.Refusal.trackingIDTaken.reason)
             case .refused(let refusal): .refused(refusal.reason)
             }
         }
     }
 
-    /// What came of a submission.
-    enum Admitted: Sendable {
-        case accepted(RecipientID, trackingID: String)
+    /// What came of a submission: the store's answer, or why it never got there.
+    enum Admitted<Answer: Sendable>: Sendable {
+        case stored(Answer)
         case refused(Admission.Refusal)
     }
 
-    /// Adds recipients as ``addRecipients(_:to:test:)`` does, and tells refusals apart.
-    func admit(
+    /// Judges submissions and stores those that pass.
+    ///
+    /// - Parameters:
+    ///   - submissions: As ``addRecipients(_:to:test:)`` takes them.
+    ///   - id: The mailing.
+    ///   - test: Sent at once.
+    ///   - store: Stores drafts, of which it is told the places among the submissions; one answer each, in order.
+    func admit<Answer>(
         _ submissions: [RecipientSubmission],
         to id: MailingID,
-        test: Bool = false
-    ) async throws -> [Admitted] {
+        test: Bool = false,
+        store: ([RecipientDraft], [Int]) async throws -> [Answer]
+    ) async throws -> [Admitted<Answer>] {
         try await self.call(id) {
             let limit = self.configuration.maximumRecipientsPerCall
             guard submissions.count <= limit else {
@@ -46,7 +59,7 @@ extension Master {
             guard let mailing = try await self.store.mailing(id) else { throw MasterError.unknown(id) }
             try MailingLifecycle.checkChange(of: mailing)
             let admission = Admission(configuration: self.configuration)
-            var results: [Admitted] = []
+            var results: [Admitted<Answer>] = []
             var drafts: [RecipientDraft] = []
             var places: [Int] = []
             for (place, submission) in submissions.enumerated() {
@@ -54,7 +67,7 @@ extension Master {
                 case .success(var draft):
                     for attachment in submission.attachments {
                         draft.attachments.append(
-                            try await self.store.putBlob(attachment.octets)
+                            try await self.store.putBlob(attachment.octets, at: self.now())
                         )
                     }
                     drafts.append(draft)
@@ -66,21 +79,9 @@ extension Master {
             }
             guard !drafts.isEmpty else { return results }
             CrashPoint.reached(.masterBeforeAddRecipients)
-            let answers = try await self.store.addRecipients(
-                drafts,
-                to: id,
-                deliveryClass: test ? .express : .bulk,
-                at: self.now()
-            )
+            let answers = try await store(drafts, places)
             CrashPoint.reached(.masterAfterAddRecipients)
-            for (place, answer) in zip(places, answers) {
-                switch answer {
-                case .accepted(let recipient, let trackingID):
-                    results[place] = .accepted(recipient, trackingID: trackingID)
-                case .trackingIDTaken:
-                    results[place] = .refused(.trackingIDTaken)
-                }
-            }
+            for (place, answer) in zip(places, answers) { results[place] = .stored(answer) }
             await self.engine.recipientsAdded(to: mailing, test: test)
             return results
         }

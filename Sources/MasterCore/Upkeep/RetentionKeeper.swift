@@ -11,6 +11,8 @@ import MasterStore
 struct RetentionKeeper: Sendable {
     /// Mailings read at a time.
     private static let page = 100
+    /// An attachment that no recipient has come to use so long after it was stored belongs to a call that failed.
+    private static let blobPatience = Duration.seconds(86_400)
 
     let store: any MailingStore
     let configuration: MasterConfiguration.Upkeep
@@ -21,12 +23,12 @@ struct RetentionKeeper: Sendable {
 
     /// Makes a round at once and then again and again, until the task is cancelled.
     func run() async {
-        guard self.configuration.keepMailings != nil || self.configuration.keepEvents != nil else { return }
         while !Task.isCancelled {
             let next = self.time.elapsed() + self.configuration.purgeEvery
             do {
                 try await self.deleteMailings()
                 try await self.purgeEvents()
+                try await self.purgeBlobs()
             } catch is CancellationError {
                 return
             } catch {
@@ -76,6 +78,11 @@ struct RetentionKeeper: Sendable {
             try await self.rest()
         }
         if purged > 0 { self.logger.info("old events purged", metadata: ["events": "\(purged)"]) }
+    }
+
+    private func purgeBlobs() async throws {
+        let limit = self.time.now().advanced(by: .zero - Self.blobPatience)
+        while try await self.store.purgeBlobs(before: limit).isMoreLeft { try await self.rest() }
     }
 
     private func rest() async throws { try await self.time.sleep(until: self.time.elapsed() + self.configuration.rest) }

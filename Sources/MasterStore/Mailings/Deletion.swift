@@ -80,6 +80,14 @@ enum Deletion {
             "DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE mailing = ? ORDER BY seq LIMIT ?)"
         ).bind(1, next.mailing).bind(2, Self.purgeStep).run()
         removed += transaction.changedRows
+        try transaction.prepare(
+            """
+            DELETE FROM import_block WHERE mailing = ? AND (import, block) IN
+            (SELECT import, block FROM import_block WHERE mailing = ? LIMIT ?)
+            """
+        ).bind(1, next.mailing).bind(2, next.mailing).bind(3, Self.purgeStep / 10).run()
+        removed += transaction.changedRows
+        removed += try BlobUse.end(of: id, transaction)
         if removed > 0 { return .goesOn }
         if isBusy { return .isBusy(id) }
         try transaction.prepare("UPDATE tombstone SET purged = 1 WHERE mailing = ?").bind(1, next.mailing).run()

@@ -140,6 +140,28 @@ enum PostgreSQLSchema {
         """,
         // In which database the store lives; one that finds another name here was restored from a dump, or cloned.
         "ALTER TABLE store ADD COLUMN origin text",
+        // Which lines of an import that may be repeated have become recipients.
+        """
+        CREATE TABLE import_block(
+            mailing integer NOT NULL, import text COLLATE "C" NOT NULL, block bigint NOT NULL, entries bytea NOT NULL,
+            PRIMARY KEY(mailing, import, block)) WITH (fillfactor = 50);
+        ALTER TABLE import_block ALTER COLUMN entries SET STORAGE EXTERNAL;
+        """,
+        // Which mailings need a blob, so that it can go with the last of them.
+        """
+        CREATE TABLE blob_use(
+            mailing integer NOT NULL, hash bytea NOT NULL, since bigint NOT NULL, PRIMARY KEY(mailing, hash));
+        CREATE INDEX blob_use_hash ON blob_use(hash);
+        CREATE INDEX blob_use_since ON blob_use(mailing, since);
+        INSERT INTO blob_use(mailing, hash, since) SELECT DISTINCT mailing, content, 0 FROM revision;
+        INSERT INTO blob_use(mailing, hash, since)
+        WITH RECURSIVE place(n) AS (
+            SELECT 0
+            UNION ALL SELECT n + 1 FROM place WHERE (n + 2) * 32 <= (SELECT max(length(attachments)) FROM recipient))
+        SELECT DISTINCT id >> 32, substr(attachments, n * 32 + 1, 32), 0
+        FROM recipient, place WHERE length(attachments) >= (n + 1) * 32
+        ON CONFLICT DO NOTHING;
+        """,
         // Large mailings have segments of their own.
         """
         ALTER TABLE mailing ADD COLUMN segment integer NOT NULL DEFAULT 0,

@@ -41,25 +41,38 @@ struct Admission {
     private var storedCounts: [String: Int] = [:]
     /// Who has the ids that these recipients want, as far as anybody has.
     private var owners: [String: RecipientID] = [:]
+    /// What these recipients alone are sent.
+    private var attachments: Set<BlobHash> = []
+    /// What an import that may be repeated has brought before.
+    private var imported: ImportedLines?
 
     /// Adds recipients to a mailing; one answer per draft, in order.
     static func add(
         _ drafts: [RecipientDraft],
         to id: MailingID,
         _ deliveryClass: DeliveryClass,
+        from source: ImportSource? = nil,
         at now: Timestamp,
         _ transaction: StoreTransaction
-    ) throws -> [RecipientAdmission] {
+    ) throws -> [ImportAdmission] {
         let mailing = try transaction.requireMailing(id)
         guard mailing.mailing.status != .finished, mailing.mailing.ending == nil else {
             throw StoreError(.mailingFinished, "mailing \(id) takes no more recipients")
         }
         var admission = try Admission(mailing, deliveryClass, transaction)
         try admission.readAhead(drafts)
-        var answers: [RecipientAdmission] = []
+        if let source {
+            precondition(source.lines.count == drafts.count, "a line for each draft")
+            admission.imported = try ImportedLines(source.lines, of: source.key, in: id, transaction)
+        }
+        var answers: [ImportAdmission] = []
         answers.reserveCapacity(drafts.count)
-        for draft in drafts { answers.append(try admission.add(draft, at: now)) }
+        for (place, draft) in drafts.enumerated() {
+            answers.append(try admission.add(draft, line: source?.lines[place], at: now))
+        }
         try admission.writeBuckets()
+        try admission.imported?.write(transaction.connection)
+        try BlobUse.note(admission.attachments, of: id, at: now, transaction)
         if admission.total > mailing.mailing.counters.total {
             try transaction.update(id) {
                 $0.mailing.counters.total = admission.total
@@ -111,9 +124,13 @@ struct Admission {
             .rows { self.storedCounts[$0.text(0)] = $0.int(1) }
     }
 
-    private mutating func add(_ draft: RecipientDraft, at now: Timestamp) throws -> RecipientAdmission {
-        let ids = self.transaction.context.secrets.recipientIDs
-        if let wanted = draft.trackingID, try !self.isFree(wanted, ids) { return .trackingIDTaken }
+    private mutating func add(_ draft: RecipientDraft, line: Int?, at now: Timestamp) throws -> ImportAdmission {
+        if let wanted = draft.trackingID, try !self.isFree(wanted) { return .trackingIDTaken }
+        // A recipient with an id of its own is recognised by that, wherever it stands.
+        let line = draft.trackingID == nil ? line : nil
+        if let line, let isSame = self.imported?.holds(draft.address, at: line) {
+            return isSame ? .repeated : .lineTaken
+        }
         try self.openSegmentIfLarge()
         let bucket = try self.bucket(of: draft.domain)
         let ordinal = self.nextOrdinal(in: bucket)
@@ -129,13 +146,17 @@ struct Admission {
             )
         )
         self.total += 1
-        guard let wanted = draft.trackingID else { return .accepted(id, trackingID: ids.encode(id)) }
-        self.owners[wanted] = id
-        if self.segmentStart != nil, !self.isSegmentTracked {
-            try self.transaction.noteTrackedSegment(of: self.mailing.mailing.id)
-            self.isSegmentTracked = true
-        }
-        return .accepted(id, trackingID: wanted)
+        self.attachments.formUnion(draft.attachments)
+        if let wanted = draft.trackingID { try self.noteOwner(id, of: wanted) }
+        if let line { self.imported?.add(draft.address, at: line) }
+        return .accepted(id)
+    }
+
+    private mutating func noteOwner(_ id: RecipientID, of trackingID: String) throws {
+        self.owners[trackingID] = id
+        guard self.segmentStart != nil, !self.isSegmentTracked else { return }
+        try self.transaction.noteTrackedSegment(of: self.mailing.mailing.id)
+        self.isSegmentTracked = true
     }
 
     private mutating func findOwners(of wanted: [String]) throws {
@@ -153,8 +174,8 @@ struct Admission {
 
     /// Whether a client may give this id: nobody has it, or only a recipient of a deleted mailing, and it is not of
     /// the form that we generate.
-    private func isFree(_ trackingID: String, _ ids: RecipientIDCodec) throws -> Bool {
-        guard ids.decode(trackingID) == nil else { return false }
+    private func isFree(_ trackingID: String) throws -> Bool {
+        guard self.transaction.context.secrets.recipientIDs.decode(trackingID) == nil else { return false }
         guard let owner = self.owners[trackingID] else { return true }
         return try self.transaction.mailing(owner.mailing) == nil
     }
@@ -265,8 +286,7 @@ struct Admission {
 
     /// The bucket of a domain that has none of its own: FNV-1a (64 bits), folded, modulo 256; never change it.
     static func hashedBucket(of domain: String) -> Bucket {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in domain.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        let hash = StableHash.fnv1a(domain.utf8)
         let folded = hash ^ hash >> 32
         return Bucket(rawValue: UInt16(truncatingIfNeeded: (folded ^ folded >> 16) % UInt64(Bucket.hashedCount)))
     }

@@ -154,6 +154,27 @@ enum Schema {
         INSERT INTO meta(name, value)
         VALUES ('lease', coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'lease'), 0));
         """,
+        // Which lines of an import that may be repeated have become recipients.
+        """
+        CREATE TABLE import_block(
+            mailing INTEGER NOT NULL, import TEXT NOT NULL, block INTEGER NOT NULL, entries BLOB NOT NULL,
+            PRIMARY KEY(mailing, import, block));
+        """,
+        // Which mailings need a blob, so that it can go with the last of them.
+        """
+        CREATE TABLE blob_use(
+            mailing INTEGER NOT NULL, hash BLOB NOT NULL, since INTEGER NOT NULL, PRIMARY KEY(mailing, hash)) WITHOUT ROWID;
+        CREATE INDEX blob_use_hash ON blob_use(hash);
+        CREATE INDEX blob_use_since ON blob_use(mailing, since);
+        INSERT INTO blob_use(mailing, hash, since) SELECT DISTINCT mailing, content, 0 FROM revision;
+        INSERT INTO blob_use(mailing, hash, since)
+        WITH RECURSIVE place(n) AS (
+            SELECT 0
+            UNION ALL SELECT n + 1 FROM place WHERE (n + 2) * 32 <= (SELECT max(length(attachments)) FROM recipient))
+        SELECT DISTINCT id >> 32, substr(attachments, n * 32 + 1, 32), 0
+        FROM recipient, place WHERE length(attachments) >= (n + 1) * 32
+        ON CONFLICT DO NOTHING;
+        """,
         // Large mailings have segments of their own.
         """
         ALTER TABLE mailing ADD COLUMN segment INTEGER NOT NULL DEFAULT 0;

@@ -36,6 +36,26 @@ enum Daemon {
         for note in settings.notes { logger.warning("doubtful setting", metadata: ["note": "\(note)"]) }
     }
 
+    /// Services that end in reverse order, as soon as one of them has ended or failed.
+    ///
+    /// - Parameters:
+    ///   - services: In the order in which they depend on each other.
+    ///   - patience: How long all of them may take to end before they are cancelled; `nil` sets no limit.
+    static func group(_ services: [any Service], patience: Duration? = nil) -> ServiceGroup {
+        var configuration = ServiceGroupConfiguration(
+            services: services.map {
+                .init(
+                    service: $0,
+                    successTerminationBehavior: .gracefullyShutdownGroup,
+                    failureTerminationBehavior: .gracefullyShutdownGroup
+                )
+            },
+            logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
+        )
+        configuration.maximumGracefulShutdownDuration = patience
+        return ServiceGroup(configuration: configuration)
+    }
+
     /// Runs services until SIGTERM or SIGINT; they end in reverse order.
     ///
     /// A second signal leaves at once.
@@ -50,15 +70,7 @@ enum Daemon {
         logger: Logger,
         stopping: (@Sendable () -> Void)? = nil
     ) async throws {
-        let quiet = Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
-        let group = ServiceGroup(
-            configuration: .init(
-                services: services.map {
-                    .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup)
-                },
-                logger: quiet
-            )
-        )
+        let group = Self.group(services)
         let signals = SignalWait.stream([SIGTERM, SIGINT, SIGHUP])
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await group.run() }

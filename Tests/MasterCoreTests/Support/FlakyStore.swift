@@ -154,6 +154,16 @@ final class FlakyStore: MailingStore {
         return try await self.inner.addRecipients(drafts, to: mailing, deliveryClass: deliveryClass, at: now)
     }
 
+    func importRecipients(
+        _ drafts: [RecipientDraft],
+        to mailing: MailingID,
+        from source: ImportSource?,
+        at now: Timestamp
+    ) async throws -> [ImportAdmission] {
+        try await self.pass("importRecipients")
+        return try await self.inner.importRecipients(drafts, to: mailing, from: source, at: now)
+    }
+
     func reports(
         of trackingIDs: [String],
         account: AccountID
@@ -288,11 +298,17 @@ final class FlakyStore: MailingStore {
         return try await self.inner.nextDue(after: now, finishGrace: finishGrace)
     }
 
+    func purgeBlobs(before moment: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool) {
+        try await self.pass("purgeBlobs")
+        return try await self.inner.purgeBlobs(before: moment)
+    }
+
     func putBlob(
-        _ bytes: [UInt8]
+        _ bytes: [UInt8],
+        at now: Timestamp
     ) async throws -> BlobHash {
         try await self.pass("putBlob")
-        return try await self.inner.putBlob(bytes)
+        return try await self.inner.putBlob(bytes, at: now)
     }
 
     func blob(

@@ -25,18 +25,4 @@ struct CopyTests {
             #expect(!fixture.store.identity.isCopy)
         }
     }
-
-    @Test("a store of the first version is brought up to date with what is in it, and is no copy")
-    func firstVersion() async throws {
-        try await StoreFactory.postgreSQL.withStore { fixture in
-            let id = try await fixture.makeMailing()
-            try await fixture.add(3, to: id)
-            try await fixture.deliverAll(try await fixture.makeSatellite())
-            try await fixture.undoSchema(to: 1)
-            try await fixture.reopen()
-            #expect(fixture.store.identity.schemaVersion == PostgreSQLSchema.newest && !fixture.store.identity.isCopy)
-            #expect(try await fixture.counters(id).delivered == 3)
-            try await fixture.checkTotals(id)
-        }
-    }
 }

@@ -10,9 +10,9 @@ struct RegistryTests {
     func blobs(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let bytes = (0..<70_000).map { UInt8(truncatingIfNeeded: $0) }
-            let hash = try await fixture.store.putBlob(bytes)
-            #expect(try await fixture.store.putBlob(bytes) == hash)
-            #expect(try await fixture.store.putBlob([]) != hash)
+            let hash = try await fixture.store.putBlob(bytes, at: fixture.now)
+            #expect(try await fixture.store.putBlob(bytes, at: fixture.now) == hash)
+            #expect(try await fixture.store.putBlob([], at: fixture.now) != hash)
             try await fixture.reopen()
             #expect(try await fixture.store.blob(hash) == bytes)
             let absent = try #require(BlobHash(bytes: [UInt8](repeating: 9, count: 32)))
@@ -23,7 +23,10 @@ struct RegistryTests {
     @Test("gives each recipient its own attachments in order", arguments: StoreFactory.all)
     func attachments(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
-            let hashes = [try await fixture.store.putBlob([1]), try await fixture.store.putBlob([2])]
+            let hashes = [
+                try await fixture.store.putBlob([1], at: fixture.now),
+                try await fixture.store.putBlob([2], at: fixture.now),
+            ]
             let id = try await fixture.makeMailing()
             let draft = RecipientDraft(
                 address: "a@b.example",

@@ -57,7 +57,9 @@ struct DurabilityTests {
                 _ = RecordingVFS.takeEvents(directory)
                 let hashes = try await withThrowingTaskGroup(of: BlobHash.self) { group in
                     for number in 0..<400 {
-                        group.addTask { try await store.putBlob(Array("blob \(number)".utf8)) }
+                        group.addTask {
+                            try await store.putBlob(Array("blob \(number)".utf8), at: Timestamp(seconds: 1))
+                        }
                     }
                     return try await group.reduce(into: Set()) { $0.insert($1) }
                 }
@@ -134,7 +136,9 @@ struct DurabilityTests {
             let store = try await DatabaseStore.open(configuration, secrets: TestSecrets.make())
             var hashes: [BlobHash] = []
             for number in 0..<40 {
-                hashes.append(try await store.putBlob([UInt8](repeating: UInt8(number), count: 50_000)))
+                hashes.append(
+                    try await store.putBlob([UInt8](repeating: UInt8(number), count: 50_000), at: Timestamp(seconds: 1))
+                )
             }
             #expect(try fileSize(directory + "/store.db-wal") < 400_000)
             #expect(try fileSize(directory + "/store.db") > 1_000_000)

@@ -38,7 +38,7 @@ struct IsolationTests {
             #expect(QueueExecutor.isCurrent, "feedHead")
             _ = try await store.summary(at: Timestamp(seconds: 1))
             #expect(QueueExecutor.isCurrent, "summary")
-            let hash = try await store.putBlob([1])
+            let hash = try await store.putBlob([1], at: Timestamp(seconds: 1))
             #expect(QueueExecutor.isCurrent, "putBlob")
             _ = try await store.blob(hash)
             #expect(QueueExecutor.isCurrent, "blob")

@@ -39,7 +39,7 @@ struct OpeningTests {
         try await withTemporaryDirectory { directory in
             let store = try await self.open(directory)
             try await store.close()
-            await #expect(throws: StoreError.self) { _ = try await store.putBlob([1]) }
+            await #expect(throws: StoreError.self) { _ = try await store.putBlob([1], at: Timestamp(seconds: 1)) }
             await #expect(throws: (any Error).self) { _ = try await store.feedHead() }
         }
     }
@@ -51,7 +51,9 @@ struct OpeningTests {
             let accepted = try await withThrowingTaskGroup(of: BlobHash?.self) { group in
                 for number in 0..<100 {
                     group.addTask {
-                        do { return try await store.putBlob([UInt8(number)]) } catch is StoreError { return nil }
+                        do {
+                            return try await store.putBlob([UInt8(number)], at: Timestamp(seconds: 1))
+                        } catch is StoreError { return nil }
                     }
                 }
                 group.addTask {
@@ -117,7 +119,10 @@ struct OpeningTests {
             step.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
         }
         #expect(
-            fingerprints == [3_119_139_496_274_206_159, 11_079_694_168_065_406_449, 1_749_085_536_823_359_368]
+            fingerprints == [
+                3_119_139_496_274_206_159, 11_079_694_168_065_406_449, 10_137_258_800_554_762_450,
+                9_859_086_431_881_441_125, 1_749_085_536_823_359_368,
+            ]
         )
     }
 

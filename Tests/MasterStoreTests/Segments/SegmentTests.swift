@@ -181,7 +181,7 @@ struct SegmentTests {
             for isAlone in [true, false] {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for number in 0..<(isAlone ? 0 : 20) {
-                        group.addTask { _ = try await database.putBlob([UInt8(number)]) }
+                        group.addTask { _ = try await database.putBlob([UInt8(number)], at: now) }
                     }
                     group.addTask {
                         await #expect(throws: StoreError.self) {

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MailingModel
+
+/// Which lines of an import have become recipients, and with which address, so that an import may be repeated.
+///
+/// Lines are kept in blocks of ``linesInBlock``: a call touches the few rows of the lines that it brings, however many
+/// came before.
+struct ImportedLines {
+    /// How many lines share a row.
+    static let linesInBlock = 1 << 10
+    /// What a line takes in its row: its place in two octets, the fingerprint of its address in eight.
+    private static let entryLength = 10
+
+    private struct Block {
+        var stored: [UInt8] = []
+        var added: [UInt8] = []
+    }
+
+    private let mailing: MailingID
+    private let key: String
+    private var blocks: [Int: Block] = [:]
+    private var fingerprints: [Int: UInt64] = [:]
+
+    /// Reads what is known of these lines.
+    init(_ lines: some Sequence<Int>, of key: String, in mailing: MailingID, _ transaction: StoreTransaction) throws {
+        self.mailing = mailing
+        self.key = key
+        let blocks = Set(lines.map { $0 / Self.linesInBlock })
+        var stored: [(block: Int, entries: [UInt8])] = []
+        try transaction.prepare(
+            """
+            SELECT block, entries FROM import_block
+            WHERE mailing = ? AND import = ? AND block IN (SELECT value FROM json_each(?))
+            """
+        ).bind(1, Int(mailing.rawValue)).bind(2, key).bind(3, list: blocks.sorted().map(Int64.init))
+            .rows { stored.append(($0.int(0), $0.blob(1))) }
+        for (block, entries) in stored {
+            guard entries.count.isMultiple(of: Self.entryLength) else {
+                throw StoreError(.corrupt, "the lines of an import of mailing \(mailing) are damaged")
+            }
+            self.blocks[block] = Block(stored: entries)
+            for start in stride(from: 0, to: entries.count, by: Self.entryLength) {
+                let line = block * Self.linesInBlock + Int(entries[start]) << 8 + Int(entries[start + 1])
+                self.fingerprints[line] = entries[(start + 2)..<(start + Self.entryLength)]
+                    .reduce(0) { $0 << 8 | UInt64($1) }
+            }
+        }
+    }
+
+    /// Whether the line became a recipient with this address; `nil` if it became none.
+    func holds(_ address: String, at line: Int) -> Bool? {
+        self.fingerprints[line].map { $0 == StableHash.fnv1a(address.utf8) }
+    }
+
+    /// Notes a line that became a recipient.
+    mutating func add(_ address: String, at line: Int) {
+        let fingerprint = StableHash.fnv1a(address.utf8)
+        self.fingerprints[line] = fingerprint
+        let place = line % Self.linesInBlock
+        self.blocks[line / Self.linesInBlock, default: Block()].added += [
+            UInt8(truncatingIfNeeded: place >> 8), UInt8(truncatingIfNeeded: place),
+        ]
+        for shift in stride(from: UInt64(56), through: 0, by: -8) {
+            self.blocks[line / Self.linesInBlock]?.added.append(UInt8(truncatingIfNeeded: fingerprint >> shift))
+        }
+    }
+
+    /// Writes the blocks that have changed.
+    func write(_ connection: any StoreConnection) throws {
+        let changed = self.blocks.filter { !$0.value.added.isEmpty }.sorted { $0.key < $1.key }
+        guard !changed.isEmpty else { return }
+        var rows = RowBatch("import_block", replacingBy: "mailing, import, block", count: changed.count)
+        rows.add("mailing", numbers: changed.map { _ in Int64(self.mailing.rawValue) })
+        rows.add("import", texts: changed.map { _ in self.key })
+        rows.add("block", numbers: changed.map { Int64($0.key) })
+        rows.add("entries", octets: changed.map { $0.value.stored + $0.value.added })
+        try connection.write(rows)
+    }
+}
+
+/// A hash that is the same in every process and for ever, for values that are stored.
+enum StableHash {
+    /// FNV-1a, 64 bits.
+    static func fnv1a(_ octets: some Sequence<UInt8>) -> UInt64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for octet in octets { hash = (hash ^ UInt64(octet)) &* 0x100_0000_01b3 }
+        return hash
+    }
+}

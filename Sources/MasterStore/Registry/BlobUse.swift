@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MailingModel
+
+/// Which mailings need a blob; one that none needs is removed.
+///
+/// Mailings share blobs: the same attachment, the same content. A blob is stored before the mailing or the recipient that
+/// needs it, in a transaction of its own, so at first it is kept for nobody in particular, for a time.
+enum BlobUse {
+    /// How many uses one step ends.
+    static let step = 100
+    /// Stands for no mailing; those are numbered from 1.
+    private static let nobody = MailingID(rawValue: 0)
+
+    /// Keeps a blob that was just stored.
+    static func reserve(_ hash: BlobHash, at now: Timestamp, _ transaction: StoreTransaction) throws {
+        try self.note([hash], of: self.nobody, at: now, transaction)
+    }
+
+    /// Keeps blobs for as long as a mailing is there.
+    static func note(
+        _ hashes: Set<BlobHash>,
+        of mailing: MailingID,
+        at now: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws {
+        guard !hashes.isEmpty else { return }
+        var rows = RowBatch("blob_use", replacingBy: "mailing, hash", count: hashes.count)
+        rows.add("mailing", numbers: hashes.map { _ in Int64(mailing.rawValue) })
+        rows.add("hash", octets: hashes.map(\.bytes))
+        rows.add("since", numbers: hashes.map { _ in now.milliseconds })
+        try transaction.connection.write(rows)
+    }
+
+    /// Ends uses of a deleted mailing, a step of them.
+    ///
+    /// - Returns: How many.
+    static func end(of mailing: MailingID, _ transaction: StoreTransaction) throws -> Int {
+        try self.end(of: mailing, before: Timestamp(milliseconds: .max), transaction)
+    }
+
+    /// Removes blobs that were stored before `moment` and that no mailing has come to use, a step of them.
+    ///
+    /// - Returns: How many were looked at, and whether more may be old enough.
+    static func purge(
+        before moment: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws -> (purged: Int, isMoreLeft: Bool) {
+        let ended = try self.end(of: self.nobody, before: moment, transaction)
+        return (ended, ended == self.step)
+    }
+
+    private static func end(
+        of mailing: MailingID,
+        before moment: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws -> Int {
+        var hashes: [[UInt8]] = []
+        try transaction.prepare("SELECT hash FROM blob_use WHERE mailing = ? AND since < ? ORDER BY since LIMIT ?")
+            .bind(1, Int(mailing.rawValue)).bind(2, moment).bind(3, Self.step).rows { hashes.append($0.blob(0)) }
+        for hash in hashes {
+            try transaction.prepare("DELETE FROM blob_use WHERE mailing = ? AND hash = ?")
+                .bind(1, Int(mailing.rawValue)).bind(2, hash).run()
+            try transaction.prepare(
+                "DELETE FROM blob WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM blob_use WHERE hash = ?)"
+            ).bind(1, hash).bind(2, hash).run()
+        }
+        return hashes.count
+    }
+}

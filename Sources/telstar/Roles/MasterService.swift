@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterLink
+import DaemonSupport
+import Foundation
+import Logging
+import MasterAPI
+import MasterCore
+import MasterStore
+import ServiceLifecycle
+
+/// The master as one service: it opens the store, waiting for its turn if another master has it, and runs the pieces that
+/// work on it until the first of them ends.
+struct MasterService: Service {
+    let settings: MasterSettings
+    let page: StatusPage?
+    let metrics: MetricsRegistry
+    let logger: Logger
+
+    /// How long requests in progress may hold up the end, be it asked for or that of a master that was replaced.
+    private static let patience = Duration.seconds(10)
+
+    /// Serves until shutdown.
+    ///
+    /// - Throws: ``StartFailure``, or what ended a piece.
+    func run() async throws {
+        let standby = Standby(settings: self.settings, page: self.page, metrics: self.metrics, logger: self.logger)
+        let opening: StoreOpening
+        do {
+            opening = try await cancelWhenGracefulShutdown { try await standby.openStore() }
+        } catch  where Task.isShuttingDownGracefully {
+            // One that waited has nothing to put in order.
+            return
+        }
+        let services = try await self.services(opening)
+        try await withGracefulShutdownHandler {
+            try await Daemon.group(services, patience: Self.patience).run()
+        } onGracefulShutdown: {
+            self.page?.showUnready("the master stops")
+        }
+        // Its lock on the data directory has to last as long as the master.
+        withExtendedLifetime(opening) {}
+    }
+
+    /// In the order in which they depend on each other.
+    private func services(_ opening: StoreOpening) async throws -> [any Service] {
+        let (settings, logger, store) = (self.settings, self.logger, opening.store)
+        let directory = SatelliteDirectory()
+        try await directory.reload(from: store)
+        let link = try await Self.link(settings, opening: opening, directory: directory, logger: logger)
+        let master = Master(
+            store: store,
+            channel: LinkChannel(link),
+            directory: directory,
+            configuration: settings.core,
+            cursorKey: opening.cursorKey,
+            now: { .now },
+            logger: logger
+        )
+        let measures = MasterMetrics(master: master, link: link)
+        self.metrics.addCollector { measures.collect() }
+        let api = APIServer(configuration: try Self.api(settings, logger: logger), master: master, logger: logger)
+        let location = try settings.storeLocation()
+        self.page?.show(Self.answers(master: master, measures: measures, metrics: self.metrics))
+        return [
+            Piece { try await link.run() }, Piece { try await master.run() },
+            Piece {
+                guard let reason = await store.retirement() else { return await Forever.untilCancelled() }
+                throw StartFailure(.unavailable, reason)
+            },
+            APIService(server: api) {
+                logger.info("master serves", metadata: ["version": "\(Telstar.version)", "store": "\(location)"])
+                SupervisorNotifier(environment: ProcessInfo.processInfo.environment).ready(status: "serving")
+            },
+        ]
+    }
+
+    private static func link(
+        _ settings: MasterSettings,
+        opening: StoreOpening,
+        directory: SatelliteDirectory,
+        logger: Logger
+    ) async throws -> MasterLink {
+        let keys = try LinkKeyFile.loadOrMake(in: settings.directory)
+        let addresses = settings.link
+        var configuration = MasterLinkConfiguration(
+            control: addresses.control,
+            content: addresses.content,
+            enrolment: addresses.enrolment,
+            keys: keys.keys
+        )
+        configuration.heartbeat = settings.heartbeat
+        do {
+            return try await MasterLink(
+                configuration,
+                decisions: directory.decisions(store: opening.store, now: { .now }, logger: logger),
+                logger: logger
+            )
+        } catch {
+            throw StartFailure(.unavailable, "the cluster link cannot listen at \(addresses.control): \(error)")
+        }
+    }
+
+    private static func api(_ settings: MasterSettings, logger: Logger) throws -> APIServer.Configuration {
+        var api = APIServer.Configuration()
+        api.secure = try settings.apiListen().map { ($0.host, $0.port) }
+        api.plain = try settings.apiPlainListen().map { ($0.host, $0.port) }
+        api.maximumBodyOctets = settings.maximumBodyOctets
+        if api.secure != nil { api.certificate = try CertificateFiles.load(settings) }
+        if settings.controlSocket.utf8.count < 100 {
+            // A socket that a killed master left behind would keep this one from listening; the store's lock is ours.
+            unlink(settings.controlSocket)
+            api.controlSocket = settings.controlSocket
+        } else {
+            logger.warning(
+                "the data directory's path is too long for a Unix socket; use --url and --key-file",
+                metadata: ["path": "\(settings.controlSocket)"]
+            )
+        }
+        return api
+    }
+
+    private static func answers(
+        master: Master,
+        measures: MasterMetrics,
+        metrics: MetricsRegistry
+    ) -> HealthListener.Answers {
+        .init(
+            unreadyReasons: { master.isReady ? [] : ["the store does not take writes; see the log"] },
+            status: {
+                let encoder = JSONEncoder()
+                encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+                encoder.keyEncodingStrategy = .convertToSnakeCase
+                return Array(try encoder.encode(try await master.status()))
+            },
+            metrics: {
+                await measures.refresh()
+                return metrics.exposition()
+            }
+        )
+    }
+}
+
+/// The API's listeners as a service; Hummingbird ends them in order at a graceful shutdown.
+private struct APIService: Service {
+    let server: APIServer
+    let listening: @Sendable () async -> Void
+
+    func run() async throws { try await self.server.run(listening: self.listening) }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DaemonSupport
+import Logging
+import ServiceLifecycle
+import Synchronization
+
+/// The page through which a daemon is watched, whose answers change with what the process is: a standby, a master, one
+/// that stops.
+///
+/// The listener outlives these roles. Nobody who watches meets a closed port at a takeover, and no request is cut off in
+/// the middle of its answer.
+final class StatusPage: Service {
+    private let listen: ListenAddress
+    private let logger: Logger
+    private let answers: Mutex<HealthListener.Answers?>
+    private let shown: AsyncStream<Void>
+    private let tellShown: AsyncStream<Void>.Continuation
+
+    /// Makes a page, which listens from its first answers on.
+    ///
+    /// - Parameters:
+    ///   - listen: Where to listen.
+    ///   - answers: What to answer at once; `nil` waits for ``show(_:)``.
+    ///   - logger: Where failures are told.
+    init(listen: ListenAddress, answers: HealthListener.Answers? = nil, logger: Logger) {
+        self.listen = listen
+        self.logger = logger
+        self.answers = Mutex(nil)
+        (self.shown, self.tellShown) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        if let answers { self.show(answers) }
+    }
+
+    /// Answers so from now on.
+    func show(_ answers: HealthListener.Answers) {
+        self.answers.withLock { $0 = answers }
+        self.tellShown.yield()
+    }
+
+    /// Answers that the process is not ready, for this reason, and everything else as before.
+    func showUnready(_ reason: String) {
+        self.answers.withLock { $0?.unreadyReasons = { [reason] } }
+    }
+
+    /// Serves until shutdown.
+    ///
+    /// - Throws: ``StartFailure`` if the address cannot be listened on.
+    func run() async throws {
+        // Before there is anything to tell, a process that fails to start tells why in its log, not in a port that is taken.
+        let hasAnswers = await cancelWhenGracefulShutdown { await self.shown.first { true } != nil }
+        guard hasAnswers, !Task.isShuttingDownGracefully else { return }
+        try await HealthListener(
+            configuration: .init(host: self.listen.host, port: self.listen.port),
+            answers: .init(
+                unreadyReasons: { await self.current?.unreadyReasons() ?? [] },
+                status: { try await self.current?.status() ?? [] },
+                metrics: { await self.current?.metrics() ?? [] }
+            ),
+            logger: self.logger
+        ).run()
+    }
+
+    private var current: HealthListener.Answers? { self.answers.withLock { $0 } }
+}
