@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+@preconcurrency internal import Dispatch
+internal import MailingModel
 internal import Synchronization
 
 /// The store's verbs over a database.
@@ -82,14 +84,23 @@ public final class DatabaseStore: Sendable {
     func purgeDeleted() { self.purge.run(on: self.engine) }
 }
 
-/// Steps of ``Deletion/purge(_:)``, one at a time, however many mailings are deleted at once: between two of them every
-/// verb that waits gets its turn.
+/// Steps of ``Deletion/purge(passingOver:_:)``, one at a time, however many mailings are deleted at once: between two of
+/// them every verb that waits gets its turn.
+///
+/// Tables that somebody has in use are passed over and tried again later.
 private final class PurgeChain: Sendable {
     private struct State {
         var isRunning = false
         /// Something was deleted since the present step was asked for.
         var isAskedAgain = false
+        /// Of which mailings nothing is left but tables in use.
+        var busy: [MailingID] = []
+        /// Whether they will be tried again without being asked.
+        var isWaiting = false
     }
+
+    /// How long tables in use are left alone.
+    private static let patience: Duration = .seconds(2)
 
     private let state = Mutex(State())
 
@@ -98,20 +109,40 @@ private final class PurgeChain: Sendable {
         let mustStart = self.state.withLock { state in
             defer { state.isRunning = true }
             state.isAskedAgain = state.isRunning
+            if !state.isRunning { state.busy = [] }
             return !state.isRunning
         }
         if mustStart { self.step(engine) }
     }
 
     private func step(_ engine: any StoreEngine) {
-        engine.submit(Deletion.purge) { isMoreLeft in
-            let goesOn = self.state.withLock { state in
+        let busy = self.state.withLock { $0.busy }
+        engine.submit {
+            try Deletion.purge(passingOver: busy, $0)
+        } done: { step in
+            let (goesOn, mustWait) = self.state.withLock { state in
+                switch step {
+                case .goesOn: state.isRunning = true
+                case .isBusy(let mailing): state.busy.append(mailing)
+                case .finished: state.isRunning = state.isAskedAgain
                 // A step that failed ends the chain; the next deletion, or the next start, takes it up again.
-                state.isRunning = isMoreLeft.map { $0 || state.isAskedAgain } ?? false
-                state.isAskedAgain = false
-                return state.isRunning
+                case nil: state.isRunning = false
+                }
+                if case .finished? = step { state.isAskedAgain = false }
+                let mustWait = !state.isRunning && step != nil && !state.busy.isEmpty && !state.isWaiting
+                if mustWait { state.isWaiting = true }
+                return (state.isRunning, mustWait)
             }
             if goesOn { self.step(engine) }
+            if mustWait { self.tryAgainLater(engine) }
+        }
+    }
+
+    private func tryAgainLater(_ engine: any StoreEngine) {
+        let patience = Int(Self.patience / .milliseconds(1))
+        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(patience)) {
+            self.state.withLock { $0.isWaiting = false }
+            self.run(on: engine)
         }
     }
 }

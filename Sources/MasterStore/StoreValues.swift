@@ -246,6 +246,8 @@ public struct Backlog: Sendable, Hashable {
     public var mailing: MailingID
     /// Its bucket.
     public var bucket: Bucket
+    /// The bucket whose owner this one shall have: the same domains lie in both, in different segments; else ``bucket``.
+    public var home: Bucket
     /// What the recipients count against.
     public var deliveryClass: DeliveryClass
     /// Whether these are exceptions (retries, taken back) rather than the untouched rest.
@@ -259,10 +261,11 @@ public struct Backlog: Sendable, Hashable {
     /// When the mailing's first recipients were leased, for fairness; `nil` if never.
     public var started: Timestamp?
 
-    /// Composes a row.
+    /// Composes a row; without `home`, the bucket is at home in itself.
     public init(
         mailing: MailingID,
         bucket: Bucket,
+        home: Bucket? = nil,
         deliveryClass: DeliveryClass,
         isWaiting: Bool,
         count: Int,
@@ -272,6 +275,7 @@ public struct Backlog: Sendable, Hashable {
     ) {
         self.mailing = mailing
         self.bucket = bucket
+        self.home = home ?? bucket
         self.deliveryClass = deliveryClass
         self.isWaiting = isWaiting
         self.count = count

@@ -19,18 +19,6 @@ struct MigrationTests {
             + (1..<PostgreSQLSchema.newest).map { Case(factory: .postgreSQL, version: $0) }
     }
 
-    /// What undoes the step from version `i + 1` to `i + 2`.
-    private static func undoing(_ factory: StoreFactory) -> [[String]] {
-        let isLocal = factory.name == StoreFactory.sqlite.name
-        return [
-            isLocal
-                ? ["DELETE FROM meta WHERE name = 'lease'", "INSERT INTO sqlite_sequence VALUES ('lease', 70)"]
-                : ["ALTER TABLE store DROP COLUMN origin"],
-            ["DROP TABLE import_block"],
-            ["DROP TABLE blob_use"],
-        ]
-    }
-
     @Test("is brought up to date with what is in it", arguments: Case.all)
     func migration(of older: Case) async throws {
         let factory = older.factory
@@ -54,16 +42,7 @@ struct MigrationTests {
             _ = try await fixture.store.addRecipients([draft], to: waiting, deliveryClass: .bulk, at: fixture.now)
             fixture.pass(.seconds(60))
 
-            let database = try #require(fixture.store as? DatabaseStore)
-            try await database.write { transaction in
-                for step in Self.undoing(factory)[(older.version - 1)...].reversed() {
-                    for sql in step { try transaction.prepare(sql).run() }
-                }
-                let isLocal = factory.name == StoreFactory.sqlite.name
-                try transaction.prepare(
-                    isLocal ? "PRAGMA user_version = \(older.version)" : "UPDATE store SET version = \(older.version)"
-                ).run()
-            }
+            try await fixture.undoSteps(to: older.version)
             try await fixture.reopen()
 
             #expect(fixture.store.identity.schemaVersion == newest && !fixture.store.identity.isCopy)
@@ -75,6 +54,33 @@ struct MigrationTests {
             for id in [sent, waiting] { #expect(try await fixture.store.content(of: id) != nil) }
             let grants = try await fixture.claimAll(satellite)
             #expect(grants.flatMap(\.entries).map(\.attachments) == [Array(attachments[..<2])])
+        }
+    }
+}
+
+extension Fixture {
+    /// Makes the tables as an earlier version had them, with what is in them; the store has to be opened again.
+    func undoSteps(to version: Int) async throws {
+        let isLocal = self.factory.name == StoreFactory.sqlite.name
+        // What undoes the step from version `i + 1` to `i + 2`.
+        let undoing = [
+            isLocal
+                ? ["DELETE FROM meta WHERE name = 'lease'", "INSERT INTO sqlite_sequence VALUES ('lease', 70)"]
+                : ["ALTER TABLE store DROP COLUMN origin"],
+            ["DROP TABLE import_block"],
+            ["DROP TABLE blob_use"],
+            [
+                "ALTER TABLE mailing DROP COLUMN segment", "ALTER TABLE mailing DROP COLUMN segment_tracked",
+                "ALTER TABLE tombstone DROP COLUMN segment", "ALTER TABLE tombstone DROP COLUMN tracked",
+            ],
+        ]
+        try await self.database.write { transaction in
+            for step in undoing[(version - 1)...].reversed() {
+                for sql in step { try transaction.prepare(sql).run() }
+            }
+            try transaction.prepare(
+                isLocal ? "PRAGMA user_version = \(version)" : "UPDATE store SET version = \(version)"
+            ).run()
         }
     }
 }

@@ -77,7 +77,7 @@ struct LeasePlanner {
         for row in rows.sorted(by: Self.comesBefore) where row.count > 0 {
             self.backlog += row.count
             let key = BacklogKey(row)
-            let ownerKey = OwnerKey(group: row.satelliteGroup, bucket: row.bucket)
+            let ownerKey = OwnerKey(group: row.satelliteGroup, bucket: row.home)
             let isPlain = row.domain == nil && self.refusals[key] == nil
             let owner: SatelliteID?
             if isPlain, let cached = owners[ownerKey] {
@@ -225,7 +225,7 @@ struct LeasePlanner {
 
     /// The connected satellite that owns a row, or `nil` if none may take it.
     private func owner(of row: Backlog, key: BacklogKey) -> SatelliteID? {
-        let name = Rendezvous.key(bucket: row.bucket, domain: row.domain)
+        let name = Rendezvous.key(bucket: row.home, domain: row.domain)
         var best: (draw: Double, isGeneral: Bool, id: SatelliteID)?
         for taker in self.takers where taker.group == row.satelliteGroup {
             guard self.mayTake(key: key, domain: row.domain, count: row.count, taker: taker) else { continue }

@@ -10,7 +10,7 @@ struct RowBatch {
     }
 
     /// The table.
-    let table: StaticString
+    let table: String
     /// The key by which a row replaces an older one; without it a second row of the same key is an error.
     let key: StaticString?
     /// How many rows there are.
@@ -18,7 +18,7 @@ struct RowBatch {
     private(set) var columns: [(name: StaticString, values: Values)] = []
 
     /// Begins a batch of so many rows.
-    init(_ table: StaticString, replacingBy key: StaticString? = nil, count: Int) {
+    init(_ table: String, replacingBy key: StaticString? = nil, count: Int) {
         self.table = table
         self.key = key
         self.count = count

@@ -7,6 +7,8 @@ struct StoreContext: Sendable {
     var secrets: StoreSecrets
     var retry: RetrySchedule
     var term: Term
+    /// How many recipients a mailing may have before further ones go to a segment of its own.
+    var segmentThreshold: Int
 }
 
 /// One verb's view of the database: rows it has read and may change, written back together by ``flush()``.
@@ -99,6 +101,64 @@ final class StoreTransaction {
         try change(&row)
         self.mailings[id] = .some(row)
         self.changedMailings.insert(id)
+    }
+
+    // MARK: Segments
+
+    /// Gives a mailing a segment of its own, from a bucket on.
+    func openSegment(of id: MailingID, from start: UInt16) throws {
+        try self.connection.makeSegment(Segment(owner: id))
+        try self.prepare("UPDATE mailing SET segment = ? WHERE id = ?").bind(1, Int(start)).bind(2, Int(id.rawValue))
+            .run()
+        try self.update(id) { $0.segmentStart = start }
+    }
+
+    /// Notes that clients have chosen ids for recipients of a mailing's own segment.
+    func noteTrackedSegment(of id: MailingID) throws {
+        try self.prepare("UPDATE mailing SET segment_tracked = 1 WHERE id = ?").bind(1, Int(id.rawValue)).run()
+        try self.update(id) { $0.isSegmentTracked = true }
+    }
+
+    /// The segment of a bucket; the mailing must exist.
+    func segment(of mailing: MailingID, _ bucket: Bucket) throws -> Segment {
+        try self.requireMailing(mailing).segment(of: bucket)
+    }
+
+    /// Splits what belongs to recipients by where they lie, in no order of segments; what is of a mailing that is gone lies
+    /// nowhere.
+    ///
+    /// It is quick where neighbours lie together, as in the order of their numbers.
+    func bySegment<Item>(
+        _ items: [Item],
+        _ id: (Item) -> RecipientID
+    ) throws -> [(segment: Segment, items: [Item])] {
+        var parts: [(segment: Segment, items: [Item])] = []
+        var first = 0
+        var current: Segment?
+        func close(before end: Int) {
+            guard let current, first < end else { return }
+            if let place = parts.firstIndex(where: { $0.segment == current }) {
+                parts[place].items += items[first..<end]
+            } else {
+                parts.append((current, first == 0 && end == items.count ? items : Array(items[first..<end])))
+            }
+        }
+        var mailing: MailingID?
+        var row: (exists: Bool, segmentStart: UInt16?) = (false, nil)
+        for (index, item) in items.enumerated() {
+            let id = id(item)
+            if id.mailing != mailing {
+                mailing = id.mailing
+                row = try self.mailing(id.mailing).map { (true, $0.segmentStart) } ?? (false, nil)
+            }
+            let isOwn = row.segmentStart.map { id.bucket.rawValue >= $0 } ?? false
+            let segment = row.exists ? Segment(owner: isOwn ? id.mailing : nil) : nil
+            guard segment != current else { continue }
+            close(before: index)
+            (first, current) = (index, segment)
+        }
+        close(before: items.count)
+        return parts
     }
 
     // MARK: Leases
@@ -227,12 +287,16 @@ final class StoreTransaction {
     /// Writes recipients, deliveries and events, so that statements see them.
     func writeRows() throws {
         if !self.newRecipients.isEmpty {
-            try NewRecipient.write(self.newRecipients, self.connection)
+            for part in try self.bySegment(self.newRecipients, { $0.id }) {
+                try NewRecipient.write(part.items, to: part.segment, self.connection)
+            }
             self.newRecipients = []
         }
         if !self.changedDeliveries.isEmpty {
             let rows = self.changedDeliveries.sorted().compactMap { self.deliveries[$0] ?? nil }
-            try DeliveryRow.write(rows, self.connection)
+            for part in try self.bySegment(rows, { $0.id }) {
+                try DeliveryRow.write(part.items, to: part.segment, self.connection)
+            }
             self.changedDeliveries = []
         }
         if !self.newEvents.isEmpty {

@@ -60,6 +60,7 @@ struct Claiming {
         return try claiming.grant(candidates, revision: revision, lifetime: lifetime)
     }
 
+    private var segment: Segment { self.mailing.segment(of: self.request.bucket) }
     private var limit: Int { min(self.request.limit, Self.largestLease) }
 
     // MARK: The untouched
@@ -78,7 +79,10 @@ struct Claiming {
         candidates.reserveCapacity(Int(count))
         let ids = self.transaction.context.secrets.recipientIDs
         try self.transaction.prepare(
-            "SELECT id, address, domain, tracking, attachments, merge FROM recipient WHERE id >= ? AND id < ? ORDER BY id"
+            """
+            SELECT id, address, domain, tracking, attachments, merge FROM \(self.segment.recipients)
+            WHERE id >= ? AND id < ? ORDER BY id
+            """
         ).bind(1, start.packed).bind(2, end).rows { row in
             let id = RecipientID(packed: row.int64(0))
             if !touched.isEmpty, touched.contains(id) { return }
@@ -132,7 +136,7 @@ struct Claiming {
         let deliveries = Dictionary(uniqueKeysWithValues: chosen.map { ($0.id, $0) })
         try self.transaction.prepare(
             """
-            SELECT id, address, tracking, attachments, merge FROM recipient
+            SELECT id, address, tracking, attachments, merge FROM \(self.segment.recipients)
             WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id
             """
         ).bind(1, list: chosen.map(\.id.packed)).rows { row in

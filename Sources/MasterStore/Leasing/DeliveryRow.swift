@@ -76,32 +76,31 @@ struct DeliveryRow {
         id, state, attempt, reported, missing, settled, flags, try_count, first_try, message_date, due, lease, \
         revision, stage, code, enhanced, text, mx, satellite, leased_at, modified
         """
-    private static let rangeSelection = "SELECT \(columns) FROM delivery WHERE id >= ? AND id < ? ORDER BY id"
-    private static let dueSelection = """
-        SELECT \(columns), (SELECT domain FROM recipient WHERE recipient.id = delivery.id) FROM delivery
-        WHERE (id >> 22) = ? AND due <= ? AND (due, id) > (?, ?) ORDER BY due, id LIMIT ?
-        """
 
     /// What is known of these recipients, in no order; the untouched have no row.
     static func fetch(_ ids: [RecipientID], _ transaction: StoreTransaction) throws -> [DeliveryRow] {
         guard !ids.isEmpty else { return [] }
         var found: [DeliveryRow] = []
-        try transaction
-            .prepare("SELECT \(Self.columns) FROM delivery WHERE id IN (SELECT value FROM json_each(?))")
-            .bind(1, list: ids.map(\.packed)).rows { found.append(try DeliveryRow(row: $0)) }
+        for part in try transaction.bySegment(ids, { $0 }) {
+            let table = part.segment.deliveries
+            try transaction
+                .prepare("SELECT \(Self.columns) FROM \(table) WHERE id IN (SELECT value FROM json_each(?))")
+                .bind(1, list: part.items.map(\.packed)).rows { found.append(try DeliveryRow(row: $0)) }
+        }
         return found
     }
 
-    /// Rows from one recipient up to, not including, another.
+    /// Rows from one recipient up to, not including, another of the same bucket.
     static func fetch(
         from first: RecipientID,
         before end: Int64,
         _ transaction: StoreTransaction
     ) throws -> [DeliveryRow] {
         try transaction.writeRows()
+        let table = try transaction.segment(of: first.mailing, first.bucket).deliveries
         var found: [DeliveryRow] = []
-        try transaction.prepare(Self.rangeSelection).bind(1, first.packed).bind(2, end)
-            .rows { found.append(try DeliveryRow(row: $0)) }
+        try transaction.prepare("SELECT \(Self.columns) FROM \(table) WHERE id >= ? AND id < ? ORDER BY id")
+            .bind(1, first.packed).bind(2, end).rows { found.append(try DeliveryRow(row: $0)) }
         return found
     }
 
@@ -118,11 +117,17 @@ struct DeliveryRow {
     ) throws {
         let key = RecipientID(mailing: mailing, bucket: bucket, ordinal: 0).packed >> 22
         try transaction.writeRows()
+        let segment = try transaction.segment(of: mailing, bucket)
+        let sql = """
+            SELECT \(Self.columns), (SELECT domain FROM \(segment.recipients) AS whom WHERE whom.id = known.id)
+            FROM \(segment.deliveries) AS known
+            WHERE (id >> 22) = ? AND due <= ? AND (due, id) > (?, ?) ORDER BY due, id LIMIT ?
+            """
         var last = (due: Int64.min, id: Int64.min)
         var wantsMore = true
         while wantsMore {
             var count = 0
-            try transaction.prepare(Self.dueSelection).bind(1, key).bind(2, now.milliseconds).bind(3, last.due)
+            try transaction.prepare(sql).bind(1, key).bind(2, now.milliseconds).bind(3, last.due)
                 .bind(4, last.id).bind(5, page)
                 .rowsWhile { row in
                     count += 1
@@ -143,16 +148,19 @@ struct DeliveryRow {
     ) throws -> [DeliveryRow] {
         try transaction.writeRows()
         var found: [DeliveryRow] = []
-        try transaction.prepare(
-            "SELECT \(Self.columns) FROM delivery WHERE state = 5 AND id >= ? AND id < ? ORDER BY id LIMIT ?"
-        ).bind(1, Int64(mailing.rawValue) << 32).bind(2, (Int64(mailing.rawValue) + 1) << 32).bind(3, limit)
-            .rows { found.append(try DeliveryRow(row: $0)) }
+        for segment in try transaction.requireMailing(mailing).segments where found.count < limit {
+            let table = segment.deliveries
+            try transaction.prepare(
+                "SELECT \(Self.columns) FROM \(table) WHERE state = 5 AND id >= ? AND id < ? ORDER BY id LIMIT ?"
+            ).bind(1, Int64(mailing.rawValue) << 32).bind(2, (Int64(mailing.rawValue) + 1) << 32)
+                .bind(3, limit - found.count).rows { found.append(try DeliveryRow(row: $0)) }
+        }
         return found
     }
 
     /// Writes rows; only ``StoreTransaction/writeRows()`` calls it, so that counters follow.
-    static func write(_ rows: [DeliveryRow], _ connection: any StoreConnection) throws {
-        var batch = RowBatch("delivery", replacingBy: "id", count: rows.count)
+    static func write(_ rows: [DeliveryRow], to segment: Segment, _ connection: any StoreConnection) throws {
+        var batch = RowBatch(segment.deliveries, replacingBy: "id", count: rows.count)
         batch.add("id", numbers: rows.map(\.id.packed))
         batch.add("state", numbers: rows.map { Int64($0.standing.state.rawValue) })
         batch.add("attempt", numbers: rows.map { Int64($0.attempt) })

@@ -11,16 +11,18 @@ enum Overview {
 
     static func backlog(at now: Timestamp, _ transaction: StoreTransaction) throws -> [Backlog] {
         var rows: [Backlog] = []
-        for mailing in try Self.active(transaction).map(\.mailing) where mailing.counters.pending > 0 {
+        for row in try Self.active(transaction) where row.mailing.counters.pending > 0 {
+            let mailing = row.mailing
             for bucket in try BucketRow.fetch(of: mailing.id, transaction)
             where MailingLifecycle.mayLease(mailing, bucket.deliveryClass, at: now) {
                 let untouched = Int(bucket.fill - bucket.watermark)
-                let due = bucket.waiting == 0 ? 0 : try Self.countDue(mailing.id, bucket.bucket, at: now, transaction)
+                let due = bucket.waiting == 0 ? 0 : try Self.countDue(row, bucket.bucket, at: now, transaction)
                 for (isWaiting, count) in [(false, untouched), (true, due)] where count > 0 {
                     rows.append(
                         Backlog(
                             mailing: mailing.id,
                             bucket: bucket.bucket,
+                            home: row.home(of: bucket),
                             deliveryClass: bucket.deliveryClass,
                             isWaiting: isWaiting,
                             count: count,
@@ -45,7 +47,8 @@ enum Overview {
             guard let moment, moment > now else { return }
             next = next.map { min($0, moment) } ?? moment
         }
-        for mailing in try Self.active(transaction, includingPaused: true).map(\.mailing) {
+        for row in try Self.active(transaction, includingPaused: true) {
+            let mailing = row.mailing
             if let ending = mailing.ending {
                 consider(ending.advanced(by: MailingLifecycle.settlingTime))
                 continue
@@ -58,7 +61,7 @@ enum Overview {
                     consider(mailing.properties.scheduledStart)
                 }
                 for bucket in try BucketRow.fetch(of: mailing.id, transaction) where bucket.waiting > 0 {
-                    consider(try Self.firstDue(mailing.id, bucket.bucket, after: now, transaction))
+                    consider(try Self.firstDue(row, bucket.bucket, after: now, transaction))
                 }
             }
         }
@@ -75,26 +78,28 @@ enum Overview {
     }
 
     private static func countDue(
-        _ mailing: MailingID,
+        _ row: MailingRow,
         _ bucket: Bucket,
         at now: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> Int {
-        try transaction.prepare(
-            "SELECT count(*) FROM (SELECT 1 FROM delivery WHERE (id >> 22) = ? AND due <= ? LIMIT ?) AS due"
-        ).bind(1, RecipientID(mailing: mailing, bucket: bucket, ordinal: 0).packed >> 22).bind(2, now)
+        let table = row.segment(of: bucket).deliveries
+        return try transaction.prepare(
+            "SELECT count(*) FROM (SELECT 1 FROM \(table) WHERE (id >> 22) = ? AND due <= ? LIMIT ?) AS due"
+        ).bind(1, RecipientID(mailing: row.mailing.id, bucket: bucket, ordinal: 0).packed >> 22).bind(2, now)
             .bind(3, Self.mostCounted).first { $0.int(0) } ?? 0
     }
 
     private static func firstDue(
-        _ mailing: MailingID,
+        _ row: MailingRow,
         _ bucket: Bucket,
         after now: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> Timestamp? {
-        try transaction.prepare(
-            "SELECT due FROM delivery WHERE (id >> 22) = ? AND due > ? ORDER BY due LIMIT 1"
-        ).bind(1, RecipientID(mailing: mailing, bucket: bucket, ordinal: 0).packed >> 22).bind(2, now)
+        let table = row.segment(of: bucket).deliveries
+        return try transaction.prepare(
+            "SELECT due FROM \(table) WHERE (id >> 22) = ? AND due > ? ORDER BY due LIMIT 1"
+        ).bind(1, RecipientID(mailing: row.mailing.id, bucket: bucket, ordinal: 0).packed >> 22).bind(2, now)
             .first { $0.timestamp(0) }
     }
 

@@ -47,10 +47,10 @@ enum Recount {
         counted.unrenderable = 0
         // In parts, cut where a bucket begins, so that no statement takes long; together they cover the whole mailing.
         let cuts = buckets.map { Self.first(of: $0.bucket, in: id) } + [(Int64(id.rawValue) + 1) << 32]
-        var first = Int64(id.rawValue) << 32
-        for cut in cuts where cut > first {
+        var first = RecipientID(mailing: id, bucket: Bucket(rawValue: 0), ordinal: 0)
+        for cut in cuts where cut > first.packed {
             try Self.count(from: first, before: cut, into: &counted, transaction)
-            first = cut
+            first = RecipientID(packed: cut)
         }
         let before = stored.mailing.counters
         let after = counted.mailing.counters
@@ -60,7 +60,7 @@ enum Recount {
             stored.unrenderable != counted.unrenderable,
         ].count { $0 }
         let waiting = try buckets.compactMap { bucket -> (bucket: Bucket, count: Int)? in
-            let count = try Self.countWaiting(bucket.bucket, of: id, transaction)
+            let count = try Self.countWaiting(bucket.bucket, of: stored, transaction)
             return count == bucket.waiting ? nil : (bucket.bucket, count)
         }
         return Finding(row: counted, waiting: waiting, differences: differences + waiting.count)
@@ -71,16 +71,18 @@ enum Recount {
     }
 
     private static func count(
-        from first: Int64,
+        from first: RecipientID,
         before end: Int64,
         into row: inout MailingRow,
         _ transaction: StoreTransaction
     ) throws {
+        let segment = row.segment(of: first.bucket)
         row.mailing.counters.total +=
-            try transaction.prepare("SELECT count(*) FROM recipient WHERE id >= ? AND id < ?")
-            .bind(1, first).bind(2, end).first { $0.int(0) } ?? 0
-        try transaction.prepare("SELECT state, count(*) FROM delivery WHERE id >= ? AND id < ? GROUP BY state")
-            .bind(1, first).bind(2, end).rows { found in
+            try transaction.prepare("SELECT count(*) FROM \(segment.recipients) WHERE id >= ? AND id < ?")
+            .bind(1, first.packed).bind(2, end).first { $0.int(0) } ?? 0
+        let table = segment.deliveries
+        try transaction.prepare("SELECT state, count(*) FROM \(table) WHERE id >= ? AND id < ? GROUP BY state")
+            .bind(1, first.packed).bind(2, end).rows { found in
                 guard let state = RecipientState(rawValue: UInt8(truncatingIfNeeded: found.int(0))) else { return }
                 row.count(state, by: found.int(1))
             }
@@ -88,10 +90,11 @@ enum Recount {
 
     private static func countWaiting(
         _ bucket: Bucket,
-        of id: MailingID,
+        of row: MailingRow,
         _ transaction: StoreTransaction
     ) throws -> Int {
-        try transaction.prepare("SELECT count(*) FROM delivery WHERE (id >> 22) = ? AND due IS NOT NULL")
-            .bind(1, Self.first(of: bucket, in: id) >> 22).first { $0.int(0) } ?? 0
+        let table = row.segment(of: bucket).deliveries
+        return try transaction.prepare("SELECT count(*) FROM \(table) WHERE (id >> 22) = ? AND due IS NOT NULL")
+            .bind(1, Self.first(of: bucket, in: row.mailing.id) >> 22).first { $0.int(0) } ?? 0
     }
 }

@@ -89,7 +89,12 @@ final class PostgreSQLEngine: StoreEngine {
         }
         self.writer = writer
         self.leadership = leadership
-        self.context = StoreContext(secrets: secrets, retry: configuration.retry, term: self.identity.term)
+        self.context = StoreContext(
+            secrets: secrets,
+            retry: configuration.retry,
+            term: self.identity.term,
+            segmentThreshold: configuration.segmentThreshold
+        )
         let texts = StatementTexts()
         self.texts = texts
         self.queue = WriteQueue(writer: Writer(thread: writer, leadership: leadership, texts: texts))
@@ -245,15 +250,28 @@ final class PostgreSQLEngine: StoreEngine {
     func read<Answer: Sendable>(
         _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
     ) async throws -> Answer {
-        let (context, texts) = (self.context, self.texts)
-        do {
-            return try await self.readers.perform { connection in
-                try connection.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY") {
-                    try verb(StoreTransaction(PostgreSQLStoreConnection(connection, texts), context))
-                }
+        var patience = 3
+        while true {
+            do {
+                return try await self.readSnapshot(verb)
+            } catch let error as PostgreSQLError where error.sqlState == "42P01" && patience > 0 {
+                // A table does not wait for a snapshot: this one had a mailing of which meanwhile everything is gone.
+                patience -= 1
+            } catch {
+                throw StoreError.wrapping(error)
             }
-        } catch {
-            throw StoreError.wrapping(error)
+        }
+    }
+
+    @concurrent
+    private func readSnapshot<Answer: Sendable>(
+        _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
+    ) async throws -> Answer {
+        let (context, texts) = (self.context, self.texts)
+        return try await self.readers.perform { connection in
+            try connection.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY") {
+                try verb(StoreTransaction(PostgreSQLStoreConnection(connection, texts), context))
+            }
         }
     }
 

@@ -24,6 +24,17 @@ enum PostgreSQLSchema {
             commit bigint NOT NULL DEFAULT 0) WITH (fillfactor = 20);
         """
 
+    /// Makes the tables of a mailing's own segment as the shared ones are now.
+    ///
+    /// A step that changes the shared tables has to change those of all segments as well: `recipient_<mailing>` and
+    /// `delivery_<mailing>` of each `mailing` whose `segment` is not 0, and of each `tombstone` whose `segment` is 1.
+    static func tables(of segment: Segment) -> String {
+        """
+        CREATE TABLE \(segment.recipients)(LIKE recipient INCLUDING ALL);
+        CREATE TABLE \(segment.deliveries)(LIKE delivery INCLUDING ALL) WITH (fillfactor = 80);
+        """
+    }
+
     /// Brings the tables up to date, in the open transaction of the master.
     ///
     /// - Throws: ``StoreError/Code/newerSchema`` if they were written by a newer version.
@@ -150,6 +161,12 @@ enum PostgreSQLSchema {
         SELECT DISTINCT id >> 32, substr(attachments, n * 32 + 1, 32), 0
         FROM recipient, place WHERE length(attachments) >= (n + 1) * 32
         ON CONFLICT DO NOTHING;
+        """,
+        // Large mailings have segments of their own.
+        """
+        ALTER TABLE mailing ADD COLUMN segment integer NOT NULL DEFAULT 0,
+            ADD COLUMN segment_tracked smallint NOT NULL DEFAULT 0;
+        ALTER TABLE tombstone ADD COLUMN segment smallint NOT NULL DEFAULT 0, ADD COLUMN tracked bigint;
         """,
     ]
 }

@@ -24,6 +24,8 @@ public struct PostgreSQLStoreConfiguration: Sendable {
     ///
     /// For tests and benchmarks only.
     public var acceptsUnsafeServer: Bool
+    /// How many recipients a mailing may have before further ones go to tables of its own; 0 or more.
+    public var segmentThreshold: Int
 
     /// Composes a configuration.
     ///
@@ -36,6 +38,7 @@ public struct PostgreSQLStoreConfiguration: Sendable {
     ///   - waits: `true` by default.
     ///   - silence: 6 s by default: three renewals.
     ///   - acceptsUnsafeServer: `false` by default.
+    ///   - segmentThreshold: ``Segment/threshold`` by default; others are for tests.
     public init(
         url: String,
         retry: RetrySchedule = RetrySchedule(),
@@ -44,7 +47,8 @@ public struct PostgreSQLStoreConfiguration: Sendable {
         instance: String,
         waits: Bool = true,
         silence: Duration = .seconds(6),
-        acceptsUnsafeServer: Bool = false
+        acceptsUnsafeServer: Bool = false,
+        segmentThreshold: Int = Segment.threshold
     ) {
         self.url = url
         self.retry = retry
@@ -54,5 +58,6 @@ public struct PostgreSQLStoreConfiguration: Sendable {
         self.waits = waits
         self.silence = silence
         self.acceptsUnsafeServer = acceptsUnsafeServer
+        self.segmentThreshold = segmentThreshold
     }
 }

@@ -2,15 +2,21 @@
 
 internal import Synchronization
 
-/// The verbs' statements in PostgreSQL's words, each translated once.
+/// The verbs' statements in PostgreSQL's words, translated once as a rule.
 final class StatementTexts: Sendable {
+    /// The most that are kept: each segment has statements of its own.
+    private static let most = 1_024
+
     private let known = Mutex<[String: String]>([:])
 
     /// A statement in PostgreSQL's words.
     func translation(of sql: String) -> String {
         if let text = self.known.withLock({ $0[sql] }) { return text }
         let text = PostgreSQLStatement.translate(sql)
-        self.known.withLock { $0[sql] = text }
+        self.known.withLock { known in
+            if known.count >= Self.most { known.removeAll() }
+            known[sql] = text
+        }
         return text
     }
 }

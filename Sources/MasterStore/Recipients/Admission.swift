@@ -7,6 +7,9 @@ internal import MailingModel
 /// A domain's bucket is a stable hash of its name, unless it has one of its own: because a satellite's affinity names it,
 /// or because more than ``ownBucketThreshold`` of the mailing's recipients are there. What was placed before stays.
 /// Express recipients have buckets of their own, so that a test send never moves the watermarks of the rest.
+///
+/// Once a mailing is large, it gets a ``Segment`` of its own: the buckets of everybody further, laid out as the shared
+/// ones are, begin there.
 struct Admission {
     /// How many recipients of one domain a mailing may place by hash before the domain gets a bucket of its own.
     static let ownBucketThreshold = 20_000
@@ -25,7 +28,13 @@ struct Admission {
     private var fills: [Bucket: Fill] = [:]
     private var bucketOfDomain: [String: Bucket] = [:]
     private var placedByHash: [String: Int] = [:]
-    private var nextOwnBucket = Bucket.hashedCount
+    /// The first bucket of the mailing's own segment, once it has one.
+    private var segmentStart: UInt16?
+    private var isSegmentTracked: Bool
+    /// The mailing's recipients, those of this call included.
+    private var total: Int
+    /// The next bucket of a single domain.
+    private var nextOwnBucket: UInt16
     private var ownBucketOfDomain: [String: Bucket] = [:]
     /// Domains that an affinity names.
     private var namedDomains: Set<String> = []
@@ -58,18 +67,15 @@ struct Admission {
         }
         var answers: [ImportAdmission] = []
         answers.reserveCapacity(drafts.count)
-        var accepted = 0
         for (place, draft) in drafts.enumerated() {
-            let answer = try admission.add(draft, line: source?.lines[place], at: now)
-            if case .accepted = answer { accepted += 1 }
-            answers.append(answer)
+            answers.append(try admission.add(draft, line: source?.lines[place], at: now))
         }
         try admission.writeBuckets()
         try admission.imported?.write(transaction.connection)
         try BlobUse.note(admission.attachments, of: id, at: now, transaction)
-        if accepted > 0 {
+        if admission.total > mailing.mailing.counters.total {
             try transaction.update(id) {
-                $0.mailing.counters.total += accepted
+                $0.mailing.counters.total = admission.total
                 $0.mailing.lastAdded = now
             }
         }
@@ -80,6 +86,10 @@ struct Admission {
         self.mailing = mailing
         self.deliveryClass = deliveryClass
         self.transaction = transaction
+        self.segmentStart = mailing.segmentStart
+        self.isSegmentTracked = mailing.isSegmentTracked
+        self.total = mailing.mailing.counters.total
+        self.nextOwnBucket = (mailing.segmentStart ?? 0) + Bucket.hashedCount
         self.cohort =
             try transaction.prepare("SELECT id FROM cohort WHERE mailing = ?").bind(1, Int(mailing.mailing.id.rawValue))
             .first { $0.int64(0) } ?? 0
@@ -92,10 +102,11 @@ struct Admission {
         try self.findOwners(of: drafts.compactMap(\.trackingID))
         let isExpress = self.deliveryClass == .express
         let domains = isExpress ? [""] : Set(drafts.map(\.domain)).sorted()
-        let hashed = isExpress ? [] : Set(domains.map { Self.hashedBucket(of: $0) })
-        for row in try BucketRow.fetch(of: self.mailing.mailing.id, ownOr: hashed, self.transaction) {
+        let hashed = isExpress ? [] : Set(domains.map { self.hashedBucket(of: $0) })
+        let firstOwn = self.firstOwnBucket
+        for row in try BucketRow.fetch(of: self.mailing.mailing.id, from: firstOwn, and: hashed, self.transaction) {
             self.fills[row.bucket] = Fill(next: row.fill, domain: row.domain, deliveryClass: row.deliveryClass)
-            guard row.bucket.rawValue >= Bucket.hashedCount else { continue }
+            guard row.bucket >= firstOwn else { continue }
             self.nextOwnBucket = max(self.nextOwnBucket, row.bucket.rawValue + 1)
             if let domain = row.domain, row.deliveryClass == self.deliveryClass,
                 row.fill <= RecipientID.maximumOrdinal
@@ -120,6 +131,7 @@ struct Admission {
         if let line, let isSame = self.imported?.holds(draft.address, at: line) {
             return isSame ? .repeated : .lineTaken
         }
+        try self.openSegmentIfLarge()
         let bucket = try self.bucket(of: draft.domain)
         let ordinal = self.nextOrdinal(in: bucket)
         let id = RecipientID(mailing: self.mailing.mailing.id, bucket: bucket, ordinal: ordinal)
@@ -133,10 +145,18 @@ struct Admission {
                 created: now
             )
         )
+        self.total += 1
         self.attachments.formUnion(draft.attachments)
-        if let wanted = draft.trackingID { self.owners[wanted] = id }
+        if let wanted = draft.trackingID { try self.noteOwner(id, of: wanted) }
         if let line { self.imported?.add(draft.address, at: line) }
         return .accepted(id)
+    }
+
+    private mutating func noteOwner(_ id: RecipientID, of trackingID: String) throws {
+        self.owners[trackingID] = id
+        guard self.segmentStart != nil, !self.isSegmentTracked else { return }
+        try self.transaction.noteTrackedSegment(of: self.mailing.mailing.id)
+        self.isSegmentTracked = true
     }
 
     private mutating func findOwners(of wanted: [String]) throws {
@@ -160,6 +180,28 @@ struct Admission {
         return try self.transaction.mailing(owner.mailing) == nil
     }
 
+    // MARK: The segment
+
+    /// Gives the mailing a segment of its own once it is large, unless single domains have taken up the numbers for it.
+    private mutating func openSegmentIfLarge() throws {
+        let start = self.nextOwnBucket
+        guard self.segmentStart == nil, self.total >= self.transaction.context.segmentThreshold,
+            start + 2 * Bucket.hashedCount <= Bucket.maximum + 1
+        else { return }
+        try self.transaction.openSegment(of: self.mailing.mailing.id, from: start)
+        self.segmentStart = start
+        self.nextOwnBucket = start + Bucket.hashedCount
+        self.bucketOfDomain = [:]
+        self.ownBucketOfDomain = [:]
+    }
+
+    /// From here on buckets are of single domains.
+    private var firstOwnBucket: Bucket { Bucket(rawValue: (self.segmentStart ?? 0) + Bucket.hashedCount) }
+
+    private func hashedBucket(of domain: String) -> Bucket {
+        Bucket(rawValue: (self.segmentStart ?? 0) + Self.hashedBucket(of: domain).rawValue)
+    }
+
     // MARK: Buckets
 
     private mutating func bucket(of domain: String) throws -> Bucket {
@@ -176,7 +218,7 @@ struct Admission {
 
     /// Counts a recipient that a hashed bucket takes, and moves its domain to a bucket of its own at the threshold.
     private mutating func leavingHash(domain: String, of bucket: Bucket) -> Bucket {
-        guard self.deliveryClass == .bulk, bucket.rawValue < Bucket.hashedCount else { return bucket }
+        guard self.deliveryClass == .bulk, bucket < self.firstOwnBucket else { return bucket }
         let placed = self.placedByHash[domain] ?? self.storedCounts[domain] ?? 0
         if placed >= Self.ownBucketThreshold, let own = self.makeOwnBucket(for: domain) {
             self.bucketOfDomain[domain] = own
@@ -191,7 +233,7 @@ struct Admission {
         if self.deliveryClass == .express || self.namedDomains.contains(key), let own = self.makeOwnBucket(for: key) {
             return own
         }
-        let hashed = Self.hashedBucket(of: key)
+        let hashed = self.hashedBucket(of: key)
         guard self.deliveryClass == .bulk, self.fill(of: hashed).next <= RecipientID.maximumOrdinal else {
             guard let own = self.makeOwnBucket(for: key) else {
                 throw StoreError(.full, "mailing \(self.mailing.mailing.id) has no bucket left for \(key)")

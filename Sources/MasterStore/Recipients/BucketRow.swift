@@ -23,19 +23,21 @@ struct BucketRow {
         )
     }
 
-    /// The buckets of single domains, and those of these hashes.
+    /// The buckets from one on, and these of those before it.
     static func fetch(
         of mailing: MailingID,
-        ownOr hashed: some Sequence<Bucket>,
+        from first: Bucket,
+        and others: some Sequence<Bucket>,
         _ transaction: StoreTransaction
     ) throws -> [BucketRow] {
         try Self.fetch(
             transaction.prepare(
                 """
                 SELECT \(Self.columns) FROM bucket
-                WHERE mailing = ? AND (bucket >= 256 OR bucket IN (SELECT value FROM json_each(?))) ORDER BY bucket
+                WHERE mailing = ? AND (bucket >= ? OR bucket IN (SELECT value FROM json_each(?))) ORDER BY bucket
                 """
-            ).bind(1, Int(mailing.rawValue)).bind(2, list: hashed.map { Int64($0.rawValue) })
+            ).bind(1, Int(mailing.rawValue)).bind(2, Int(first.rawValue))
+                .bind(3, list: others.map { Int64($0.rawValue) })
         )
     }
 

@@ -12,8 +12,12 @@ struct NewRecipient {
     var created: Timestamp
 
     /// Stores recipients, and the ids that clients gave them.
-    static func write(_ recipients: [NewRecipient], _ connection: any StoreConnection) throws {
-        var batch = RowBatch("recipient", count: recipients.count)
+    static func write(
+        _ recipients: [NewRecipient],
+        to segment: Segment,
+        _ connection: any StoreConnection
+    ) throws {
+        var batch = RowBatch(segment.recipients, count: recipients.count)
         batch.add("id", numbers: recipients.map(\.id.packed))
         batch.add("cohort", numbers: recipients.map(\.cohort))
         batch.add("address", texts: recipients.map(\.draft.address))

@@ -17,22 +17,24 @@ struct RecipientRow {
         guard !ids.isEmpty else { return [] }
         var found: [RecipientRow] = []
         found.reserveCapacity(ids.count)
-        try transaction.prepare(
-            """
-            SELECT id, address, domain, tracking, flags, created FROM recipient
-            WHERE id IN (SELECT value FROM json_each(?))
-            """
-        ).bind(1, list: ids.map(\.packed)).rows { row in
-            found.append(
-                RecipientRow(
-                    id: RecipientID(packed: row.int64(0)),
-                    address: row.text(1),
-                    domain: row.text(2),
-                    ownTrackingID: row.optionalText(3),
-                    isTest: row.int(4) & 1 != 0,
-                    created: row.timestamp(5)
+        for part in try transaction.bySegment(ids, { $0 }) {
+            try transaction.prepare(
+                """
+                SELECT id, address, domain, tracking, flags, created FROM \(part.segment.recipients)
+                WHERE id IN (SELECT value FROM json_each(?))
+                """
+            ).bind(1, list: part.items.map(\.packed)).rows { row in
+                found.append(
+                    RecipientRow(
+                        id: RecipientID(packed: row.int64(0)),
+                        address: row.text(1),
+                        domain: row.text(2),
+                        ownTrackingID: row.optionalText(3),
+                        isTest: row.int(4) & 1 != 0,
+                        created: row.timestamp(5)
+                    )
                 )
-            )
+            }
         }
         return found
     }

@@ -26,11 +26,57 @@ final class SQLiteConnection: StoreConnection {
         }
     }
 
+    // MARK: Segments
+
+    /// How many rows one step of ``removeSegment(_:)`` removes.
+    private static let removalStep = 5_000
+
+    func makeSegment(_ segment: Segment) throws { try Schema.makeTables(of: segment, self.database) }
+
+    /// Rows go first, in steps, and the tables when little is left in them: where deleted content is overwritten, as
+    /// Debian's SQLite does, a DROP writes every page of the table again, and takes seconds for a million rows.
+    func removeSegment(_ segment: Segment) throws -> SegmentRemoval {
+        for table in [segment.deliveries, segment.recipients] {
+            let last = try self.statement("SELECT id FROM \(table) ORDER BY id LIMIT 1 OFFSET ?")
+                .bind(1, Self.removalStep - 1).first { $0.int64(0) }
+            if let last {
+                try self.statement("DELETE FROM \(table) WHERE id <= ?").bind(1, last).run()
+                return .goesOn
+            }
+        }
+        try self.database.execute(sql: "DROP TABLE \(segment.deliveries); DROP TABLE \(segment.recipients)")
+        return .done
+    }
+
+    /// The most compiled statements that a connection keeps: each segment has some of its own.
+    private static let mostStatements = 512
+
+    /// How many compiled statements there are.
+    var compiledStatements: Int {
+        guard let connection = self.database.sqliteConnection else { return 0 }
+        var count = 0
+        var statement = sqlite3_next_stmt(connection, nil)
+        while let next = statement {
+            count += 1
+            statement = sqlite3_next_stmt(connection, next)
+        }
+        return count
+    }
+
+    /// Gives compiled statements back if there are too many; nobody may have one at hand.
+    func boundStatements() {
+        if self.compiledStatements > Self.mostStatements { self.database.clearSchemaCache() }
+    }
+
     var changedRows: Int { self.database.changesCount }
 
     var isInsideTransaction: Bool { self.database.isInsideTransaction }
 
-    func begin() throws { try self.execute("BEGIN IMMEDIATE") }
+    func begin() throws {
+        self.boundStatements()
+        try self.execute("BEGIN IMMEDIATE")
+    }
+
     func commit() throws { try self.execute("COMMIT") }
     func rollback() throws { try self.execute("ROLLBACK") }
     func savepoint() throws { try self.execute("SAVEPOINT verb") }

@@ -41,7 +41,12 @@ final class SQLiteEngine: StoreEngine {
             let identity = try pool.writeWithoutTransaction { try Self.prepare($0) }
             self.pool = pool
             self.identity = identity
-            self.context = StoreContext(secrets: secrets, retry: configuration.retry, term: identity.term)
+            self.context = StoreContext(
+                secrets: secrets,
+                retry: configuration.retry,
+                term: identity.term,
+                segmentThreshold: configuration.segmentThreshold
+            )
         } catch {
             self.lock.release()
             throw StoreError.wrapping(error)
@@ -113,7 +118,11 @@ final class SQLiteEngine: StoreEngine {
         let context = self.context
         return try await withCheckedThrowingContinuation { continuation in
             self.pool.asyncRead { database in
-                let answer = Result { try verb(StoreTransaction(SQLiteConnection(try database.get()), context)) }
+                let answer = Result {
+                    let connection = SQLiteConnection(try database.get())
+                    connection.boundStatements()
+                    return try verb(StoreTransaction(connection, context))
+                }
                 continuation.resume(with: answer.mapError(StoreError.wrapping))
             }
         }

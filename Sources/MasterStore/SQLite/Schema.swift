@@ -37,6 +37,41 @@ enum Schema {
         try database.execute(sql: "PRAGMA application_id = \(Self.applicationID)")
     }
 
+    // MARK: Segments
+
+    /// Makes the tables and indexes of a mailing's own segment as the shared ones are now, from their own words.
+    ///
+    /// A step that changes the shared tables has to change those of all segments as well: `recipient_<mailing>` and
+    /// `delivery_<mailing>` of each `mailing` whose `segment` is not 0, and of each `tombstone` whose `segment` is 1.
+    static func makeTables(of segment: Segment, _ database: Database) throws {
+        for (shared, own) in [
+            (Segment.shared.recipients, segment.recipients), (Segment.shared.deliveries, segment.deliveries),
+        ] {
+            let definitions = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT name, sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL
+                    ORDER BY type = 'index', name
+                    """,
+                arguments: [shared]
+            )
+            for definition in definitions {
+                let (name, words): (String, String) = (definition[0], definition[1])
+                let (opening, renamed) =
+                    name == shared
+                    ? ("CREATE TABLE \(shared)(", "CREATE TABLE \(own)(")
+                    : (
+                        "CREATE INDEX \(name) ON \(shared)(",
+                        "CREATE INDEX \(own)\(name.trimmingPrefix(shared)) ON \(own)("
+                    )
+                guard words.hasPrefix(opening) else {
+                    throw StoreError(.corrupt, "the definition of \(name) is not as this program made it")
+                }
+                try database.execute(sql: renamed + words.dropFirst(opening.count))
+            }
+        }
+    }
+
     /// Step `i` leads from version `i` to `i + 1`; never edit one.
     static let steps: [String] = [
         """
@@ -139,6 +174,13 @@ enum Schema {
         SELECT DISTINCT id >> 32, substr(attachments, n * 32 + 1, 32), 0
         FROM recipient, place WHERE length(attachments) >= (n + 1) * 32
         ON CONFLICT DO NOTHING;
+        """,
+        // Large mailings have segments of their own.
+        """
+        ALTER TABLE mailing ADD COLUMN segment INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE mailing ADD COLUMN segment_tracked INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE tombstone ADD COLUMN segment INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE tombstone ADD COLUMN tracked INTEGER;
         """,
     ]
 }

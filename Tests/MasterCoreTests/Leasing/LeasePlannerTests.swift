@@ -34,11 +34,13 @@ struct LeasePlannerTests {
         _ deliveryClass: DeliveryClass = .bulk,
         waiting: Bool = false,
         group: String? = nil,
-        domain: String? = nil
+        domain: String? = nil,
+        home: UInt16? = nil
     ) -> Backlog {
         Backlog(
             mailing: MailingID(rawValue: mailing),
             bucket: Bucket(rawValue: bucket),
+            home: home.map { Bucket(rawValue: $0) },
             deliveryClass: deliveryClass,
             isWaiting: waiting,
             count: count,
@@ -171,6 +173,18 @@ struct LeasePlannerTests {
         }
         #expect(owner.count == 256)
         for taker in takers { #expect((30...110).contains(owner.values.filter { $0 == taker.id }.count)) }
+    }
+
+    @Test("gives a bucket of a segment to the owner of the shared bucket with the same domains")
+    func homes() {
+        let takers = (1...4).map { Self.taker(Int32($0)) }
+        let rows = (0..<200).flatMap { [Self.row(1, $0, 1), Self.row(1, 300 + $0, 1, home: $0)] }
+        var planner = Self.planner(rows, takers)
+        let room = Dictionary(uniqueKeysWithValues: takers.map { ($0.id, Self.room(10_000)) })
+        let requests = planner.plan(room, maximumRequests: 1_000)
+        let owner = Dictionary(uniqueKeysWithValues: requests.map { ($0.bucket.rawValue, $0.satellite) })
+        #expect(owner.count == 400)
+        for bucket in UInt16(0)..<200 { #expect(owner[bucket] == owner[300 + bucket]) }
     }
 
     @Test("moves only a lost satellite's buckets")

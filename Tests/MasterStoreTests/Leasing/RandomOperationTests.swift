@@ -10,22 +10,28 @@ struct RandomOperationTests {
     @Test(
         "after any sequence of verbs the store holds what the model holds",
         arguments: StoreFactory.all,
-        [UInt64(1), 2, 3]
+        [Life(seed: 1), Life(seed: 2), Life(seed: 3), Life(seed: 4, segmentThreshold: 30)]
     )
-    func agreement(factory: StoreFactory, seed: UInt64) async throws {
+    func agreement(factory: StoreFactory, life: Life) async throws {
         let retry = RetrySchedule(
             steps: [.init(below: 3, delay: .seconds(60))],
             finalDelay: .seconds(600),
             giveUpAfter: .seconds(5_000)
         )
-        try await factory.withStore(retry: retry) { fixture in
-            var run = try await Run(fixture, seed: seed)
+        try await factory.withStore(retry: retry, segmentThreshold: life.segmentThreshold) { fixture in
+            var run = try await Run(fixture, seed: life.seed)
             for step in 0..<2_000 {
                 try await run.step()
                 if step % 100 == 99 { try await run.compare(step) }
             }
             try await run.finish()
         }
+    }
+
+    /// What one random life begins with.
+    struct Life: Sendable {
+        var seed: UInt64
+        var segmentThreshold = Segment.threshold
     }
 
     /// One random life of a store.

@@ -8,7 +8,7 @@ import Testing
 final class Fixture {
     private(set) var store: any MailingStore
     let factory: StoreFactory
-    let place: StoreFactory.Place
+    private(set) var place: StoreFactory.Place
     let retry: RetrySchedule
     /// The moment that verbs get; tests move it.
     var now = Timestamp(seconds: 1_800_000_000)
@@ -20,10 +20,21 @@ final class Fixture {
         self.retry = retry
     }
 
+    /// The store with what lies beneath its verbs.
+    var database: DatabaseStore {
+        get throws { try #require(self.store as? DatabaseStore) }
+    }
+
     /// Closes the store and opens it again, as a restart of the master does.
     func reopen() async throws {
         try await self.store.close()
         self.store = try await self.factory.open(self.place, self.retry)
+    }
+
+    /// Changes how the store is opened from the next time on.
+    func reopen(segmentThreshold: Int) async throws {
+        self.place.segmentThreshold = segmentThreshold
+        try await self.reopen()
     }
 
     func pass(_ duration: Duration) { self.now = self.now.advanced(by: duration) }

@@ -12,6 +12,8 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
     /// Where a store lives while a test runs.
     struct Place: Sendable {
         let directory: String
+        /// How many recipients a mailing may have before further ones go to tables of its own.
+        var segmentThreshold = Segment.threshold
 
         /// The database of this place, made at first use.
         func postgreSQL(retry: RetrySchedule = RetrySchedule()) throws -> PostgreSQLStoreConfiguration {
@@ -31,7 +33,8 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
                 holder: "test",
                 instance: self.directory,
                 silence: .milliseconds(600),
-                acceptsUnsafeServer: true
+                acceptsUnsafeServer: true,
+                segmentThreshold: self.segmentThreshold
             )
         }
     }
@@ -44,7 +47,11 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
 
     static let sqlite = StoreFactory(name: "SQLite") { place, retry in
         try await DatabaseStore.open(
-            SQLiteConfiguration(path: place.directory + "/store.db", retry: retry),
+            SQLiteConfiguration(
+                path: place.directory + "/store.db",
+                retry: retry,
+                segmentThreshold: place.segmentThreshold
+            ),
             secrets: TestSecrets.make()
         )
     }
@@ -61,18 +68,22 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
     /// Runs a test on a store of its own and closes and removes it after.
     func withStore(
         retry: RetrySchedule = RetrySchedule(),
+        segmentThreshold: Int = Segment.threshold,
         _ body: (Fixture) async throws -> Void
     ) async throws {
-        try await withTemporaryDirectory { try await self.withStore(in: $0, retry: retry, body) }
+        try await withTemporaryDirectory {
+            try await self.withStore(in: $0, retry: retry, segmentThreshold: segmentThreshold, body)
+        }
     }
 
     /// Runs a test on the store of a directory and closes it after.
     func withStore(
         in directory: String,
         retry: RetrySchedule = RetrySchedule(),
+        segmentThreshold: Int = Segment.threshold,
         _ body: (Fixture) async throws -> Void
     ) async throws {
-        let place = Place(directory: directory)
+        let place = Place(directory: directory, segmentThreshold: segmentThreshold)
         await Self.gate.enter()
         defer { Self.gate.leave() }
         let fixture = Fixture(

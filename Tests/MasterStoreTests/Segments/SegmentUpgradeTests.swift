@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MailingModel
+import Testing
+
+@testable import MasterStore
+
+/// Stores that were made before there were segments.
+@Suite("Segments in older stores")
+struct SegmentUpgradeTests {
+    @Test(
+        "a store of an earlier version goes on with what is in it, and places further recipients in segments",
+        arguments: StoreFactory.all,
+        [1, 2, 3, 4]
+    )
+    func upgrade(factory: StoreFactory, version: Int) async throws {
+        try await factory.withStore { fixture in
+            let satellite = try await fixture.makeSatellite()
+            let (large, small) = (try await fixture.makeMailing(), try await fixture.makeMailing())
+            let old = try await fixture.add(30, to: large)
+            try await fixture.add(5, to: small)
+            // Some of it reported, some leased, some untouched.
+            let grants = try await fixture.claimAll(satellite, limit: 10, of: small)
+            try await fixture.startAll(grants, by: satellite)
+            try await fixture.reportAll(grants, from: satellite, Outcomes.deferred)
+            let gone = try await fixture.makeMailing()
+            try await fixture.add(5, to: gone)
+            _ = try await fixture.store.deleteMailing(gone, at: fixture.now)
+            try await fixture.undoSteps(to: version)
+            try await fixture.reopen(segmentThreshold: 20)
+            #expect(fixture.store.identity.schemaVersion == 5)
+            let new = try await fixture.add(12, to: large, prefix: "new")
+            #expect(try await SegmentTables.count("recipient_\(large)", fixture) == 12)
+            #expect(Set(old + new).count == 42)
+            fixture.pass(.seconds(100_000))
+            try await fixture.deliverAll(satellite)
+            #expect(try await fixture.counters(large).delivered == 42)
+            #expect(try await fixture.counters(small).delivered == 5)
+            for id in [large, small] { try await fixture.checkTotals(id) }
+            _ = try await fixture.store.deleteMailing(large, at: fixture.now)
+            try await SegmentTables.purged(fixture)
+            #expect(try await SegmentTables.names(fixture) == [])
+            #expect(try await SegmentTables.count("recipient", fixture) == 5)
+        }
+    }
+
+    @Test("a backup has the segments, and goes on with them")
+    func backup() async throws {
+        try await StoreFactory.sqlite.withStore(segmentThreshold: 10) { fixture in
+            let id = try await fixture.makeMailing()
+            let added = try await fixture.add(30, to: id)
+            let path = fixture.place.directory + "/copy.db"
+            try await fixture.store.backup(to: path)
+            let copy = try await DatabaseStore.open(SQLiteConfiguration(path: path), secrets: TestSecrets.make())
+            #expect(try await copy.reports(of: fixture.trackingIDs(added), account: .root).count == 30)
+            #expect(try await copy.reconcileCounters() == 0)
+            _ = try await copy.deleteMailing(id, at: fixture.now)
+            while try await copy.read({ transaction in
+                try transaction.prepare("SELECT count(*) FROM sqlite_master WHERE name LIKE 'recipient_%'")
+                    .first { $0.int(0) }
+            }) != 0 { await Task.yield() }
+            try await copy.close()
+        }
+    }
+}
