@@ -45,6 +45,8 @@ extension Master {
     ///   - id: The mailing.
     ///   - test: Sent at once.
     ///   - store: Stores drafts, of which it is told the places among the submissions; one answer each, in order.
+    /// - Returns: One result per submission, in input order.
+    /// - Throws: As ``addRecipients(_:to:test:)`` does, and what `store` throws.
     func admit<Answer>(
         _ submissions: [RecipientSubmission],
         to id: MailingID,

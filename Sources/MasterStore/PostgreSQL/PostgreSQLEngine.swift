@@ -15,7 +15,7 @@ final class PostgreSQLEngine: StoreEngine {
 
     private let writer: PostgreSQLThread
     private let readers: PostgreSQLPool
-    private let queue: WriteQueue
+    let queue: WriteQueue
     private let texts: StatementTexts
     private let renewal: any DispatchSourceTimer
 
@@ -272,27 +272,6 @@ final class PostgreSQLEngine: StoreEngine {
             try connection.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY") {
                 try verb(StoreTransaction(PostgreSQLStoreConnection(connection, texts), context))
             }
-        }
-    }
-
-    @concurrent
-    func write<Answer: Sendable>(
-        _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
-    ) async throws -> Answer {
-        let context = self.context
-        return try await self.queue.perform { try StoreTransaction.run(verb, on: $0, context) }
-    }
-
-    func submit<Answer: Sendable>(
-        _ chore: @escaping @Sendable (StoreTransaction) throws -> Answer,
-        done: @escaping @Sendable (Answer?) -> Void
-    ) {
-        let context = self.context
-        self.queue.submit {
-            let answer = try StoreTransaction.run(chore, on: $0, context)
-            return { done(answer) }
-        } failed: {
-            done(nil)
         }
     }
 

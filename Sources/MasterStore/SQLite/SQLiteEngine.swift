@@ -22,7 +22,7 @@ final class SQLiteEngine: StoreEngine {
     let context: StoreContext
 
     private let pool: DatabasePool
-    private let queue: WriteQueue
+    let queue: WriteQueue
     private let checkpointer: Checkpointer
     private let lock: LockFile
 
@@ -125,27 +125,6 @@ final class SQLiteEngine: StoreEngine {
                 }
                 continuation.resume(with: answer.mapError(StoreError.wrapping))
             }
-        }
-    }
-
-    @concurrent
-    func write<Answer: Sendable>(
-        _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
-    ) async throws -> Answer {
-        let context = self.context
-        return try await self.queue.perform { try StoreTransaction.run(verb, on: $0, context) }
-    }
-
-    func submit<Answer: Sendable>(
-        _ chore: @escaping @Sendable (StoreTransaction) throws -> Answer,
-        done: @escaping @Sendable (Answer?) -> Void
-    ) {
-        let context = self.context
-        self.queue.submit {
-            let answer = try StoreTransaction.run(chore, on: $0, context)
-            return { done(answer) }
-        } failed: {
-            done(nil)
         }
     }
 

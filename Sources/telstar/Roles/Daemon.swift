@@ -41,6 +41,7 @@ enum Daemon {
     /// - Parameters:
     ///   - services: In the order in which they depend on each other.
     ///   - patience: How long all of them may take to end before they are cancelled; `nil` sets no limit.
+    /// - Returns: The group, not yet running.
     static func group(_ services: [any Service], patience: Duration? = nil) -> ServiceGroup {
         var configuration = ServiceGroupConfiguration(
             services: services.map {

@@ -22,6 +22,8 @@ struct WriteQueueTests {
 
             func prepare(_ sql: String) throws -> any StoreStatement { throw NoStatements() }
             func write(_ batch: RowBatch) throws { throw NoStatements() }
+            func makeSegment(_ segment: Segment) throws { throw NoStatements() }
+            func removeSegment(_ segment: Segment) throws -> SegmentRemoval { throw NoStatements() }
             func begin() throws {
                 Thread.sleep(forTimeInterval: 0.1)
                 self.writer.transactions.withLock { $0 += 1 }
