@@ -87,7 +87,8 @@ public final class DatabaseStore: Sendable {
 /// Steps of ``Deletion/purge(passingOver:_:)``, one at a time, however many mailings are deleted at once: between two of
 /// them every verb that waits gets its turn.
 ///
-/// Tables that somebody has in use are passed over and tried again later.
+/// Tables that somebody has in use are passed over and tried again later, and so is a step that failed: at first soon, then
+/// after longer and longer.
 private final class PurgeChain: Sendable {
     private struct State {
         var isRunning = false
@@ -95,12 +96,13 @@ private final class PurgeChain: Sendable {
         var isAskedAgain = false
         /// Of which mailings nothing is left but tables in use.
         var busy: [MailingID] = []
-        /// Whether they will be tried again without being asked.
+        /// Whether it will be gone on with without being asked.
         var isWaiting = false
+        /// How long tables in use are left alone, or a database that has failed.
+        var patience = PurgeChain.patience.lowerBound
     }
 
-    /// How long tables in use are left alone.
-    private static let patience: Duration = .seconds(2)
+    private static let patience: ClosedRange<Duration> = .seconds(2) ... .seconds(60)
 
     private let state = Mutex(State())
 
@@ -120,26 +122,31 @@ private final class PurgeChain: Sendable {
         engine.submit {
             try Deletion.purge(passingOver: busy, $0)
         } done: { step in
-            let (goesOn, mustWait) = self.state.withLock { state in
+            let (goesOn, wait) = self.state.withLock { state in
                 switch step {
-                case .goesOn: state.isRunning = true
+                case .goesOn:
+                    state.isRunning = true
+                    state.patience = Self.patience.lowerBound
                 case .isBusy(let mailing): state.busy.append(mailing)
                 case .finished: state.isRunning = state.isAskedAgain
-                // A step that failed ends the chain; the next deletion, or the next start, takes it up again.
                 case nil: state.isRunning = false
                 }
                 if case .finished? = step { state.isAskedAgain = false }
-                let mustWait = !state.isRunning && step != nil && !state.busy.isEmpty && !state.isWaiting
-                if mustWait { state.isWaiting = true }
-                return (state.isRunning, mustWait)
+                let isPutOff = !state.isRunning && (step == nil || !state.busy.isEmpty)
+                guard isPutOff, !state.isWaiting else { return (state.isRunning, Duration?.none) }
+                defer { state.patience = min(state.patience * 2, Self.patience.upperBound) }
+                state.isWaiting = true
+                return (state.isRunning, state.patience)
             }
             if goesOn { self.step(engine) }
-            if mustWait { self.tryAgainLater(engine) }
+            if let wait { self.tryAgain(after: wait, engine) }
         }
     }
 
-    private func tryAgainLater(_ engine: any StoreEngine) {
-        let patience = Int(Self.patience / .milliseconds(1))
+    private func tryAgain(after wait: Duration, _ engine: any StoreEngine) {
+        // Nothing is left to do for a store that is closed; the next start takes it up.
+        guard !engine.queue.isClosed else { return }
+        let patience = Int(wait / .milliseconds(1))
         DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(patience)) {
             self.state.withLock { $0.isWaiting = false }
             self.run(on: engine)

@@ -287,7 +287,9 @@ final class StoreTransaction {
     /// Writes recipients, deliveries and events, so that statements see them.
     func writeRows() throws {
         if !self.newRecipients.isEmpty {
-            for part in try self.bySegment(self.newRecipients, { $0.id }) {
+            // In order of place: what one lease reads together lies together, some rows to a page and not one.
+            let recipients = self.newRecipients.sorted { $0.id.packed < $1.id.packed }
+            for part in try self.bySegment(recipients, { $0.id }) {
                 try NewRecipient.write(part.items, to: part.segment, self.connection)
             }
             self.newRecipients = []

@@ -93,6 +93,9 @@ final class WriteQueue: Sendable {
         for job in jobs { job.fail(error) }
     }
 
+    /// Whether further verbs are refused.
+    var isClosed: Bool { self.state.withLock { $0.isClosed } }
+
     /// Refuses further verbs and returns once those that wait have been carried out.
     @concurrent
     func close() async {

@@ -53,7 +53,10 @@ struct Election: Sendable {
             let reign = Leadership.Reign(term: term, nonce: "", storeID: storeID)
             let isOurs = try newest.bool(3)
             guard try isOurs || newest.bool(4), try !self.isBusy(reign, isOurs: isOurs, connection),
-                try self.depose(reign, connection)
+                try connection.query(
+                    "SELECT pg_try_advisory_xact_lock($1)",
+                    [.int8(PostgreSQLSchema.migrationLock)]
+                ).only().bool(0), try self.depose(reign, connection)
             else {
                 return .occupied(holder: holder, term: term)
             }

@@ -128,7 +128,7 @@ final class Leadership: Sendable {
                 let other = try PostgreSQLConnection(self.configuration)
                 defer { other.close() }
                 // What an administrator may have set for all clients would end it before its predecessor is gone.
-                try other.execute(script: "SET statement_timeout = 0")
+                try other.query(Self.withoutLimits)
                 try self.endPredecessors(of: other)
                 // While its process lives, the COMMIT may still be carried out; the row's lock is then its own.
                 let rows = try other.query(
@@ -159,6 +159,12 @@ final class Leadership: Sendable {
         }
         return StoreError(.retired, reason)
     }
+
+    /// Lifts what an administrator may have set for all clients; servers differ in which of these limits they know.
+    static let withoutLimits = """
+        SELECT set_config(name, '0', FALSE) FROM pg_settings
+        WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_session_timeout', 'transaction_timeout')
+        """
 
     /// How long a lost COMMIT's outcome is looked for.
     private static let patience: Duration = .seconds(900)

@@ -102,8 +102,8 @@ final class PostgreSQLEngine: StoreEngine {
         let queue = self.queue
         self.renewal.setEventHandler {
             // What is under way may wait for minutes, until it is known what became of it; what waits behind it need not.
-            if let problem = leadership.problem { return queue.failWaiting(StoreError(.database, problem)) }
-            // Every transaction renews. Were renewals to wait for their turn behind slow ones, they would add up.
+            if let problem = leadership.problem { queue.failWaiting(StoreError(.database, problem)) }
+            // This is also how a master that has nothing to do learns that its database is back, or its reign over. Every transaction renews. Were renewals to wait for their turn behind slow ones, they would add up.
             queue.submitIfIdle()
         }
         let interval = Int(configuration.silence / .milliseconds(3))
@@ -133,11 +133,11 @@ final class PostgreSQLEngine: StoreEngine {
     private static func forgetDefaults(_ connection: PostgreSQLConnection) throws {
         try connection.execute(
             script: """
-                SET synchronous_commit = on; SET statement_timeout = 0;
-                SET idle_in_transaction_session_timeout = '60s';
+                SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '60s';
                 SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off
                 """
         )
+        try connection.query(Leadership.withoutLimits)
     }
 
     // MARK: Opening

@@ -11,6 +11,8 @@ enum PostgreSQLSchema {
 
     /// "TLST": the advisory lock under which schema and leadership are looked at and changed.
     static let lock: Int64 = 0x544C_5354
+    /// The advisory lock of a master that changes the tables, which takes as long as it takes: nobody replaces it meanwhile.
+    static let migrationLock = Self.lock + 1
 
     /// What stands in the database before any master is elected.
     static let foundation = """
@@ -40,6 +42,11 @@ enum PostgreSQLSchema {
     /// - Throws: ``StoreError/Code/newerSchema`` if they were written by a newer version.
     static func migrate(_ connection: PostgreSQLConnection) throws {
         let version = try Self.version(connection)
+        guard version < Self.newest else { return }
+        let limit = connection.statementTimeout
+        connection.statementTimeout = .seconds(86_400)
+        defer { connection.statementTimeout = limit }
+        try connection.query("SELECT pg_advisory_xact_lock($1)", [.int8(Self.migrationLock)])
         for step in version..<Self.newest {
             try connection.execute(script: Self.steps[step])
             try connection.query("UPDATE store SET version = $1", [.int8(Int64(step + 1))])
@@ -161,6 +168,8 @@ enum PostgreSQLSchema {
         SELECT DISTINCT id >> 32, substr(attachments, n * 32 + 1, 32), 0
         FROM recipient, place WHERE length(attachments) >= (n + 1) * 32
         ON CONFLICT DO NOTHING;
+        INSERT INTO blob_use(mailing, hash, since)
+        SELECT 0, hash, 0 FROM blob WHERE NOT EXISTS (SELECT 1 FROM blob_use u WHERE u.hash = blob.hash);
         """,
         // Large mailings have segments of their own.
         """

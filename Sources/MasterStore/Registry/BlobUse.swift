@@ -7,8 +7,8 @@ internal import MailingModel
 /// Mailings share blobs: the same attachment, the same content. A blob is stored before the mailing or the recipient that
 /// needs it, in a transaction of its own, so at first it is kept for nobody in particular, for a time.
 enum BlobUse {
-    /// How many uses one step ends.
-    static let step = 100
+    /// How many uses one step ends, and about how many octets of blobs it removes.
+    static let step = (uses: 100, octets: 4 << 20)
     /// Stands for no mailing; those are numbered from 1.
     private static let nobody = MailingID(rawValue: 0)
 
@@ -36,7 +36,7 @@ enum BlobUse {
     ///
     /// - Returns: How many.
     static func end(of mailing: MailingID, _ transaction: StoreTransaction) throws -> Int {
-        try self.end(of: mailing, before: Timestamp(milliseconds: .max), transaction)
+        try self.end(of: mailing, before: Timestamp(milliseconds: .max), transaction).ended
     }
 
     /// Removes blobs that were stored before `moment` and that no mailing has come to use, a step of them.
@@ -46,18 +46,27 @@ enum BlobUse {
         before moment: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> (purged: Int, isMoreLeft: Bool) {
-        let ended = try self.end(of: self.nobody, before: moment, transaction)
-        return (ended, ended == self.step)
+        let (ended, isMoreLeft) = try self.end(of: self.nobody, before: moment, transaction)
+        return (ended, isMoreLeft)
     }
 
     private static func end(
         of mailing: MailingID,
         before moment: Timestamp,
         _ transaction: StoreTransaction
-    ) throws -> Int {
+    ) throws -> (ended: Int, isMoreLeft: Bool) {
         var hashes: [[UInt8]] = []
-        try transaction.prepare("SELECT hash FROM blob_use WHERE mailing = ? AND since < ? ORDER BY since LIMIT ?")
-            .bind(1, Int(mailing.rawValue)).bind(2, moment).bind(3, Self.step).rows { hashes.append($0.blob(0)) }
+        var octets: Int64 = 0
+        try transaction.prepare(
+            """
+            SELECT hash, (SELECT length(bytes) FROM blob WHERE blob.hash = blob_use.hash) FROM blob_use
+            WHERE mailing = ? AND since < ? ORDER BY since LIMIT ?
+            """
+        ).bind(1, Int(mailing.rawValue)).bind(2, moment).bind(3, Self.step.uses).rowsWhile { row in
+            hashes.append(row.blob(0))
+            octets += row.int64(1)
+            return octets < Self.step.octets
+        }
         for hash in hashes {
             try transaction.prepare("DELETE FROM blob_use WHERE mailing = ? AND hash = ?")
                 .bind(1, Int(mailing.rawValue)).bind(2, hash).run()
@@ -65,6 +74,6 @@ enum BlobUse {
                 "DELETE FROM blob WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM blob_use WHERE hash = ?)"
             ).bind(1, hash).bind(2, hash).run()
         }
-        return hashes.count
+        return (hashes.count, hashes.count == Self.step.uses || octets >= Self.step.octets)
     }
 }

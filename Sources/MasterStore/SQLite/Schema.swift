@@ -174,6 +174,8 @@ enum Schema {
         SELECT DISTINCT id >> 32, substr(attachments, n * 32 + 1, 32), 0
         FROM recipient, place WHERE length(attachments) >= (n + 1) * 32
         ON CONFLICT DO NOTHING;
+        INSERT INTO blob_use(mailing, hash, since)
+        SELECT 0, hash, 0 FROM blob WHERE NOT EXISTS (SELECT 1 FROM blob_use u WHERE u.hash = blob.hash);
         """,
         // Large mailings have segments of their own.
         """

@@ -44,7 +44,7 @@ struct MasterService: Service {
 
     /// In the order in which they depend on each other.
     private func services(_ opening: StoreOpening) async throws -> [any Service] {
-        let (settings, logger, store) = (self.settings, self.logger, opening.store)
+        let (settings, page, logger, store) = (self.settings, self.page, self.logger, opening.store)
         let directory = SatelliteDirectory()
         try await directory.reload(from: store)
         let link = try await Self.link(settings, opening: opening, directory: directory, logger: logger)
@@ -66,6 +66,7 @@ struct MasterService: Service {
             Piece { try await link.run() }, Piece { try await master.run() },
             Piece {
                 guard let reason = await store.retirement() else { return await Forever.untilCancelled() }
+                page?.showUnready(reason)
                 throw StartFailure(.unavailable, reason)
             },
             APIService(server: api) {

@@ -114,6 +114,54 @@ struct ReignTests {
         }
     }
 
+    @Test("a master with nothing to do notices that its database answers again")
+    func idle() async throws {
+        try await Self.inPlace { place in
+            let store = try await Self.open(place, instance: "first")
+            let admin = try PostgreSQLConnection(try PostgreSQLConfiguration(try place.postgreSQL().url))
+            try admin.execute(script: "BEGIN; LOCK TABLE leadership")
+            try await within { while store.problem == nil { try await Task.sleep(for: .milliseconds(10)) } }
+            try admin.execute(script: "COMMIT")
+            admin.close()
+            // No verb is called: it asks by itself.
+            try await within { while store.problem != nil { try await Task.sleep(for: .milliseconds(10)) } }
+            try await store.close()
+        }
+    }
+
+    @Test("a silent master that changes the tables is not replaced")
+    func migrating() async throws {
+        try await Self.inPlace { place in
+            try await Self.open(place, instance: "first").close()
+            let configuration = try PostgreSQLConfiguration(try place.postgreSQL().url)
+            let master = try PostgreSQLConnection(configuration)
+            try master.query(
+                """
+                INSERT INTO leadership(term, nonce, holder, instance, renewed)
+                VALUES (9, 'n', 'first', 'first', clock_timestamp() - interval '1 hour')
+                """
+            )
+            try master.query("SELECT pg_advisory_lock($1)", [.int8(PostgreSQLSchema.migrationLock)])
+            let standby = try PostgreSQLConnection(configuration)
+            let election = Election(holder: "second", instance: "second", silence: .seconds(1))
+            #expect(try election.attempt(standby) == .occupied(holder: "first", term: 9))
+            master.close()
+            // The server lets go of the lock when it notices that the connection is closed.
+            var outcome = try election.attempt(standby)
+            let deadline = ContinuousClock.now + .seconds(60)
+            while case .occupied = outcome, ContinuousClock.now < deadline {
+                try await Task.sleep(for: .milliseconds(10))
+                outcome = try election.attempt(standby)
+            }
+            guard case .elected(let reign) = outcome else {
+                Issue.record("still \(outcome)")
+                return
+            }
+            #expect(reign.term == 10)
+            standby.close()
+        }
+    }
+
     @Test("a master whose transaction has many short statements is not replaced, however long it takes in all")
     func slowWay() async throws {
         try await Self.inPlace { place in

@@ -124,10 +124,7 @@ struct ImportedLineTests {
             _ = try await Self.add(lines.map { Self.draft("r\($0)") }, lines: lines, to: mailing, fixture)
             _ = try await fixture.store.deleteMailing(mailing, at: fixture.now)
             let database = try #require(fixture.store as? DatabaseStore)
-            // Small steps in the background, until none is left.
-            while try await database.read({ transaction in
-                try transaction.prepare("SELECT count(*) FROM tombstone WHERE purged IS NULL").first { $0.int(0) }
-            }) != 0 {}
+            try await fixture.untilPurged()
             #expect(
                 try await database.read {
                     try $0.prepare("SELECT count(*) FROM import_block").first { $0.int(0) }

@@ -26,10 +26,7 @@ struct BlobPurgeTests {
     /// Deletes a mailing and waits until nothing of it is left.
     private static func delete(_ mailing: MailingID, _ fixture: Fixture) async throws {
         _ = try await fixture.store.deleteMailing(mailing, at: fixture.now)
-        let database = try #require(fixture.store as? DatabaseStore)
-        while try await database.read({ transaction in
-            try transaction.prepare("SELECT count(*) FROM tombstone WHERE purged IS NULL").first { $0.int(0) }
-        }) != 0 {}
+        try await fixture.untilPurged()
     }
 
     @Test("an attachment goes with the last mailing that needs it", arguments: StoreFactory.all)
@@ -71,6 +68,20 @@ struct BlobPurgeTests {
             try await Self.delete(gone, fixture)
             for hash in [first, second] { #expect(try await fixture.store.blob(hash) == nil) }
             #expect(try await fixture.store.blob(fixture.mailing(kept).content) != nil)
+        }
+    }
+
+    @Test("large ones go a few at a time", arguments: StoreFactory.all)
+    func large(factory: StoreFactory) async throws {
+        try await factory.withStore { fixture in
+            for number in 0..<UInt8(5) {
+                let bytes = [UInt8](repeating: number, count: 3 << 20)
+                _ = try await fixture.store.putBlob(bytes, at: fixture.now)
+            }
+            fixture.pass(.seconds(60))
+            #expect(try await fixture.store.purgeBlobs(before: fixture.now) == (2, true))
+            #expect(try await fixture.store.purgeBlobs(before: fixture.now) == (2, true))
+            #expect(try await fixture.store.purgeBlobs(before: fixture.now) == (1, false))
         }
     }
 

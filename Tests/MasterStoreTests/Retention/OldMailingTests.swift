@@ -49,9 +49,7 @@ struct OldMailingTests {
                 try await group.waitForAll()
             }
             let database = try #require(fixture.store as? DatabaseStore)
-            while try await database.read({ transaction in
-                try transaction.prepare("SELECT count(*) FROM tombstone WHERE purged IS NULL").first { $0.int(0) }
-            }) != 0 {}
+            try await fixture.untilPurged()
             for table in ["recipient", "delivery", "event"] {
                 let left = try await database.read { transaction in
                     try transaction.prepare("SELECT count(*) FROM \(table)").first { $0.int(0) }

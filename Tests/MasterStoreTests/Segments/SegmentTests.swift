@@ -32,9 +32,7 @@ enum SegmentTables {
 
     /// Returns once everything is gone of the mailings that were deleted.
     static func purged(_ fixture: Fixture) async throws {
-        while try await fixture.database.write({ transaction in
-            try transaction.prepare("SELECT count(*) FROM tombstone WHERE purged IS NULL").first { $0.int(0) }
-        }) != 0 { await Task.yield() }
+        try await fixture.untilPurged()
     }
 
     /// Whether a recipient lies in its mailing's own segment.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailingModel
-import MasterStore
+import TestKit
 import Testing
+
+@testable import MasterStore
 
 /// A store with a clock, and the steps that most tests need.
 final class Fixture {
@@ -23,6 +25,17 @@ final class Fixture {
     /// The store with what lies beneath its verbs.
     var database: DatabaseStore {
         get throws { try #require(self.store as? DatabaseStore) }
+    }
+
+    /// Returns when nothing is left of the deleted mailings.
+    func untilPurged() async throws {
+        let database = try #require(self.store as? DatabaseStore)
+        try await within {
+            // By the writer: a test may have the readers in use.
+            while try await database.write({ transaction in
+                try transaction.prepare("SELECT count(*) FROM tombstone WHERE purged IS NULL").first { $0.int(0) }
+            }) != 0 { try Task.checkCancellation() }
+        }
     }
 
     /// Closes the store and opens it again, as a restart of the master does.
