@@ -23,7 +23,9 @@ protocol StoreEngine: Sendable {
 }
 
 extension StoreEngine {
-    /// Runs a writing verb; what it changed is on disk when this returns. It may run twice.
+    /// Runs a writing verb; what it changed is on disk when this returns.
+    ///
+    /// It may run twice.
     @concurrent
     func write<Answer: Sendable>(
         _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
