@@ -18,7 +18,8 @@ struct ClusterCommand: AsyncParsableCommand {
     @Option(help: "The directory of the cluster; made if absent.") var dir: String
     @Option(help: "How many satellites.") var satellites = 1
     @Option(help: "The store's URL; SQLite in the directory if absent.") var store: String?
-    @Option(help: "The secret of the API key; made if absent and kept in the directory.") var apiKey: String?
+    @Option(parsing: .unconditional, help: "The secret of the API key; made if absent and kept in the directory.")
+    var apiKey: String?
     @Option(help: "The HTTPS port of the API; 0 picks a free one.") var apiPort = 0
     @Option(help: "The port that satellites connect to at an MX.") var smtpPort: Int?
     @Option(help: "HOST:PORT where mailings with `testing` go.") var testTarget: String?

@@ -19,7 +19,11 @@ struct SatellitesCommand: AsyncParsableCommand {
 
         @OptionGroup var control: ControlOptions
         @Argument(help: "The satellite's name, unique.") var serial: String
-        @Option(help: "Its public key, 40 characters of Z85 as `telstar satellite --show-key` prints it.")
+        // Z85 has a dash among its digits: one key in 85 begins with it.
+        @Option(
+            parsing: .unconditional,
+            help: "Its public key, 40 characters of Z85 as `telstar satellite --show-key` prints it."
+        )
         var publicKey: String?
         @Option(help: "A file that holds the secret for enrolment, instead of a public key.") var sharedKeyFile: String?
         @Option(help: "Deliver only mailings of this group.") var group: String?

@@ -244,6 +244,13 @@ def master_log(cluster):
     return telstar.pathlib.Path(cluster.described["logs"]["master"]).read_text()
 
 
+def test_a_public_key_may_begin_with_a_dash(folder):
+    key = "-i:53Rpp+sN+k}7zYwxt3yxPZ[Ec]srCMPzwghyd"
+    succeed("satellites", "add", "dash", "--public-key", key, "--dir", folder)
+    assert "dash" in succeed("satellites", "list", "--dir", folder)
+    succeed("satellites", "remove", "dash", "--dir", folder)
+
+
 def test_a_satellite_with_an_unknown_key_is_refused_until_it_is_added(shared, folder, tmp_path):
     cluster, _ = shared
     stranger = ExtraSatellite(cluster, tmp_path, "stranger")
