@@ -28,6 +28,10 @@ final class ChildProcess: Sendable {
         var stopping = false
     }
 
+    /// Held while a child is made. Foundation notices a child's end when the last copy of a socket is closed, which the
+    /// child inherits: a sibling made at the same time would inherit it too, and the end would go unnoticed.
+    private static let making = Mutex(())
+
     /// Describes a child; nothing runs yet.
     ///
     /// - Parameters:
@@ -95,9 +99,12 @@ final class ChildProcess: Sendable {
         report: @escaping @Sendable (Event) async -> Void
     ) async throws -> Int32 {
         let readiness = try ReadinessSocket(label: self.name)
-        let lifeline = Pipe()
-        // Only this process may hold the writing end, or a sibling would keep the child alive.
-        _ = fcntl(lifeline.fileHandleForWriting.fileDescriptor, F_SETFD, FD_CLOEXEC)
+        let lifeline = Self.making.withLock { _ in
+            let pipe = Pipe()
+            // Only this process may hold the writing end, or a sibling would keep the child alive.
+            _ = fcntl(pipe.fileHandleForWriting.fileDescriptor, F_SETFD, FD_CLOEXEC)
+            return pipe
+        }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Self.executable)
         process.arguments = self.arguments
@@ -117,7 +124,7 @@ final class ChildProcess: Sendable {
         }
         let started = try self.state.withLock { state in
             guard !state.stopping else { return false }
-            try process.run()
+            try Self.making.withLock { _ in try process.run() }
             state.process = process
             return true
         }
