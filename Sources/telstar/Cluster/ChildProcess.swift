@@ -28,7 +28,9 @@ final class ChildProcess: Sendable {
         var stopping = false
     }
 
-    /// Held while a child is made. Foundation notices a child's end when the last copy of a socket is closed, which the
+    /// Held while a child is made.
+    ///
+    /// Foundation notices a child's end when the last copy of a socket is closed, which the
     /// child inherits: a sibling made at the same time would inherit it too, and the end would go unnoticed.
     private static let making = Mutex(())
 
