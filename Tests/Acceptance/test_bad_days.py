@@ -169,6 +169,15 @@ def is_not_ready(master, *words):
     return code == 503 and any(word in text for word in words)
 
 
+def beside_running(masters, sink, count):
+    """A mailing that is under way, and another that waits to be filled."""
+    api = masters.api()
+    running = telstar.make_mailing(api, telstar.people(count))
+    waiting = telstar.make_mailing(api, [], start=False)
+    under_way(sink, 500)
+    return api, running, waiting
+
+
 def fill_with(api, mailing, recipients, over=threading.Event()):
     """Adds recipients until the store takes no more, or it is over; returns how many it acknowledged, and the fault."""
     acknowledged = 0
@@ -188,10 +197,7 @@ def test_a_full_disk_of_the_database_is_told_and_over_when_there_is_space(tmp_pa
     with small_disk(64) as disk, postgresql.server(small_data=disk) as database, cluster(
             tmp_path, database.url, SLOW) as (masters, sink):
         active = masters.active
-        api = masters.api()
-        mailing = telstar.make_mailing(api, telstar.people(4000))
-        other = telstar.make_mailing(api, [], start=False)
-        under_way(sink, 500)
+        api, mailing, other = beside_running(masters, sink, 4000)
         crowd = telstar.people(50000, prefix="crowd")
         with disk.full():
             acknowledged, fault = fill_with(api, other, crowd)
@@ -217,10 +223,7 @@ def test_a_full_disk_under_the_write_ahead_log_costs_nobody(tmp_path):
             small_log=disk, settings=["min_wal_size=2MB", "max_wal_size=16MB"]) as database, cluster(
             tmp_path, database.url, SLOW) as (masters, sink):
         active = masters.active
-        api = masters.api()
-        mailing = telstar.make_mailing(api, telstar.people(4000))
-        other = telstar.make_mailing(api, [], start=False)
-        under_way(sink, 500)
+        api, mailing, other = beside_running(masters, sink, 4000)
         over, pool = threading.Event(), concurrent.futures.ThreadPoolExecutor(1)
         with disk.full():
             # A call whose COMMIT was not answered waits until it is known what became of it; others are refused.

@@ -4,6 +4,8 @@ import ClusterLink
 import MailingModel
 import SatelliteCore
 import Synchronization
+import TestKit
+import Testing
 
 /// What a test waited for and did not come.
 struct NotInTime: Error, CustomStringConvertible {
@@ -14,7 +16,7 @@ struct NotInTime: Error, CustomStringConvertible {
 final class Watched<Value: Sendable>: Sendable {
     private struct Waiter: Sendable {
         var isDone: @Sendable (Value) -> Bool
-        var continuation: CheckedContinuation<Bool, Never>
+        var continuation: CheckedContinuation<Void, Never>
     }
 
     private struct State {
@@ -37,7 +39,7 @@ final class Watched<Value: Sendable>: Sendable {
             for key in done.keys { state.waiters[key] = nil }
             return (result, done.values.map(\.continuation))
         }
-        for continuation in done { continuation.resume(returning: true) }
+        for continuation in done { continuation.resume() }
         return result
     }
 
@@ -51,27 +53,25 @@ final class Watched<Value: Sendable>: Sendable {
             state.next += 1
             return state.next
         }
-        let isInTime = await withTaskGroup(of: Bool.self) { group in
-            group.addTask {
-                await withCheckedContinuation { continuation in
-                    let isDoneNow = self.state.withLock { state in
-                        if isDone(state.value) { return true }
-                        state.waiters[key] = Waiter(isDone: isDone, continuation: continuation)
-                        return false
+        do {
+            try await within(limit) {
+                await withTaskCancellationHandler {
+                    await withCheckedContinuation { continuation in
+                        let mustWait = self.state.withLock { state in
+                            // A wait that is cancelled before it has begun finds nobody to wake it.
+                            if Task.isCancelled || isDone(state.value) { return false }
+                            state.waiters[key] = Waiter(isDone: isDone, continuation: continuation)
+                            return true
+                        }
+                        if !mustWait { continuation.resume() }
                     }
-                    if isDoneNow { continuation.resume(returning: true) }
+                } onCancel: {
+                    self.state.withLock { $0.waiters.removeValue(forKey: key) }?.continuation.resume()
                 }
             }
-            group.addTask {
-                do { try await Task.sleep(for: limit) } catch { return true }  // The other was first.
-                self.state.withLock { $0.waiters.removeValue(forKey: key) }?.continuation.resume(returning: false)
-                return false
-            }
-            let first = await group.next() ?? false
-            group.cancelAll()
-            return first
+        } catch is DeadlineExceeded {
+            throw NotInTime(description: "\(what) did not come: \(self.value)")
         }
-        if !isInTime { throw NotInTime(description: "\(what) did not come: \(self.value)") }
     }
 }
 
@@ -98,8 +98,8 @@ final class ScriptedMaster: MasterUplink {
         var isGone = false
         /// How many places had been given back when the goodbye came.
         var returnedBeforeGoodbye: Int?
-        /// How long the link takes to take up a return.
-        var returnDelay = Duration.zero
+        /// Whether the link is slow to take up what is given back: it does not until this is over.
+        var holdsReturns = false
         var blobRequests = 0
     }
 
@@ -141,7 +141,13 @@ final class ScriptedMaster: MasterUplink {
     }
 
     func transmit(_ message: SatelliteMessage) async {
-        if case .returned = message { try? await Task.sleep(for: self.state.value.returnDelay) }
+        if case .returned = message {
+            do {
+                try await self.state.until("the link takes returns") { !$0.holdsReturns }
+            } catch {
+                Issue.record(error)
+            }
+        }
         let answers: [MasterMessage] = self.state.change { state in
             guard state.isConnected else { return [] }
             switch message {

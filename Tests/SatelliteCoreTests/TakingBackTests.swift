@@ -194,10 +194,15 @@ struct TakingBackTests {
             master.change { $0 = cluster.master }
             cluster.master.state.change {
                 $0.answersStarts = false
-                $0.returnDelay = .milliseconds(300)
+                $0.holdsReturns = true
             }
             for serial in Int64(1)...3 { cluster.grant(serial, self.addresses(4)) }
             try await cluster.master.state.until("all accepted") { $0.accepted.count == 3 }
+            cluster.satellite.beginShutdown()
+            await #expect(throws: NotInTime.self) {
+                try await cluster.master.state.until("a goodbye", within: .seconds(1)) { $0.isGone }
+            }
+            cluster.master.state.change { $0.holdsReturns = false }
         }
         let state = try #require(master.value).state.value
         #expect(state.isGone)

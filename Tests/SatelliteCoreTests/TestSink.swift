@@ -46,22 +46,27 @@ final class TestSink: Sendable {
     }
 
     /// Keeps a message unanswered.
-    fileprivate func hold(_ session: SMTPServerSession) {
+    fileprivate func hold(_ session: SMTPServerSession, for recipients: [String]) {
         let bound = NIOLoopBound(session, eventLoop: session.eventLoop)
-        self.postponed.withLock { $0.append((session.eventLoop, bound)) }
+        let loop = session.eventLoop
+        // Under one lock with what tests see: what counts as released must have been answered.
+        self.state.change { state in
+            self.postponed.withLock { $0.append((loop, bound)) }
+            state.heldBack += recipients
+        }
     }
 
     /// Answers all that was held back.
     func release(_ decision: SMTPServerDecision = .accept) {
-        let sessions = self.postponed.withLock { postponed in
-            defer { postponed = [] }
-            return postponed
-        }
-        for (loop, session) in sessions { loop.execute { session.value.resume(with: decision) } }
-        self.state.change { state in
+        let sessions = self.state.change { state in
             for recipient in state.heldBack { state.messages[recipient, default: 0] += 1 }
             state.heldBack = []
+            return self.postponed.withLock { postponed in
+                defer { postponed = [] }
+                return postponed
+            }
         }
+        for (loop, session) in sessions { loop.execute { session.value.resume(with: decision) } }
     }
 
     /// Whether each recipient got exactly one copy.
@@ -105,8 +110,7 @@ private final class SinkSession: SMTPServerDelegate {
         let recipients = session.recipients
         let decision = self.script.message(recipients.first ?? "") ?? .accept
         if decision.isPostponed {
-            self.sink.hold(session)
-            self.sink.state.change { $0.heldBack += recipients }
+            self.sink.hold(session, for: recipients)
         } else if decision.reply?.isPositive ?? true, decision.closing != .withoutReply {
             self.sink.state.change { state in
                 for recipient in recipients { state.messages[recipient, default: 0] += 1 }

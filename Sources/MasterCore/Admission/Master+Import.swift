@@ -6,7 +6,6 @@
 
 public import MailingModel
 import MasterStore
-import Secrets
 
 /// A recipient of an import, with the line that it came from.
 public struct ImportedRecipient: Sendable {

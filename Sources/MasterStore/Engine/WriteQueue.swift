@@ -36,14 +36,20 @@ final class WriteQueue: Sendable {
 
     private let writer: any StoreWriter
     private let afterCommit: @Sendable (any StoreConnection) -> Void
+    private let now: @Sendable () -> ContinuousClock.Instant
     private let state = Mutex(State())
 
     /// Makes a queue.
     ///
-    /// `afterCommit` runs on the writer after each answered group: checkpoints.
-    init(writer: any StoreWriter, afterCommit: @escaping @Sendable (any StoreConnection) -> Void = { _ in }) {
+    /// `afterCommit` runs on the writer after each answered group: checkpoints. `now` is the time.
+    init(
+        writer: any StoreWriter,
+        afterCommit: @escaping @Sendable (any StoreConnection) -> Void = { _ in },
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+    ) {
         self.writer = writer
         self.afterCommit = afterCommit
+        self.now = now
     }
 
     /// Runs a verb in a transaction; when it returns, its effect is on disk.
@@ -146,7 +152,7 @@ final class WriteQueue: Sendable {
 
     /// Carries a group out and returns the jobs that were left for the next because this one had run long enough.
     private func commit(_ group: [Job], in connection: any StoreConnection) -> [Job] {
-        let beginning = ContinuousClock.now
+        let beginning = self.now()
         do {
             try connection.begin()
         } catch {
@@ -157,10 +163,10 @@ final class WriteQueue: Sendable {
         var answers: [@Sendable () -> Void] = []
         var done = 0
         do {
-            let began = ContinuousClock.now
+            let began = self.now()
             let longest = max(Self.longestGroup, (began - beginning) * 2)
             for job in group {
-                if done > 0, ContinuousClock.now - began > longest { break }
+                if done > 0, self.now() - began > longest { break }
                 if group.count > 1 { try connection.savepoint() }
                 do {
                     let answer = try job.run(connection)

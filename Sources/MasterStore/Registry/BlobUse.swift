@@ -12,6 +12,20 @@ enum BlobUse {
     /// Stands for no mailing; those are numbered from 1.
     private static let nobody = MailingID(rawValue: 0)
 
+    /// Finds the uses of what a store of an earlier version holds; part of a step of both schemas, so never edited.
+    static let firstUses = """
+        INSERT INTO blob_use(mailing, hash, since) SELECT DISTINCT mailing, content, 0 FROM revision;
+        INSERT INTO blob_use(mailing, hash, since)
+        WITH RECURSIVE place(n) AS (
+            SELECT 0
+            UNION ALL SELECT n + 1 FROM place WHERE (n + 2) * 32 <= (SELECT max(length(attachments)) FROM recipient))
+        SELECT DISTINCT id >> 32, substr(attachments, n * 32 + 1, 32), 0
+        FROM recipient, place WHERE length(attachments) >= (n + 1) * 32
+        ON CONFLICT DO NOTHING;
+        INSERT INTO blob_use(mailing, hash, since)
+        SELECT 0, hash, 0 FROM blob WHERE NOT EXISTS (SELECT 1 FROM blob_use u WHERE u.hash = blob.hash);
+        """
+
     /// Keeps a blob that was just stored.
     static func reserve(_ hash: BlobHash, at now: Timestamp, _ transaction: StoreTransaction) throws {
         try self.note([hash], of: self.nobody, at: now, transaction)

@@ -166,16 +166,7 @@ enum Schema {
             mailing INTEGER NOT NULL, hash BLOB NOT NULL, since INTEGER NOT NULL, PRIMARY KEY(mailing, hash)) WITHOUT ROWID;
         CREATE INDEX blob_use_hash ON blob_use(hash);
         CREATE INDEX blob_use_since ON blob_use(mailing, since);
-        INSERT INTO blob_use(mailing, hash, since) SELECT DISTINCT mailing, content, 0 FROM revision;
-        INSERT INTO blob_use(mailing, hash, since)
-        WITH RECURSIVE place(n) AS (
-            SELECT 0
-            UNION ALL SELECT n + 1 FROM place WHERE (n + 2) * 32 <= (SELECT max(length(attachments)) FROM recipient))
-        SELECT DISTINCT id >> 32, substr(attachments, n * 32 + 1, 32), 0
-        FROM recipient, place WHERE length(attachments) >= (n + 1) * 32
-        ON CONFLICT DO NOTHING;
-        INSERT INTO blob_use(mailing, hash, since)
-        SELECT 0, hash, 0 FROM blob WHERE NOT EXISTS (SELECT 1 FROM blob_use u WHERE u.hash = blob.hash);
+        \(BlobUse.firstUses)
         """,
         // Large mailings have segments of their own.
         """

@@ -30,8 +30,8 @@ final class ChildProcess: Sendable {
 
     /// Held while a child is made.
     ///
-    /// Foundation notices a child's end when the last copy of a socket is closed, which the
-    /// child inherits: a sibling made at the same time would inherit it too, and the end would go unnoticed.
+    /// Foundation notices a child's end when the last copy of a socket is closed, which the child inherits: a sibling made at
+    /// the same time may inherit it too, and the end goes unnoticed.
     private static let making = Mutex(())
 
     /// Describes a child; nothing runs yet.

@@ -13,22 +13,15 @@ import Synchronization
 final class StatusPage: Service {
     private let listen: ListenAddress
     private let logger: Logger
-    private let answers: Mutex<HealthListener.Answers?>
+    private let answers = Mutex<HealthListener.Answers?>(nil)
     private let shown: AsyncStream<Void>
     private let tellShown: AsyncStream<Void>.Continuation
 
     /// Makes a page, which listens from its first answers on.
-    ///
-    /// - Parameters:
-    ///   - listen: Where to listen.
-    ///   - answers: What to answer at once; `nil` waits for ``show(_:)``.
-    ///   - logger: Where failures are told.
-    init(listen: ListenAddress, answers: HealthListener.Answers? = nil, logger: Logger) {
+    init(listen: ListenAddress, logger: Logger) {
         self.listen = listen
         self.logger = logger
-        self.answers = Mutex(nil)
         (self.shown, self.tellShown) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
-        if let answers { self.show(answers) }
     }
 
     /// Answers so from now on.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Dispatch
-import Foundation
 import Synchronization
 import TestKit
 import Testing
@@ -25,7 +24,7 @@ struct WriteQueueTests {
             func makeSegment(_ segment: Segment) throws { throw NoStatements() }
             func removeSegment(_ segment: Segment) throws -> SegmentRemoval { throw NoStatements() }
             func begin() throws {
-                Thread.sleep(forTimeInterval: 0.1)
+                self.writer.pass(.milliseconds(100))
                 self.writer.transactions.withLock { $0 += 1 }
                 self.isInsideTransaction = true
             }
@@ -37,7 +36,12 @@ struct WriteQueueTests {
         }
 
         let transactions = Mutex(0)
+        private let time = Mutex(ContinuousClock.now)
         private let thread = DispatchQueue(label: "far database")
+
+        var now: ContinuousClock.Instant { self.time.withLock { $0 } }
+
+        func pass(_ duration: Duration) { self.time.withLock { $0 += duration } }
 
         func enter(_ work: @escaping @Sendable (Result<any StoreConnection, any Error>) -> Void) {
             self.thread.async { work(.success(Connection(self))) }
@@ -45,9 +49,9 @@ struct WriteQueueTests {
     }
 
     /// Queues work behind a verb that is under way, and returns the number of transactions that it took.
-    private static func transactions(behindAVerb work: (WriteQueue) -> Void) async throws -> Int {
+    private static func transactions(behindAVerb work: (WriteQueue, FarWriter) -> Void) async throws -> Int {
         let writer = FarWriter()
-        let queue = WriteQueue(writer: writer)
+        let queue = WriteQueue(writer: writer, now: { writer.now })
         let (standing, stands) = AsyncStream.makeStream(of: Void.self)
         let gate = DispatchSemaphore(value: 0)
         queue.submit { _ in
@@ -56,7 +60,7 @@ struct WriteQueueTests {
             return {}
         }
         _ = await standing.first { true }
-        work(queue)
+        work(queue, writer)
         gate.signal()
         await queue.close()
         return writer.transactions.withLock { $0 } - 1
@@ -64,10 +68,10 @@ struct WriteQueueTests {
 
     @Test("verbs share a transaction for longer when its beginning takes long")
     func group() async throws {
-        let count = try await Self.transactions { queue in
+        let count = try await Self.transactions { queue, writer in
             for _ in 0..<3 {
                 queue.submit { _ in
-                    Thread.sleep(forTimeInterval: 0.01)
+                    writer.pass(.milliseconds(10))
                     return {}
                 }
             }
@@ -78,7 +82,7 @@ struct WriteQueueTests {
 
     @Test("renewals do not wait for their turn while the queue is at work, and so do not add up")
     func renewals() async throws {
-        let count = try await Self.transactions { queue in
+        let count = try await Self.transactions { queue, _ in
             // More than fit into one transaction.
             for _ in 0..<1_000 { queue.submitIfIdle() }
         }

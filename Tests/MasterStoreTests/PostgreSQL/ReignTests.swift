@@ -119,12 +119,27 @@ struct ReignTests {
         try await Self.inPlace { place in
             let store = try await Self.open(place, instance: "first")
             let admin = try PostgreSQLConnection(try PostgreSQLConfiguration(try place.postgreSQL().url))
+            try admin.execute(
+                script: """
+                    CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NOTIFY renewed; RETURN NULL; END';
+                    CREATE TRIGGER tell AFTER UPDATE ON leadership EXECUTE FUNCTION tell();
+                    """
+            )
             try admin.execute(script: "BEGIN; LOCK TABLE leadership")
-            try await within { while store.problem == nil { try await Task.sleep(for: .milliseconds(10)) } }
+            // Each of these waits for the lock, until one is told that the database is silent.
+            try await within {
+                while store.problem == nil {
+                    try Task.checkCancellation()
+                    await #expect(throws: StoreError.self) { try await store.write { _ in } }
+                }
+            }
+            try admin.listen(to: "renewed")
             try admin.execute(script: "COMMIT")
-            admin.close()
             // No verb is called: it asks by itself.
-            try await within { while store.problem != nil { try await Task.sleep(for: .milliseconds(10)) } }
+            let renewals = try admin.waitForNotifications(until: .now + .seconds(60))
+            #expect(!renewals.isEmpty)
+            #expect(store.problem == nil)
+            admin.close()
             try await store.close()
         }
     }
@@ -145,19 +160,14 @@ struct ReignTests {
             let standby = try PostgreSQLConnection(configuration)
             let election = Election(holder: "second", instance: "second", silence: .seconds(1))
             #expect(try election.attempt(standby) == .occupied(holder: "first", term: 9))
-            master.close()
-            // The server lets go of the lock when it notices that the connection is closed.
-            var outcome = try election.attempt(standby)
-            let deadline = ContinuousClock.now + .seconds(60)
-            while case .occupied = outcome, ContinuousClock.now < deadline {
-                try await Task.sleep(for: .milliseconds(10))
-                outcome = try election.attempt(standby)
-            }
+            try master.query("SELECT pg_advisory_unlock($1)", [.int8(PostgreSQLSchema.migrationLock)])
+            let outcome = try election.attempt(standby)
             guard case .elected(let reign) = outcome else {
                 Issue.record("still \(outcome)")
                 return
             }
             #expect(reign.term == 10)
+            master.close()
             standby.close()
         }
     }
