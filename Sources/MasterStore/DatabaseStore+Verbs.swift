@@ -182,7 +182,7 @@ extension DatabaseStore: MailingStore {
     /// Puts terminal recipients back to waiting, unless their mailing has ended.
     public func resetRecipients(_ trackingIDs: [String], account: AccountID, at now: Timestamp) async throws -> Int {
         try await self.write { transaction in
-            let ids = try trackingIDs.compactMap { try Reporting.recipient($0, account: account, transaction) }
+            let ids = try Reporting.recipients(trackingIDs, account: account, transaction).compactMap(\.self)
             return try Resending.reset(ids, at: now, transaction)
         }
     }

@@ -475,3 +475,9 @@ def test_a_port_in_use_ends_a_daemon_with_69(shared, tmp_path):
         flags.append(f"{key}={address}" if key.startswith("api") else f"{key}=tcp://{address}")
     done = run("master", *(word for flag in flags for word in ("--set", flag)))
     assert done.returncode == 69 and taken.split(":")[1] in done.stderr.splitlines()[-1]
+
+
+def test_the_bench_takes_every_recipient_through_the_store():
+    figures = answered("bench", "store", "--recipients", 3000, "--small-mailings", 20)
+    assert figures["delivered"] == "3000 of 3000" and figures["counters that differ from a recount"] == "0"
+    assert float(figures["small mailings made and ended a second"]) > 0

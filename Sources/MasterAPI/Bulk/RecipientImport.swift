@@ -20,8 +20,10 @@ enum ImportNews: Sendable {
 ///
 /// Memory is bounded by the batches under way and one piece of the body. Batches are told of in the order of the file.
 struct RecipientImport: Sendable {
-    /// Batches that wait for the store at once, so that it commits them together.
-    private static let batchesAtOnce = 6
+    /// Batches under way at once: one in the store, one that waits for it and one that is judged.
+    private static let batchesAtOnce = 3
+    /// A batch that has taken so much of the body is large enough, however few recipients it has.
+    private static let largestBatch = 1 << 20
 
     let master: Master
     let mailing: MailingID
@@ -35,6 +37,8 @@ struct RecipientImport: Sendable {
         var recipients: [ImportedRecipient] = []
         var refusals: [ImportRefusal] = []
         var lines = 0
+        /// Of the body.
+        var octets = 0
 
         var isEmpty: Bool { self.recipients.isEmpty && self.refusals.isEmpty }
     }
@@ -99,6 +103,10 @@ struct RecipientImport: Sendable {
             octets += piece.readableBytes
             try source.feed(Array(piece.readableBytesView))
             try await self.take(&source, &batch, &desk, &group, &summary, tell)
+            batch.octets += piece.readableBytes
+            if batch.octets >= Self.largestBatch, !batch.isEmpty {
+                try await self.submit(&batch, &source, &desk, &group, &summary, tell)
+            }
             if Task.isShuttingDownGracefully { throw Self.stopping }
         }
         // A body that ends too soon may end in the middle of an address: its last line must not be taken.
@@ -120,7 +128,7 @@ struct RecipientImport: Sendable {
         _ summary: inout ImportSummary,
         _ tell: @concurrent (ImportNews) async throws -> Void
     ) async throws {
-        let limit = self.master.maximumRecipientsPerCall
+        let limit = self.master.maximumRecipientsPerImportStep
         while let line = try source.next() {
             switch line {
             case .recipient(let recipient): batch.recipients.append(recipient)

@@ -35,7 +35,7 @@ extension Master {
     /// Adds recipients of an import as ``addRecipients(_:to:test:)`` does; may be repeated if there is a key.
     ///
     /// - Parameters:
-    ///   - recipients: As many as ``MasterConfiguration/maximumRecipientsPerCall`` at most.
+    ///   - recipients: As many as ``maximumRecipientsPerImportStep`` at most.
     ///   - id: The mailing.
     ///   - key: Names the import within the mailing; `nil` if it is not to be repeated.
     /// - Returns: One result for each, in order.
@@ -46,7 +46,11 @@ extension Master {
         key: String?
     ) async throws -> [ImportResult] {
         let source = key.map { ImportSource(key: $0, lines: recipients.map(\.line)) }
-        let admitted: [Admitted<ImportAdmission>] = try await self.admit(recipients.map(\.submission), to: id) {
+        let admitted: [Admitted<ImportAdmission>] = try await self.admit(
+            recipients.map(\.submission),
+            to: id,
+            limit: self.maximumRecipientsPerImportStep
+        ) {
             try await self.store.importRecipients($0, to: id, from: source?.choosing($1), at: self.now())
         }
         var results: [ImportResult] = []
@@ -91,8 +95,8 @@ extension Master {
         }
     }
 
-    /// As many recipients may be added in one call.
-    public var maximumRecipientsPerCall: Int { self.configuration.maximumRecipientsPerCall }
+    /// As many recipients may be added in one step of an import.
+    public var maximumRecipientsPerImportStep: Int { self.configuration.maximumRecipientsPerImportStep }
 }
 
 extension ImportSource {

@@ -18,9 +18,13 @@ extension Master {
         to id: MailingID,
         test: Bool = false
     ) async throws -> [SubmissionResult] {
-        let admitted: [Admitted<RecipientAdmission>] = try await self.admit(submissions, to: id, test: test) {
-            drafts,
-            _ in
+        let limit = self.configuration.maximumRecipientsPerCall
+        let admitted: [Admitted<RecipientAdmission>] = try await self.admit(
+            submissions,
+            to: id,
+            limit: limit,
+            test: test
+        ) { drafts, _ in
             try await self.store.addRecipients(drafts, to: id, deliveryClass: test ? .express : .bulk, at: self.now())
         }
         return admitted.map { admitted in
@@ -41,8 +45,9 @@ extension Master {
     /// Judges submissions and stores those that pass.
     ///
     /// - Parameters:
-    ///   - submissions: As ``addRecipients(_:to:test:)`` takes them.
+    ///   - submissions: Those of one call.
     ///   - id: The mailing.
+    ///   - limit: More than so many are refused.
     ///   - test: Sent at once.
     ///   - store: Stores drafts, of which it is told the places among the submissions; one answer each, in order.
     /// - Returns: One result per submission, in input order.
@@ -50,11 +55,11 @@ extension Master {
     func admit<Answer>(
         _ submissions: [RecipientSubmission],
         to id: MailingID,
+        limit: Int,
         test: Bool = false,
         store: ([RecipientDraft], [Int]) async throws -> [Answer]
     ) async throws -> [Admitted<Answer>] {
         try await self.call(id) {
-            let limit = self.configuration.maximumRecipientsPerCall
             guard submissions.count <= limit else {
                 throw MasterError(.tooMany(limit: limit), "at most \(limit) recipients may be added in one call")
             }

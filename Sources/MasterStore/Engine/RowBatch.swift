@@ -2,16 +2,22 @@
 
 /// Rows of one table to be written together, column by column.
 struct RowBatch {
+    /// How many octets a column of numbers has in PostgreSQL; rows that are copied must say it.
+    enum Width {
+        case two, four, eight
+    }
+
     /// One column's values, a row each.
     enum Values {
-        case numbers([Int64?])
+        case numbers([Int64?], Width)
         case texts([String?])
         case octets([[UInt8]?])
     }
 
     /// The table.
     let table: String
-    /// The key by which a row replaces an older one; without it a second row of the same key is an error.
+    /// The key by which a row replaces an older one; without it a second row of the same key is an error, and columns of
+    /// numbers have the ``Width`` of the table's.
     let key: StaticString?
     /// How many rows there are.
     let count: Int
@@ -25,8 +31,8 @@ struct RowBatch {
     }
 
     /// Adds a column of numbers.
-    mutating func add(_ name: StaticString, numbers: some Sequence<Int64?>) {
-        self.add(name, .numbers(Array(numbers)))
+    mutating func add(_ name: StaticString, numbers: some Sequence<Int64?>, _ width: Width = .eight) {
+        self.add(name, .numbers(Array(numbers), width))
     }
 
     /// Adds a column of texts.
@@ -38,7 +44,7 @@ struct RowBatch {
     private mutating func add(_ name: StaticString, _ values: Values) {
         let count =
             switch values {
-            case .numbers(let values): values.count
+            case .numbers(let values, _): values.count
             case .texts(let values): values.count
             case .octets(let values): values.count
             }

@@ -208,6 +208,20 @@ final class StoreTransaction {
         return row
     }
 
+    /// Who has these ids, which clients have chosen, as far as anybody has; a recipient may be of a deleted mailing.
+    func owners(of chosen: [String], account: AccountID) throws -> [String: RecipientID] {
+        guard !chosen.isEmpty else { return [:] }
+        var owners: [String: RecipientID] = [:]
+        try self.prepare(
+            """
+            SELECT tracking, recipient FROM tracking
+            WHERE account = ? AND tracking IN (SELECT value FROM json_each(?))
+            """
+        ).bind(1, Int(account.rawValue)).bind(2, list: chosen)
+            .rows { owners[$0.text(0)] = RecipientID(packed: $0.int64(1)) }
+        return owners
+    }
+
     /// What is known of a recipient's delivery; `nil` if it is untouched.
     func delivery(_ id: RecipientID) throws -> DeliveryRow? {
         if let known = self.deliveries[id] { return known }
@@ -288,7 +302,10 @@ final class StoreTransaction {
     func writeRows() throws {
         if !self.newRecipients.isEmpty {
             // In order of place: what one lease reads together lies together, some rows to a page and not one.
-            let recipients = self.newRecipients.sorted { $0.id.packed < $1.id.packed }
+            let order = self.newRecipients.indices.sorted {
+                self.newRecipients[$0].id.packed < self.newRecipients[$1].id.packed
+            }
+            let recipients = order.map { self.newRecipients[$0] }
             for part in try self.bySegment(recipients, { $0.id }) {
                 try NewRecipient.write(part.items, to: part.segment, self.connection)
             }

@@ -15,9 +15,9 @@ struct NewEvent {
     static func write(_ events: [NewEvent], _ connection: any StoreConnection) throws {
         var batch = RowBatch("event", count: events.count)
         batch.add("seq", numbers: events.map(\.position))
-        batch.add("account", numbers: events.map { Int64($0.account.rawValue) })
-        batch.add("mailing", numbers: events.map { Int64($0.mailing.rawValue) })
-        batch.add("state", numbers: events.map { Int64($0.state.rawValue) })
+        batch.add("account", numbers: events.map { Int64($0.account.rawValue) }, .four)
+        batch.add("mailing", numbers: events.map { Int64($0.mailing.rawValue) }, .four)
+        batch.add("state", numbers: events.map { Int64($0.state.rawValue) }, .two)
         batch.add("snapshot", octets: events.map(\.snapshot))
         try connection.write(batch)
     }

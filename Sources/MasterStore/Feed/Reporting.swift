@@ -10,23 +10,21 @@ enum Reporting {
 
     // MARK: Ids
 
-    /// The recipient of an id, generated or the client's own; `nil` if there is none in this account.
-    static func recipient(
-        _ trackingID: String,
+    /// The recipients of ids, generated or the clients' own, in the order asked; `nil` where this account has none.
+    static func recipients(
+        _ trackingIDs: [String],
         account: AccountID,
         _ transaction: StoreTransaction
-    ) throws -> RecipientID? {
-        let id: RecipientID?
-        if let generated = transaction.context.secrets.recipientIDs.decode(trackingID) {
-            id = generated
-        } else {
-            id = try transaction.prepare("SELECT recipient FROM tracking WHERE account = ? AND tracking = ?")
-                .bind(1, Int(account.rawValue)).bind(2, trackingID).first { RecipientID(packed: $0.int64(0)) }
+    ) throws -> [RecipientID?] {
+        let generated = trackingIDs.map(transaction.context.secrets.recipientIDs.decode)
+        let chosen = zip(trackingIDs, generated).filter { $1 == nil }.map(\.0)
+        let owners = try transaction.owners(of: chosen, account: account)
+        return try zip(trackingIDs, generated).map { trackingID, generated in
+            guard let id = generated ?? owners[trackingID],
+                let mailing = try transaction.mailing(id.mailing), mailing.mailing.account == account
+            else { return nil }
+            return id
         }
-        guard let id, let mailing = try transaction.mailing(id.mailing), mailing.mailing.account == account else {
-            return nil
-        }
-        return id
     }
 
     // MARK: Reports
@@ -37,25 +35,27 @@ enum Reporting {
         account: AccountID,
         _ transaction: StoreTransaction
     ) throws -> [RecipientReport] {
+        let ids = try Self.recipients(trackingIDs, account: account, transaction)
+        try transaction.readAhead(ids.compactMap(\.self))
         var found: [RecipientReport] = []
-        for trackingID in trackingIDs {
-            guard let id = try Self.recipient(trackingID, account: account, transaction),
-                let recipient = try transaction.recipient(id),
+        var leases: [Int64: [LeaseRow]] = [:]
+        for (trackingID, id) in zip(trackingIDs, ids) {
+            guard let id, let recipient = try transaction.recipient(id),
                 recipient.trackingID(transaction.context.secrets.recipientIDs) == trackingID.lowercased()
                     || recipient.ownTrackingID == trackingID
             else { continue }
             let delivery = try transaction.delivery(id)
-            let lease = delivery == nil ? try Self.lease(holding: id, transaction) : nil
+            var lease: LeaseRow?
+            // Only the lease tells of an untouched recipient whether it is held.
+            if delivery == nil {
+                let place = id.packed >> 22
+                let near = try leases[place] ?? transaction.leases(of: id.mailing, bucket: id.bucket)
+                leases[place] = near
+                lease = near.first { lease in lease.place(of: id).map { !lease.closed.contains($0) } ?? false }
+            }
             found.append(try recipient.report(delivery, heldBy: lease, transaction))
         }
         return found
-    }
-
-    /// The lease of a range that holds an untouched recipient.
-    private static func lease(holding id: RecipientID, _ transaction: StoreTransaction) throws -> LeaseRow? {
-        try transaction.leases(of: id.mailing, bucket: id.bucket).first { lease in
-            lease.place(of: id).map { !lease.closed.contains($0) } ?? false
-        }
     }
 
     /// How many recipients match; computed from the counters, never by looking at recipients.

@@ -20,12 +20,18 @@ final class PostgreSQLStoreConnection: StoreConnection {
         PostgreSQLStatement(self.texts.translation(of: sql), on: self)
     }
 
+    // MARK: Rows
+
+    /// From how many new rows on a COPY is quicker than a statement, which takes one answer of the server's less.
+    private static let fewestCopied = 50
+
     func write(_ batch: RowBatch) throws {
+        guard batch.key != nil || batch.count < Self.fewestCopied else { return try self.copy(batch) }
         var columns: [String] = []
         var values: [PostgreSQLValue] = []
         for (index, column) in batch.columns.enumerated() {
             switch column.values {
-            case .numbers(let numbers):
+            case .numbers(let numbers, _):
                 columns.append("$\(index + 1)::bigint[]")
                 values.append(.int8Array(numbers))
             case .texts(let texts):
@@ -38,6 +44,37 @@ final class PostgreSQLStoreConnection: StoreConnection {
         }
         let source = "SELECT * FROM unnest(\(columns.joined(separator: ", ")))"
         _ = try self.query(batch.insertion(from: source), values)
+    }
+
+    /// Sends new rows while the server stores those before them; it also writes them in fewer records of its log.
+    private func copy(_ batch: RowBatch) throws {
+        let names = batch.columns.map { "\($0.name)" }.joined(separator: ", ")
+        self.changedRows = try self.connection.copyIn(
+            "COPY \(batch.table)(\(names)) FROM STDIN (FORMAT binary)"
+        ) { writer in
+            var fields = batch.columns.map { _ in PostgreSQLValue.null(.text) }
+            for row in 0..<batch.count {
+                for (index, column) in batch.columns.enumerated() {
+                    switch column.values {
+                    case .numbers(let numbers, let width): fields[index] = try Self.field(numbers[row], width)
+                    case .texts(let texts): fields[index] = .text(orNull: texts[row])
+                    case .octets(let octets): fields[index] = .bytea(orNull: octets[row])
+                    }
+                }
+                try writer.row(fields)
+            }
+        }
+        self.leadership?.heard()
+    }
+
+    private static func field(_ number: Int64?, _ width: RowBatch.Width) throws -> PostgreSQLValue {
+        guard let number else { return .null(.int8) }
+        switch width {
+        case .two: if let number = Int16(exactly: number) { return .int2(number) }
+        case .four: if let number = Int32(exactly: number) { return .int4(number) }
+        case .eight: return .int8(number)
+        }
+        throw StoreError(.corrupt, "\(number) does not fit its column")
     }
 
     func query(_ sql: String, _ values: [PostgreSQLValue]) throws -> PostgreSQLRows {

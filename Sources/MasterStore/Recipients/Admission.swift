@@ -99,7 +99,10 @@ struct Admission {
 
     /// Reads all that placing these recipients will ask for.
     private mutating func readAhead(_ drafts: [RecipientDraft]) throws {
-        try self.findOwners(of: drafts.compactMap(\.trackingID))
+        self.owners = try self.transaction.owners(
+            of: drafts.compactMap(\.trackingID),
+            account: self.mailing.mailing.account
+        )
         let isExpress = self.deliveryClass == .express
         let domains = isExpress ? [""] : Set(drafts.map(\.domain)).sorted()
         let hashed = isExpress ? [] : Set(domains.map { self.hashedBucket(of: $0) })
@@ -157,19 +160,6 @@ struct Admission {
         guard self.segmentStart != nil, !self.isSegmentTracked else { return }
         try self.transaction.noteTrackedSegment(of: self.mailing.mailing.id)
         self.isSegmentTracked = true
-    }
-
-    private mutating func findOwners(of wanted: [String]) throws {
-        guard !wanted.isEmpty else { return }
-        var owners: [String: RecipientID] = [:]
-        try self.transaction.prepare(
-            """
-            SELECT tracking, recipient FROM tracking
-            WHERE account = ? AND tracking IN (SELECT value FROM json_each(?))
-            """
-        ).bind(1, Int(self.mailing.mailing.account.rawValue)).bind(2, list: wanted)
-            .rows { owners[$0.text(0)] = RecipientID(packed: $0.int64(1)) }
-        self.owners = owners
     }
 
     /// Whether a client may give this id: nobody has it, or only a recipient of a deleted mailing, and it is not of

@@ -15,6 +15,12 @@ struct ImportedLines {
     private struct Block {
         var stored: [UInt8] = []
         var added: [UInt8] = []
+
+        /// Appends a line as it is stored, in network order.
+        mutating func add(place: UInt16, fingerprint: UInt64) {
+            withUnsafeBytes(of: place.bigEndian) { self.added.append(contentsOf: $0) }
+            withUnsafeBytes(of: fingerprint.bigEndian) { self.added.append(contentsOf: $0) }
+        }
     }
 
     private let mailing: MailingID
@@ -57,13 +63,8 @@ struct ImportedLines {
     mutating func add(_ address: String, at line: Int) {
         let fingerprint = StableHash.fnv1a(address.utf8)
         self.fingerprints[line] = fingerprint
-        let place = line % Self.linesInBlock
-        self.blocks[line / Self.linesInBlock, default: Block()].added += [
-            UInt8(truncatingIfNeeded: place >> 8), UInt8(truncatingIfNeeded: place),
-        ]
-        for shift in stride(from: UInt64(56), through: 0, by: -8) {
-            self.blocks[line / Self.linesInBlock]?.added.append(UInt8(truncatingIfNeeded: fingerprint >> shift))
-        }
+        let (block, place) = line.quotientAndRemainder(dividingBy: Self.linesInBlock)
+        self.blocks[block, default: Block()].add(place: UInt16(place), fingerprint: fingerprint)
     }
 
     /// Writes the blocks that have changed.

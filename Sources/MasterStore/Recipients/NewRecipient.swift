@@ -23,7 +23,7 @@ struct NewRecipient {
         batch.add("address", texts: recipients.map(\.draft.address))
         batch.add("domain", texts: recipients.map(\.draft.domain))
         batch.add("tracking", texts: recipients.map(\.draft.trackingID))
-        batch.add("flags", numbers: recipients.map { $0.isExpress ? 1 : 0 })
+        batch.add("flags", numbers: recipients.map { $0.isExpress ? 1 : 0 }, .two)
         batch.add("created", numbers: recipients.map(\.created.milliseconds))
         batch.add(
             "attachments",

@@ -17,7 +17,7 @@ final class SQLiteConnection: StoreConnection {
         for row in 0..<batch.count {
             for (index, column) in batch.columns.enumerated() {
                 switch column.values {
-                case .numbers(let values): statement.bind(Int32(index + 1), values[row])
+                case .numbers(let values, _): statement.bind(Int32(index + 1), values[row])
                 case .texts(let values): statement.bind(Int32(index + 1), values[row])
                 case .octets(let values): statement.bind(Int32(index + 1), values[row])
                 }

@@ -13,7 +13,7 @@ struct BenchStoreCommand: AsyncParsableCommand {
         abstract: "Measure the store's verbs on one large mailing.",
         discussion: """
             Fills the store through the verb that the APIs use, then leases, starts and reports every recipient, and reads \
-            the feed at random cursors. Latencies are median / 99 % / worst. The store must be empty; a temporary SQLite \
+            the feed and the list of mailings at random places. Latencies are median / 99 % / worst. The store must be empty; a temporary SQLite \
             store is used if none is given.
             """
     )
@@ -21,14 +21,16 @@ struct BenchStoreCommand: AsyncParsableCommand {
     @Option(help: "How many recipients.") var recipients = 1_000_000
     @Option(help: "The store's URL, as in `store.url`.") var store: String?
     @Option(help: "How many of them are leased, started and reported; all by default.") var deliver: Int?
+    @Option(help: "How many small mailings, ended with ten recipients each, lie beside the large one.")
+    var smallMailings = 0
     @Option(help: "How many calls that add recipients are under way at a time.") var writers = 4
     @Flag(help: "Take a PostgreSQL server with fsync off, whose figures then say little of a real one.")
     var acceptUnsafeServer = false
     @Flag(help: "Print JSON.") var json = false
 
     func validate() throws {
-        guard self.recipients >= 1_000, self.writers >= 1 else {
-            throw ValidationError("at least 1,000 recipients and one writer are needed")
+        guard self.recipients >= 1_000, self.writers >= 1, self.smallMailings >= 0 else {
+            throw ValidationError("at least 1,000 recipients, one writer and no negative number of mailings are needed")
         }
     }
 
@@ -41,7 +43,12 @@ struct BenchStoreCommand: AsyncParsableCommand {
             if let store = self.store { overrides.append(("store.url", store)) }
             let settings = try MasterSettings.load(file: nil, overrides: overrides)
             let opening = try await StoreOpening(settings)
-            let run = StoreBench(store: opening.store, recipients: self.recipients, writers: self.writers)
+            let run = StoreBench(
+                store: opening.store,
+                recipients: self.recipients,
+                smallMailings: self.smallMailings,
+                writers: self.writers
+            )
             let figures = try await run.run(delivering: min(self.deliver ?? self.recipients, self.recipients)) {
                 if !self.json { print($0) }
             }

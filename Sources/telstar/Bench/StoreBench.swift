@@ -9,10 +9,13 @@ import MasterStore
 struct StoreBench: Sendable {
     let store: DatabaseStore
     let recipients: Int
+    /// How many ended mailings lie beside the large one.
+    let smallMailings: Int
     let writers: Int
 
     private static let domains = 500
     private static let batch = 1_000
+    private static let smallMailing = 10
 
     /// Runs all of it.
     ///
@@ -30,8 +33,14 @@ struct StoreBench: Sendable {
         guard try await self.store.countMailings(MailingFilter()) == 0 else {
             throw StartFailure(.usage, "the store holds mailings already; give an empty one")
         }
+        if self.smallMailings > 0 {
+            let made = try await self.seconds { try await self.makeSmallMailings() }
+            note("small mailings made and ended a second", Self.rate(self.smallMailings, made))
+        }
         let mailing = try await self.makeMailing()
-        let filled = try await self.seconds { try await self.fill(mailing) }
+        let filled = try await self.seconds {
+            try await self.eachBatch(of: self.recipients, by: Self.batch) { try await self.fill(mailing, $0) }
+        }
         note("recipients added a second", Self.rate(self.recipients, filled))
         note("peak memory after filling", Self.peakMemory())
 
@@ -81,8 +90,13 @@ struct StoreBench: Sendable {
         note("reports applied a second", Self.rate(reported, intake / .seconds(1)))
         note("feed page of 1,000 at a random cursor", try await self.readFeed().summary)
         note(
-            "list of mailings",
-            try await self.repeated(50) { _ = try await self.store.mailings(MailingFilter()) }.summary
+            "list of up to 1,000 mailings",
+            try await self.repeated(50) {
+                var filter = MailingFilter()
+                filter.after = MailingID(rawValue: .random(in: 0...Int32(clamping: max(0, self.smallMailings - 1_000))))
+                filter.limit = 1_000
+                _ = try await self.store.mailings(filter)
+            }.summary
         )
         note(
             "summary of the status page",
@@ -112,22 +126,35 @@ struct StoreBench: Sendable {
         }.id
     }
 
-    private func fill(_ mailing: MailingID) async throws {
+    private func makeSmallMailings() async throws {
+        try await self.eachBatch(of: self.smallMailings, by: 1) { _ in
+            let mailing = try await self.makeMailing()
+            try await self.fill(mailing, 0..<Self.smallMailing)
+            _ = try await self.store.expireRemaining(mailing, at: Self.now())
+        }
+    }
+
+    private func fill(_ mailing: MailingID, _ numbers: Range<Int>) async throws {
         let merge = [UInt8](repeating: 0x61, count: 200)
+        let drafts = numbers.map { number in
+            // A few large providers and a long tail, as lists are.
+            let domain = number % 10 < 6 ? "provider\(number % 4).test" : "d\(number % Self.domains).test"
+            return RecipientDraft(address: "user\(number)@\(domain)", domain: domain, mergeFields: merge)
+        }
+        _ = try await self.store.addRecipients(drafts, to: mailing, deliveryClass: .bulk, at: Self.now())
+    }
+
+    /// Works on so many items in batches, with as many under way as there are writers.
+    private func eachBatch(
+        of count: Int,
+        by size: Int,
+        _ work: @escaping @Sendable (Range<Int>) async throws -> Void
+    ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            var next = 0
+            var batches = stride(from: 0, to: count, by: size).makeIterator()
             func addNext() {
-                let first = next
-                guard first < self.recipients else { return }
-                next += Self.batch
-                group.addTask {
-                    let drafts = (first..<min(first + Self.batch, self.recipients)).map { number in
-                        // A few large providers and a long tail, as lists are.
-                        let domain = number % 10 < 6 ? "provider\(number % 4).test" : "d\(number % Self.domains).test"
-                        return RecipientDraft(address: "user\(number)@\(domain)", domain: domain, mergeFields: merge)
-                    }
-                    _ = try await self.store.addRecipients(drafts, to: mailing, deliveryClass: .bulk, at: Self.now())
-                }
+                guard let first = batches.next() else { return }
+                group.addTask { try await work(first..<min(first + size, count)) }
             }
             for _ in 0..<self.writers { addNext() }
             while try await group.next() != nil { addNext() }

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import MasterStore
+
+/// Few rows go by a statement, many by COPY; nobody who writes them should see which.
+@Suite("Rows written to PostgreSQL together")
+struct RowBatchTests {
+    /// Rows on both sides of the border between the two ways, and some blocks of COPY.
+    private static let sizes = [1, 49, 50, 5_000]
+
+    private static func withTable(_ body: (DatabaseStore) async throws -> Void) async throws {
+        try await StoreFactory.postgreSQL.withStore { fixture in
+            let store = try #require(fixture.store as? DatabaseStore)
+            try await store.write {
+                try $0.prepare(
+                    """
+                    CREATE TABLE scratch(
+                        id bigint PRIMARY KEY, small smallint, middle integer, words text, octets bytea)
+                    """
+                ).run()
+            }
+            try await body(store)
+        }
+    }
+
+    private static func batch(
+        of count: Int,
+        change: (inout [Int64]) -> Void = { _ in },
+        small: Int64 = -32_768
+    ) -> RowBatch {
+        var ids = (0..<Int64(count)).map { $0 << 40 }
+        change(&ids)
+        var batch = RowBatch("scratch", count: count)
+        batch.add("id", numbers: ids)
+        batch.add("small", numbers: ids.indices.map { $0 % 3 == 1 ? nil : small }, .two)
+        batch.add("middle", numbers: ids.indices.map { $0 % 3 == 2 ? nil : Int64(Int32.min) + Int64($0) }, .four)
+        batch.add("words", texts: ids.indices.map { $0 % 5 == 1 ? nil : $0 % 5 == 2 ? "" : "Zoë \\N\t\($0)" })
+        batch.add(
+            "octets",
+            octets: ids.indices.map { $0 % 7 == 1 ? nil : $0 % 7 == 2 ? [] : [0, 0xFF, UInt8($0 % 256)] }
+        )
+        return batch
+    }
+
+    private static func count(_ store: DatabaseStore) async throws -> Int? {
+        try await store.read { try $0.prepare("SELECT count(*) FROM scratch").first { $0.int(0) } }
+    }
+
+    @Test("every value comes back as it was, null and empty ones too", arguments: Self.sizes)
+    func values(count: Int) async throws {
+        try await Self.withTable { store in
+            let changed = try await store.write { transaction in
+                try transaction.connection.write(Self.batch(of: count))
+                return transaction.changedRows
+            }
+            #expect(changed == count)
+            let wrong = try await store.read { transaction in
+                var place = 0
+                var wrong: [Int] = []
+                try transaction.prepare("SELECT id, small, middle, words, octets FROM scratch ORDER BY id").rows {
+                    row in
+                    defer { place += 1 }
+                    let words = place % 5 == 1 ? nil : place % 5 == 2 ? "" : "Zoë \\N\t\(place)"
+                    let octets: [UInt8]? = place % 7 == 1 ? nil : place % 7 == 2 ? [] : [0, 0xFF, UInt8(place % 256)]
+                    let isSame =
+                        row.int64(0) == Int64(place) << 40
+                        && row.optionalInt64(1) == (place % 3 == 1 ? nil : -32_768)
+                        && row.optionalInt64(2) == (place % 3 == 2 ? nil : Int64(Int32.min) + Int64(place))
+                        && row.optionalText(3) == words && row.optionalBlob(4) == octets
+                    if !isSame { wrong.append(place) }
+                }
+                return place == count ? wrong : [place]
+            }
+            #expect(wrong.isEmpty)
+        }
+    }
+
+    @Test("a number that does not fit its column ends the verb and nothing else", arguments: Self.sizes)
+    func misfit(count: Int) async throws {
+        try await Self.withTable { store in
+            let error = await #expect(throws: StoreError.self) {
+                try await store.write { try $0.connection.write(Self.batch(of: count, small: 32_768)) }
+            }
+            #expect(error?.code == .corrupt)
+            #expect(try await Self.count(store) == 0)
+            try await store.write { try $0.connection.write(Self.batch(of: count)) }
+            #expect(try await Self.count(store) == count)
+        }
+    }
+
+    @Test("a second row of a key is refused with all the others", arguments: Self.sizes.dropFirst())
+    func doubled(count: Int) async throws {
+        try await Self.withTable { store in
+            let error = await #expect(throws: StoreError.self) {
+                try await store.write { transaction in
+                    try transaction.connection.write(Self.batch(of: count, change: { $0[count - 1] = $0[0] }))
+                }
+            }
+            #expect(error?.code == .conflict)
+            #expect(try await Self.count(store) == 0)
+            try await store.write { try $0.connection.write(Self.batch(of: count)) }
+            #expect(try await Self.count(store) == count)
+        }
+    }
+}
