@@ -179,12 +179,17 @@ extension DatabaseStore: MailingStore {
         }
     }
 
-    /// Puts terminal recipients back to waiting, unless their mailing has ended.
+    /// Puts terminal recipients back to waiting, unless their mailing has ended; in steps.
     public func resetRecipients(_ trackingIDs: [String], account: AccountID, at now: Timestamp) async throws -> Int {
-        try await self.write { transaction in
-            let ids = try Reporting.recipients(trackingIDs, account: account, transaction).compactMap(\.self)
-            return try Resending.reset(ids, at: now, transaction)
+        var changed = 0
+        for first in stride(from: 0, to: trackingIDs.count, by: Resending.step) {
+            let some = Array(trackingIDs[first..<min(first + Resending.step, trackingIDs.count)])
+            changed += try await self.write { transaction in
+                let ids = try Reporting.recipients(some, account: account, transaction).compactMap(\.self)
+                return try Resending.reset(ids, at: now, transaction)
+            }
         }
+        return changed
     }
 
     // MARK: Feed

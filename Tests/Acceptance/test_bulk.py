@@ -84,17 +84,17 @@ def finished(cluster, sink, mailing):
 
 def test_a_file_with_bad_lines_adds_the_good_ones_and_names_the_others(shared, mailing):
     cluster, _ = shared
-    body = (HEADER + rows(1500) + "nobody,x,y\r\n" + ",x,y\r\n" + 'a@one.test,"x"y,z\r\n' + "b@one.test,x\r\n"
+    body = (HEADER + rows(2500) + "nobody,x,y\r\n" + ",x,y\r\n" + 'a@one.test,"x"y,z\r\n' + "b@one.test,x\r\n"
             + "c@one.test,x,y,\r\n" + "d@one.test,x,y,z\r\n\r\n" + '"e@one.test","x","a\nb\nc"\r\n' + 'f@one.test,"g\nh",i\r\n'
             + 'g@one.test,x,"never closed')
     answer = added(cluster, mailing, body)
-    assert counts(answer) == (1502, 0, 7, 1514)
+    assert counts(answer) == (2502, 0, 7, 2514)
     told = [(e["line"], e.get("column"), e["code"]) for e in answer["errors"]]
-    assert told == [(1502, 1, "bad_address"), (1503, 1, "no_email"), (1504, 2, "text_after_quote"),
-                    (1505, None, "field_count"), (1507, None, "field_count"), (1512, None, "bad_field"),
-                    (1514, 3, "open_quote")], told
+    assert told == [(2502, 1, "bad_address"), (2503, 1, "no_email"), (2504, 2, "text_after_quote"),
+                    (2505, None, "field_count"), (2507, None, "field_count"), (2512, None, "bad_field"),
+                    (2514, 3, "open_quote")], told
     assert all(error["text"] for error in answer["errors"])
-    assert total(cluster, mailing) == 1502
+    assert total(cluster, mailing) == 2502
 
 
 def test_the_columns_of_a_csv_are_merge_fields(shared, mailing):
@@ -150,9 +150,20 @@ def test_progress_and_refusals_are_told_line_by_line(shared, mailing):
     assert counts(lines[-1]) == (3000, 0, 1, 3002) and lines[-1]["complete"] and "errors" not in lines[-1]
 
 
+def test_large_recipients_are_taken_in_smaller_steps(shared, mailing):
+    cluster, _ = shared
+    people = (json.dumps({"email": f"large{number}@one.test", "text": "x" * 60_000}) for number in range(150))
+    status, _, text = call(cluster, "POST", f"/api/mailings/{mailing}/recipients", "\n".join(people).encode(),
+                           Content_Type=NDJSON, Accept=NDJSON)
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert status == 200 and counts(lines[-1]) == (150, 0, 0, 150)
+    told = [line["progress"]["accepted"] for line in lines if "progress" in line]
+    assert len(told) > 3 and told == sorted(told) and told[0] < 50, told
+
+
 def test_only_the_first_thousand_errors_are_told(shared, mailing):
-    answer = added(shared[0], mailing, "email\n" + "nobody\n" * 1200)
-    assert answer["refused"] == 1200 and len(answer["errors"]) == 1000
+    answer = added(shared[0], mailing, "email\n" + "nobody\n" * 2200)
+    assert answer["refused"] == 2200 and len(answer["errors"]) == 1000
 
 
 # What is refused
@@ -199,12 +210,12 @@ def test_mailings_that_take_nobody_and_callers_without_a_key_are_told(shared, ma
 
 def test_repeating_an_import_with_its_key_adds_nobody_twice(shared, mailing):
     cluster, _ = shared
-    body = HEADER + rows(1200) + "nobody,x,y\n"
-    assert counts(added(cluster, mailing, body, Idempotency_Key="k1")) == (1200, 0, 1, 1202)
-    assert counts(added(cluster, mailing, body, Idempotency_Key="k1")) == (1200, 1200, 1, 1202)
-    assert total(cluster, mailing) == 1200
+    body = HEADER + rows(2200) + "nobody,x,y\n"
+    assert counts(added(cluster, mailing, body, Idempotency_Key="k1")) == (2200, 0, 1, 2202)
+    assert counts(added(cluster, mailing, body, Idempotency_Key="k1")) == (2200, 2200, 1, 2202)
+    assert total(cluster, mailing) == 2200
     # More lines at the end are new; another key is another import; another file under the same key is told.
-    assert counts(added(cluster, mailing, HEADER + rows(1201), Idempotency_Key="k1")) == (1201, 1199 + 1, 0, 1202)
+    assert counts(added(cluster, mailing, HEADER + rows(2201), Idempotency_Key="k1")) == (2201, 2200, 0, 2202)
     other = added(cluster, mailing, "email\nsomebody@one.test\n", Idempotency_Key="k1")
     assert [e["code"] for e in other["errors"]] == ["key_reused"]
     assert counts(added(cluster, mailing, "email\nperson0@one.test\n", Idempotency_Key="k2")) == (1, 0, 0, 2)

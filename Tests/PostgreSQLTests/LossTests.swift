@@ -72,16 +72,8 @@ struct LossTests {
 
     @Test("in COMMIT: the outcome is unknown")
     func commit() async throws {
-        let holder = try self.database.connect()
-        try holder.execute(
-            script: """
-                CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql
-                  AS $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$;
-                CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED
-                  FOR EACH ROW EXECUTE FUNCTION wait();
-                SELECT pg_advisory_lock(1);
-                """
-        )
+        let holder = try self.holdTrigger("AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW")
+        defer { holder.close() }
         let error = try await self.lose(when: "query = 'COMMIT' AND wait_event = 'advisory'") { connection in
             _ = try connection.transaction { try connection.query("INSERT INTO t VALUES (1)") }
         }
@@ -98,6 +90,35 @@ struct LossTests {
         }
         #expect(error.isConnectionLoss)
         #expect(!error.isOutcomeUnknown)
+    }
+
+    @Test(
+        "after the last row of a COPY in: it is known within a transaction, and unknown without",
+        arguments: [true, false]
+    )
+    func copyInAtItsEnd(isWithin: Bool) async throws {
+        let holder = try self.holdTrigger("AFTER INSERT ON t NOT DEFERRABLE FOR EACH ROW")
+        defer { holder.close() }
+        let error = try await self.lose(when: "query LIKE 'COPY t%' AND wait_event = 'advisory'") { connection in
+            if isWithin { try connection.execute(script: "BEGIN") }
+            try connection.copyIn("COPY t FROM STDIN (FORMAT binary)") { try $0.row([.int8(1)]) }
+        }
+        #expect(error.isConnectionLoss)
+        #expect(error.isOutcomeUnknown == !isWithin)
+    }
+
+    /// Has an insertion into the table wait, at the time that the words say, for as long as the connection is open.
+    private func holdTrigger(_ words: String) throws -> PostgreSQLConnection {
+        let holder = try self.database.connect()
+        try holder.execute(
+            script: """
+                CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql
+                  AS $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$;
+                CREATE CONSTRAINT TRIGGER holding \(words) EXECUTE FUNCTION wait();
+                SELECT pg_advisory_lock(1);
+                """
+        )
+        return holder
     }
 
     @Test("in a COPY out")

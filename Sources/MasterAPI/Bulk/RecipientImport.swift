@@ -16,14 +16,15 @@ enum ImportNews: Sendable {
     case progress(accepted: Int, repeated: Int, refused: Int, lines: Int)
 }
 
-/// Reads an import's body piece by piece and adds its recipients in batches, a few of them at once.
+/// Reads an import's body piece by piece and adds its recipients in steps, a few of them at once.
 ///
-/// Memory is bounded by the batches under way and one piece of the body. Batches are told of in the order of the file.
+/// Memory is bounded by the steps that are not told of yet and one piece of the body. Steps are told of in the order of the
+/// file.
 struct RecipientImport: Sendable {
-    /// Batches under way at once: one in the store, one that waits for it and one that is judged.
-    private static let batchesAtOnce = 3
-    /// A batch that has taken so much of the body is large enough, however few recipients it has.
-    private static let largestBatch = 1 << 20
+    /// Steps that are not told of yet: one in the store, one that waits for it and one that is judged.
+    private static let stepsAtOnce = 3
+    /// A step that holds so much is large enough, however few recipients it has.
+    private static let largestStepOctets = 2 << 20
 
     let master: Master
     let mailing: MailingID
@@ -32,19 +33,19 @@ struct RecipientImport: Sendable {
     let format: RecipientFormat
 
     /// Lines in order, and who of them is to be added.
-    private struct Batch: Sendable {
+    private struct Step: Sendable {
         var number = 0
         var recipients: [ImportedRecipient] = []
         var refusals: [ImportRefusal] = []
         var lines = 0
-        /// Of the body.
+        /// About how much memory its recipients take.
         var octets = 0
 
         var isEmpty: Bool { self.recipients.isEmpty && self.refusals.isEmpty }
     }
 
     private struct Settled: Sendable {
-        var batch: Batch
+        var step: Step
         var results: Result<[ImportResult], any Error>
     }
 
@@ -53,7 +54,7 @@ struct RecipientImport: Sendable {
     /// - Parameters:
     ///   - body: The request's.
     ///   - length: How many octets it has, if that is known; fewer are a cut connection.
-    ///   - tell: Told of every refused line, and of progress after every batch.
+    ///   - tell: Told of every refused line, and of progress after every step.
     /// - Returns: What came of it; ``ImportSummary/failure`` says why it ended early.
     @concurrent
     func run(
@@ -97,23 +98,19 @@ struct RecipientImport: Sendable {
         _ summary: inout ImportSummary,
         _ tell: @concurrent (ImportNews) async throws -> Void
     ) async throws {
-        var batch = Batch()
+        var step = Step()
         var octets = 0
         for try await piece in body {
             octets += piece.readableBytes
             try source.feed(Array(piece.readableBytesView))
-            try await self.take(&source, &batch, &desk, &group, &summary, tell)
-            batch.octets += piece.readableBytes
-            if batch.octets >= Self.largestBatch, !batch.isEmpty {
-                try await self.submit(&batch, &source, &desk, &group, &summary, tell)
-            }
+            try await self.take(&source, &step, &desk, &group, &summary, tell)
             if Task.isShuttingDownGracefully { throw Self.stopping }
         }
         // A body that ends too soon may end in the middle of an address: its last line must not be taken.
         guard !Task.isCancelled, length.map({ $0 == octets }) ?? true else { throw Self.cut }
         try source.finish()
-        try await self.take(&source, &batch, &desk, &group, &summary, tell)
-        if !batch.isEmpty { try await self.submit(&batch, &source, &desk, &group, &summary, tell) }
+        try await self.take(&source, &step, &desk, &group, &summary, tell)
+        if !step.isEmpty { try await self.submit(&step, &source, &desk, &group, &summary, tell) }
     }
 
     private static let stopping = MasterError(.busy, "the master is stopping; repeat the import later")
@@ -122,7 +119,7 @@ struct RecipientImport: Sendable {
     @concurrent
     private func take(
         _ source: inout any RecipientSource,
-        _ batch: inout Batch,
+        _ step: inout Step,
         _ desk: inout Desk,
         _ group: inout TaskGroup<Settled>,
         _ summary: inout ImportSummary,
@@ -131,18 +128,20 @@ struct RecipientImport: Sendable {
         let limit = self.master.maximumRecipientsPerImportStep
         while let line = try source.next() {
             switch line {
-            case .recipient(let recipient): batch.recipients.append(recipient)
-            case .refused(let refusal): batch.refusals.append(refusal)
+            case .recipient(let recipient):
+                step.recipients.append(recipient)
+                step.octets += recipient.submission.footprint
+            case .refused(let refusal): step.refusals.append(refusal)
             }
-            if batch.recipients.count + batch.refusals.count >= limit {
-                try await self.submit(&batch, &source, &desk, &group, &summary, tell)
+            if step.recipients.count + step.refusals.count >= limit || step.octets >= Self.largestStepOctets {
+                try await self.submit(&step, &source, &desk, &group, &summary, tell)
             }
         }
     }
 
     @concurrent
     private func submit(
-        _ batch: inout Batch,
+        _ step: inout Step,
         _ source: inout any RecipientSource,
         _ desk: inout Desk,
         _ group: inout TaskGroup<Settled>,
@@ -150,28 +149,28 @@ struct RecipientImport: Sendable {
         _ tell: @concurrent (ImportNews) async throws -> Void
     ) async throws {
         desk.columns = source.columns
-        batch.lines = source.lines
-        batch.number = desk.submitted
-        while desk.underWay >= Self.batchesAtOnce, let settled = await group.next() {
+        step.lines = source.lines
+        step.number = desk.submitted
+        while desk.untold >= Self.stepsAtOnce, let settled = await group.next() {
             try await desk.settle(settled, &summary, tell)
         }
-        let full = batch
+        let full = step
         desk.submitted += 1
         group.addTask {
             do {
-                guard !full.recipients.isEmpty else { return Settled(batch: full, results: .success([])) }
+                guard !full.recipients.isEmpty else { return Settled(step: full, results: .success([])) }
                 let results = try await self.master.importRecipients(full.recipients, to: self.mailing, key: self.key)
-                return Settled(batch: full, results: .success(results))
+                return Settled(step: full, results: .success(results))
             } catch {
-                return Settled(batch: full, results: .failure(error))
+                return Settled(step: full, results: .failure(error))
             }
         }
-        batch = Batch()
+        step = Step()
     }
 
-    /// Counts what batches came to, in the order of the file.
+    /// Counts what steps came to, in the order of the file.
     private struct Desk {
-        /// Batches given to the store so far.
+        /// Steps given to the store so far.
         var submitted = 0
         var columns: (email: Int, trackingID: Int?)?
         private var next = 0
@@ -179,7 +178,8 @@ struct RecipientImport: Sendable {
 
         init(columns: (email: Int, trackingID: Int?)?) { self.columns = columns }
 
-        var underWay: Int { self.submitted - self.next - self.early.count }
+        /// Those that are settled but wait for an older one are kept as well.
+        var untold: Int { self.submitted - self.next }
 
         @concurrent
         mutating func settle(
@@ -187,7 +187,7 @@ struct RecipientImport: Sendable {
             _ summary: inout ImportSummary,
             _ tell: @concurrent (ImportNews) async throws -> Void
         ) async throws {
-            self.early[settled.batch.number] = settled
+            self.early[settled.step.number] = settled
             while let settled = self.early.removeValue(forKey: self.next) {
                 self.next += 1
                 try await self.count(settled, &summary, tell)
@@ -201,8 +201,8 @@ struct RecipientImport: Sendable {
             _ tell: @concurrent (ImportNews) async throws -> Void
         ) async throws {
             let results = try settled.results.get()
-            var refusals = settled.batch.refusals
-            for (recipient, result) in zip(settled.batch.recipients, results) {
+            var refusals = settled.step.refusals
+            for (recipient, result) in zip(settled.step.recipients, results) {
                 switch result {
                 case .accepted: summary.accepted += 1
                 case .repeated:
@@ -213,10 +213,10 @@ struct RecipientImport: Sendable {
                     refusals.append(.init(line: recipient.line, column: column, code: code.rawValue, text: reason))
                 }
             }
-            if refusals.count > settled.batch.refusals.count { refusals.sort { $0.line < $1.line } }
+            if refusals.count > settled.step.refusals.count { refusals.sort { $0.line < $1.line } }
             // Counted before anything is told: a caller who has gone must not change the count.
             summary.refuse(refusals)
-            summary.lines = max(summary.lines, settled.batch.lines)
+            summary.lines = max(summary.lines, settled.step.lines)
             for refusal in refusals { try await tell(.refused(refusal)) }
             try await tell(
                 .progress(
@@ -234,6 +234,32 @@ struct RecipientImport: Sendable {
             case .badTrackingID, .trackingIDTaken: self.columns?.trackingID
             case .badField, .badAttachment, .keyReused: nil
             }
+        }
+    }
+}
+
+extension RecipientSubmission {
+    /// About how many octets of memory it takes.
+    fileprivate var footprint: Int {
+        self.attachments.reduce(self.address.utf8.count + self.fields.footprint) { $0 + $1.bytes.count }
+    }
+}
+
+extension MergeFields {
+    fileprivate var footprint: Int { self.fields.reduce(0) { $0 + $1.name.utf8.count + $1.value.footprint } }
+}
+
+extension MergeValue {
+    /// What a field takes beside what it refers to.
+    private static let fixed = 48
+
+    fileprivate var footprint: Int {
+        switch self {
+        case .null, .integer, .double, .bool, .dateTime: Self.fixed
+        case .text(let text): Self.fixed + text.utf8.count
+        case .bytes(let octets): Self.fixed + octets.count
+        case .list(let values): values.reduce(Self.fixed) { $0 + $1.footprint }
+        case .map(let fields): Self.fixed + fields.footprint
         }
     }
 }

@@ -61,7 +61,7 @@ extension Master {
     ) async throws -> [Admitted<Answer>] {
         try await self.call(id) {
             guard submissions.count <= limit else {
-                throw MasterError(.tooMany(limit: limit), "at most \(limit) recipients may be added in one call")
+                throw MasterError(.tooMany(limit: limit), "at most \(limit) recipients may be added at once")
             }
             guard let mailing = try await self.store.mailing(id) else { throw MasterError.unknown(id) }
             try MailingLifecycle.checkChange(of: mailing)

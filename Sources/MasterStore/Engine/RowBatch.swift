@@ -2,7 +2,7 @@
 
 /// Rows of one table to be written together, column by column.
 struct RowBatch {
-    /// How many octets a column of numbers has in PostgreSQL; rows that are copied must say it.
+    /// How many octets a column of numbers has in PostgreSQL.
     enum Width {
         case two, four, eight
     }
@@ -16,8 +16,8 @@ struct RowBatch {
 
     /// The table.
     let table: String
-    /// The key by which a row replaces an older one; without it a second row of the same key is an error, and columns of
-    /// numbers have the ``Width`` of the table's.
+    /// The key by which a row replaces an older one; without it a second row of the same key is an error, and many rows are
+    /// copied, for which each column of numbers must have the ``Width`` of the table's.
     let key: StaticString?
     /// How many rows there are.
     let count: Int

@@ -17,10 +17,11 @@ enum Reporting {
         _ transaction: StoreTransaction
     ) throws -> [RecipientID?] {
         let generated = trackingIDs.map(transaction.context.secrets.recipientIDs.decode)
-        let chosen = zip(trackingIDs, generated).filter { $1 == nil }.map(\.0)
-        let owners = try transaction.owners(of: chosen, account: account)
-        return try zip(trackingIDs, generated).map { trackingID, generated in
-            guard let id = generated ?? owners[trackingID],
+        // Clients' ids are ASCII. Other strings would match what Unicode holds to be the same.
+        let isChosen = zip(trackingIDs, generated).map { $1 == nil && $0.utf8.allSatisfy { $0 < 0x80 } }
+        let owners = try transaction.owners(of: zip(trackingIDs, isChosen).filter(\.1).map(\.0), account: account)
+        return try trackingIDs.indices.map { place in
+            guard let id = generated[place] ?? (isChosen[place] ? owners[trackingIDs[place]] : nil),
                 let mailing = try transaction.mailing(id.mailing), mailing.mailing.account == account
             else { return nil }
             return id

@@ -22,8 +22,8 @@ final class PostgreSQLStoreConnection: StoreConnection {
 
     // MARK: Rows
 
-    /// From how many new rows on a COPY is quicker than a statement, which takes one answer of the server's less.
-    private static let fewestCopied = 50
+    /// From how many new rows on they are copied; a COPY takes one round trip more than a statement, but less of the server.
+    static let fewestCopied = 50
 
     func write(_ batch: RowBatch) throws {
         guard batch.key != nil || batch.count < Self.fewestCopied else { return try self.copy(batch) }

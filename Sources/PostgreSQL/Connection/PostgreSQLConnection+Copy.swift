@@ -16,6 +16,8 @@ extension PostgreSQLConnection {
     @discardableResult
     public func copyIn(_ sql: String, _ write: (PostgreSQLCopyWriter) throws -> Void) throws -> Int {
         try self.operate("copying rows in", sql) { handle, wait in
+            // Asked before: while it goes on, libpq does not know whether there is a transaction.
+            let commits = !self.isInTransaction
             let columns = try self.startCopy(sql, PGRES_COPY_IN, handle, &wait)
             let writer = PostgreSQLCopyWriter(self, handle, wait, columns: columns)
             do {
@@ -32,7 +34,7 @@ extension PostgreSQLConnection {
                 }
                 throw error
             }
-            wait.mayHaveCommitted = !self.isInTransaction
+            wait.mayHaveCommitted = commits
             wait.restart(.now, deadline: self.deadline)
             try self.endCopy(handle, &wait, PGRES_COPY_IN, reason: nil)
             return try self.collect(handle, &wait).affected

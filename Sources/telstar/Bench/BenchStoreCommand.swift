@@ -10,11 +10,11 @@ import MasterStore
 struct BenchStoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "store",
-        abstract: "Measure the store's verbs on one large mailing.",
+        abstract: "Measure the store's verbs on one large mailing, and small ones beside it.",
         discussion: """
             Fills the store through the verb that the APIs use, then leases, starts and reports every recipient, and reads \
-            the feed and the list of mailings at random places. Latencies are median / 99 % / worst. The store must be empty; a temporary SQLite \
-            store is used if none is given.
+            the feed and the list of mailings at random places. Latencies are median / 99 % / worst. The store must be \
+            empty; a temporary SQLite store is used if none is given.
             """
     )
 
@@ -30,7 +30,7 @@ struct BenchStoreCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard self.recipients >= 1_000, self.writers >= 1, self.smallMailings >= 0 else {
-            throw ValidationError("at least 1,000 recipients, one writer and no negative number of mailings are needed")
+            throw ValidationError("give at least 1,000 recipients and one writer, and no negative number of mailings")
         }
     }
 

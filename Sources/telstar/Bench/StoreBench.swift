@@ -90,11 +90,15 @@ struct StoreBench: Sendable {
         note("reports applied a second", Self.rate(reported, intake / .seconds(1)))
         note("feed page of 1,000 at a random cursor", try await self.readFeed().summary)
         note(
-            "list of up to 1,000 mailings",
+            "list of mailings",
+            try await self.repeated(10) { _ = try await self.store.mailings(MailingFilter()) }.summary
+        )
+        note(
+            "list of 100 mailings at a random place",
             try await self.repeated(50) {
                 var filter = MailingFilter()
-                filter.after = MailingID(rawValue: .random(in: 0...Int32(clamping: max(0, self.smallMailings - 1_000))))
-                filter.limit = 1_000
+                filter.after = MailingID(rawValue: .random(in: 0...Int32(clamping: max(0, self.smallMailings - 100))))
+                filter.limit = 100
                 _ = try await self.store.mailings(filter)
             }.summary
         )

@@ -42,6 +42,22 @@ struct ImportTests {
         }
     }
 
+    @Test("takes one step's recipients at a time and no more")
+    func limit() async throws {
+        try await TestMaster.run { test in
+            let mailing = try await test.mailing()
+            let limit = test.master.maximumRecipientsPerImportStep
+            let people = Self.recipients((0...limit).map { "person\($0)@one.test" })
+            let error = await #expect(throws: MasterError.self) {
+                _ = try await test.master.importRecipients(people, to: mailing, key: nil)
+            }
+            #expect(error?.code == .tooMany(limit: limit))
+            #expect(try await test.master.mailing(mailing).counters.total == 0)
+            let most = Array(people.dropLast())
+            #expect(try await test.master.importRecipients(most, to: mailing, key: nil).allSatisfy { $0 == .accepted })
+        }
+    }
+
     @Test("belongs to its mailing")
     func mailings() async throws {
         try await TestMaster.run { test in

@@ -83,28 +83,31 @@ struct BadDaysTests {
         }
     }
 
-    @Test("a lock that somebody else holds makes verbs wait, keeps the reign, and is over when it is over")
-    func foreignLock() async throws {
+    @Test(
+        "a lock that somebody else holds makes verbs wait, keeps the reign, and is over when it is over",
+        arguments: [10, 100]
+    )
+    func foreignLock(count: Int) async throws {
         try await StoreFactory.postgreSQL.withStore { fixture in
             let id = try await fixture.makeMailing()
             let (store, now) = (fixture.store, fixture.now)
             let admin = try Self.admin(fixture)
             try admin.execute(script: "BEGIN; LOCK TABLE recipient IN ACCESS EXCLUSIVE MODE")
-            let error = await #expect(throws: StoreError.self) { try await fixture.add(10, to: id) }
+            let error = await #expect(throws: StoreError.self) { try await fixture.add(count, to: id) }
             #expect(error?.code == .database)
             // Other verbs go on meanwhile.
             #expect(try await store.mailing(id)?.counters.total == 0)
             async let added = Self.patiently {
                 try await store.addRecipients(
-                    Fixture.drafts(0..<10, domain: "example.com"),
+                    Fixture.drafts(0..<count, domain: "example.com"),
                     to: id,
                     deliveryClass: .bulk,
                     at: now
                 )
             }
             try admin.execute(script: "COMMIT")
-            #expect(try await added.count == 10)
-            #expect(try await store.mailing(id)?.counters.total == 10)
+            #expect(try await added.count == count)
+            #expect(try await store.mailing(id)?.counters.total == count)
             #expect(store.identity.term.rawValue == 1)
             admin.close()
         }

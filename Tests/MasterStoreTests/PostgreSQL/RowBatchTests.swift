@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Dispatch
+import Synchronization
 import Testing
 
 @testable import MasterStore
@@ -8,7 +10,8 @@ import Testing
 @Suite("Rows written to PostgreSQL together")
 struct RowBatchTests {
     /// Rows on both sides of the border between the two ways, and some blocks of COPY.
-    private static let sizes = [1, 49, 50, 5_000]
+    private static let sizes = [1, fewestCopied - 1, fewestCopied, 5_000]
+    private static let fewestCopied = PostgreSQLStoreConnection.fewestCopied
 
     private static func withTable(_ body: (DatabaseStore) async throws -> Void) async throws {
         try await StoreFactory.postgreSQL.withStore { fixture in
@@ -102,6 +105,60 @@ struct RowBatchTests {
             #expect(try await Self.count(store) == 0)
             try await store.write { try $0.connection.write(Self.batch(of: count)) }
             #expect(try await Self.count(store) == count)
+        }
+    }
+
+    @Test("few rows are inserted and many are copied")
+    func ways() async throws {
+        try await Self.withTable { store in
+            for words in [
+                "CREATE TABLE said(words text)",
+                """
+                CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql
+                  AS $$ BEGIN INSERT INTO said VALUES (current_query()); RETURN NULL; END $$
+                """,
+                "CREATE TRIGGER noting AFTER INSERT ON scratch FOR EACH STATEMENT EXECUTE FUNCTION note()",
+            ] {
+                try await store.write { try $0.prepare(words).run() }
+            }
+            for (count, way) in [(Self.fewestCopied - 1, "INSERT INTO scratch"), (Self.fewestCopied, "COPY scratch")] {
+                let said = try await store.write { transaction in
+                    try transaction.connection.write(Self.batch(of: count))
+                    try transaction.prepare("DELETE FROM scratch").run()
+                    return try transaction.prepare("DELETE FROM said RETURNING words").first { $0.text(0) }
+                }
+                #expect(said?.hasPrefix(way) == true)
+            }
+        }
+    }
+
+    @Test("a verb whose rows are refused takes nothing from those that share its transaction", arguments: Self.sizes)
+    func neighbours(count: Int) async throws {
+        try await Self.withTable { store in
+            let queue = store.engine.queue
+            // Nothing is carried out before all of them wait.
+            let gate = DispatchSemaphore(value: 0)
+            queue.submit { _ in
+                gate.wait()
+                return {}
+            }
+            let refused = Mutex(0)
+            for (first, small) in [(0, 0), (1, 0), (2, 32_768), (3, 0)] as [(Int64, Int64)] {
+                queue.submit { connection in
+                    try connection.write(
+                        Self.batch(of: count, change: { $0 = $0.map { $0 | first } }, small: small)
+                    )
+                    return {}
+                } failed: {
+                    refused.withLock { $0 += 1 }
+                }
+            }
+            gate.signal()
+            // The last of the queue.
+            try await store.write { _ in }
+            let failures = refused.withLock { $0 }
+            #expect(failures == 1)
+            #expect(try await Self.count(store) == 3 * count)
         }
     }
 }

@@ -30,6 +30,28 @@ struct AdmissionTests {
         }
     }
 
+    @Test("finds ids of every kind in one list, in the order asked, as often as asked", arguments: StoreFactory.all)
+    func mixedIDs(factory: StoreFactory) async throws {
+        try await factory.withStore { fixture in
+            let id = try await fixture.makeMailing()
+            var drafts = Fixture.drafts(0..<4)
+            for (place, own) in [(1, "K1"), (3, "other")] { drafts[place].trackingID = own }
+            let admissions = try await fixture.store.addRecipients(
+                drafts,
+                to: id,
+                deliveryClass: .bulk,
+                at: fixture.now
+            )
+            let recipients = admissions.compactMap { if case .accepted(let id, _) = $0 { id } else { nil } }
+            try #require(recipients.count == drafts.count)
+            let generated = fixture.trackingIDs(recipients)
+            // The Kelvin sign is a K to Unicode, but not to a database.
+            let asked = ["other", generated[2], "none", "\u{212A}1", "K1", generated[0], "K1", "k1", generated[2]]
+            let found = try await fixture.store.reports(of: asked, account: .root)
+            #expect(found.map(\.address) == [3, 2, 1, 0, 1, 2].map { drafts[$0].address })
+        }
+    }
+
     @Test("finds nothing for ids that were not given out, or of another account", arguments: StoreFactory.all)
     func unknownIDs(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
