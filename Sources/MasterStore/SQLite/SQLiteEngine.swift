@@ -74,7 +74,7 @@ final class SQLiteEngine: StoreEngine {
         connections.maximumReaderCount = max(1, configuration.readers)
         connections.prepareDatabase { database in
             try database.execute(sql: "PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY")
-            try database.execute(sql: "PRAGMA cache_size = \(database.configuration.readonly ? -8_192 : -49_152)")
+            try database.execute(sql: "PRAGMA cache_size = \(database.configuration.readonly ? -8_192 : -32_768)")
         }
         return connections
     }

@@ -108,10 +108,10 @@ struct StoreBench: Sendable {
                 _ = try await self.store.summary(at: Self.now())
             }.summary
         )
-        note("peak memory", Self.peakMemory())
         let counters = try await self.store.mailing(mailing)?.counters
         note("delivered", "\(counters?.delivered ?? -1) of \(counters?.total ?? -1)")
         note("counters that differ from a recount", "\(try await self.store.reconcileCounters())")
+        note("peak memory", Self.peakMemory())
         return figures
     }
 
@@ -165,20 +165,31 @@ struct StoreBench: Sendable {
         }
     }
 
+    /// What a satellite's reports tell of a lease; a master keeps no more of one that it has sent either.
+    private struct Granted {
+        var serial: LeaseSerial
+        var entries: [(recipient: RecipientID, attempt: AttemptSerial)]
+
+        init(_ grant: LeaseGrant) {
+            self.serial = grant.serial
+            self.entries = grant.entries.map { ($0.recipient, $0.attempt) }
+        }
+    }
+
     private func claim(
         _ mailing: MailingID,
         _ satellite: SatelliteID,
         limit: Int,
         first: Int
-    ) async throws -> [LeaseGrant] {
-        var grants: [LeaseGrant] = []
+    ) async throws -> [Granted] {
+        var grants: [Granted] = []
         for backlog in try await self.store.backlog(at: Self.now()).prefix(first) {
             grants += try await self.claim(backlog, satellite, limit: limit)
         }
         return grants
     }
 
-    private func claim(_ backlog: Backlog, _ satellite: SatelliteID, limit: Int) async throws -> [LeaseGrant] {
+    private func claim(_ backlog: Backlog, _ satellite: SatelliteID, limit: Int) async throws -> [Granted] {
         let request = ClaimRequest(
             mailing: backlog.mailing,
             bucket: backlog.bucket,
@@ -188,15 +199,15 @@ struct StoreBench: Sendable {
             affinity: DomainAffinity(),
             limit: limit
         )
-        return try await self.store.claim([request], at: Self.now(), lifetime: .seconds(600))
+        return try await self.store.claim([request], at: Self.now(), lifetime: .seconds(600)).map(Granted.init)
     }
 
-    private func start(_ grant: LeaseGrant, by satellite: SatelliteID) async throws {
+    private func start(_ grant: Granted, by satellite: SatelliteID) async throws {
         let request = StartRequest(lease: grant.serial, places: EntryBitmap(grant.entries.indices))
         _ = try await self.store.start([request], by: satellite, at: Self.now())
     }
 
-    private func report(_ grant: LeaseGrant, from satellite: SatelliteID) async throws {
+    private func report(_ grant: Granted, from satellite: SatelliteID) async throws {
         let now = Self.now()
         for first in stride(from: 0, to: grant.entries.count, by: 500) {
             let reports = grant.entries[first..<min(first + 500, grant.entries.count)].map { entry in
