@@ -111,6 +111,8 @@ public protocol MailingStore: Sendable {
         at now: Timestamp
     ) async throws -> Int
     /// Puts terminal recipients back to waiting so that they are sent again (`reset_recipients_status`).
+    ///
+    /// Many go in steps; those before one that fails stand.
     func resetRecipients(_ trackingIDs: [String], account: AccountID, at now: Timestamp) async throws -> Int
 
     // MARK: Feed

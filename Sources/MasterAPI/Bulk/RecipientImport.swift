@@ -21,10 +21,10 @@ enum ImportNews: Sendable {
 /// Memory is bounded by the steps that are not told of yet and one piece of the body. Steps are told of in the order of the
 /// file.
 struct RecipientImport: Sendable {
-    /// Steps that are not told of yet: one in the store, one that waits for it and one that is judged.
+    /// Steps given to the store that are not told of yet; one more is read meanwhile.
     private static let stepsAtOnce = 3
-    /// A step that holds so much is large enough, however few recipients it has.
-    private static let largestStepOctets = 2 << 20
+    /// A step that takes so many octets of memory is large enough, however few recipients it has.
+    private static let largestFootprint = 2 << 20
 
     let master: Master
     let mailing: MailingID
@@ -38,8 +38,8 @@ struct RecipientImport: Sendable {
         var recipients: [ImportedRecipient] = []
         var refusals: [ImportRefusal] = []
         var lines = 0
-        /// About how much memory its recipients take.
-        var octets = 0
+        /// About how many octets of memory its recipients take.
+        var footprint = 0
 
         var isEmpty: Bool { self.recipients.isEmpty && self.refusals.isEmpty }
     }
@@ -130,10 +130,10 @@ struct RecipientImport: Sendable {
             switch line {
             case .recipient(let recipient):
                 step.recipients.append(recipient)
-                step.octets += recipient.submission.footprint
+                step.footprint += recipient.submission.footprint
             case .refused(let refusal): step.refusals.append(refusal)
             }
-            if step.recipients.count + step.refusals.count >= limit || step.octets >= Self.largestStepOctets {
+            if step.recipients.count + step.refusals.count >= limit || step.footprint >= Self.largestFootprint {
                 try await self.submit(&step, &source, &desk, &group, &summary, tell)
             }
         }
@@ -188,10 +188,17 @@ struct RecipientImport: Sendable {
             _ tell: @concurrent (ImportNews) async throws -> Void
         ) async throws {
             self.early[settled.step.number] = settled
+            // Steps behind one that failed are committed all the same.
+            var failure: (any Error)?
             while let settled = self.early.removeValue(forKey: self.next) {
                 self.next += 1
-                try await self.count(settled, &summary, tell)
+                do {
+                    try await self.count(settled, &summary, tell)
+                } catch {
+                    failure = failure ?? error
+                }
             }
+            if let failure { throw failure }
         }
 
         @concurrent
@@ -241,7 +248,15 @@ struct RecipientImport: Sendable {
 extension RecipientSubmission {
     /// About how many octets of memory it takes.
     fileprivate var footprint: Int {
-        self.attachments.reduce(self.address.utf8.count + self.fields.footprint) { $0 + $1.bytes.count }
+        let own = MergeValue.fixed + self.address.utf8.count + (self.trackingID?.utf8.count ?? 0)
+        return self.attachments.reduce(own + self.fields.footprint) { $0 + $1.footprint }
+    }
+}
+
+extension AttachmentSubmission {
+    fileprivate var footprint: Int {
+        let texts = [self.filename, self.contentType, self.charset, self.contentID]
+        return texts.reduce(MergeValue.fixed + self.bytes.count) { $0 + ($1?.utf8.count ?? 0) }
     }
 }
 
@@ -250,8 +265,8 @@ extension MergeFields {
 }
 
 extension MergeValue {
-    /// What a field takes beside what it refers to.
-    private static let fixed = 48
+    /// What a value takes beside what it refers to.
+    fileprivate static let fixed = 48
 
     fileprivate var footprint: Int {
         switch self {

@@ -73,8 +73,7 @@ struct Admission {
         guard !trackingID.isEmpty, trackingID.unicodeScalars.count < self.trackingIDLimit else {
             throw Refusal(.badTrackingID, reason: "a tracking id has 1 to \(self.trackingIDLimit - 1) characters")
         }
-        // It becomes part of links and of the reverse path.
-        guard trackingID.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+        guard RecipientDraft.isVisible(trackingID) else {
             throw Refusal(.badTrackingID, reason: "a tracking id has visible ASCII characters only")
         }
     }

@@ -110,9 +110,7 @@ extension Master {
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``.
     public func resolveUncertain(_ id: MailingID, as resolution: UncertainResolution) async throws -> Int {
         try await self.call(id) {
-            let changed = try await self.store.resolveUncertain(id, as: resolution, at: self.now())
-            await self.engine.workChanged(of: id)
-            return changed
+            try await self.announcing(id) { try await self.store.resolveUncertain(id, as: resolution, at: self.now()) }
         }
     }
 
@@ -121,9 +119,21 @@ extension Master {
     /// - Returns: How many changed.
     public func resetRecipients(_ trackingIDs: [String], account: AccountID = .root) async throws -> Int {
         try await self.call {
-            let changed = try await self.store.resetRecipients(trackingIDs, account: account, at: self.now())
-            await self.engine.workChanged(of: nil)
+            try await self.announcing(nil) {
+                try await self.store.resetRecipients(trackingIDs, account: account, at: self.now())
+            }
+        }
+    }
+
+    /// Does what the store does in steps; those before one that fails stand, and are announced as well.
+    private func announcing(_ id: MailingID?, _ work: () async throws -> Int) async throws -> Int {
+        do {
+            let changed = try await work()
+            await self.engine.workChanged(of: id)
             return changed
+        } catch {
+            await self.engine.workChanged(of: id)
+            throw error
         }
     }
 }

@@ -17,8 +17,8 @@ enum Reporting {
         _ transaction: StoreTransaction
     ) throws -> [RecipientID?] {
         let generated = trackingIDs.map(transaction.context.secrets.recipientIDs.decode)
-        // Clients' ids are ASCII. Other strings would match what Unicode holds to be the same.
-        let isChosen = zip(trackingIDs, generated).map { $1 == nil && $0.utf8.allSatisfy { $0 < 0x80 } }
+        // Nobody has another id; one would match what Unicode holds to be the same.
+        let isChosen = zip(trackingIDs, generated).map { $1 == nil && RecipientDraft.isVisible($0) }
         let owners = try transaction.owners(of: zip(trackingIDs, isChosen).filter(\.1).map(\.0), account: account)
         return try trackingIDs.indices.map { place in
             guard let id = generated[place] ?? (isChosen[place] ? owners[trackingIDs[place]] : nil),

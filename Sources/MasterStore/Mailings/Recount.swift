@@ -80,7 +80,7 @@ enum Recount {
         row.mailing.counters.total +=
             try transaction.prepare("SELECT count(*) FROM \(segment.recipients) WHERE id >= ? AND id < ?")
             .bind(1, first.packed).bind(2, end).first { $0.int(0) } ?? 0
-        // Grouping would sort every row of the part, in memory.
+        // SQLite would sort every row of the part to group them, in memory.
         let states = RecipientState.allCases
         let counts = states.map { "count(*) FILTER (WHERE state = \($0.rawValue))" }.joined(separator: ", ")
         try transaction.prepare("SELECT \(counts) FROM \(segment.deliveries) WHERE id >= ? AND id < ?")

@@ -29,6 +29,11 @@ public struct RecipientDraft: Sendable, Hashable {
         self.mergeFields = mergeFields
         self.attachments = attachments
     }
+
+    /// Whether an id that a client chose has visible ASCII characters only: it becomes part of links and of the reverse path.
+    public static func isVisible(_ trackingID: String) -> Bool {
+        trackingID.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+    }
 }
 
 /// The answer to one draft.

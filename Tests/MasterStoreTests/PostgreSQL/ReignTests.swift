@@ -231,7 +231,8 @@ struct ReignTests {
         try await Self.inPlace { place in
             // No renewal in between: it would be another transaction of the same reign.
             let store = try await Self.open(place, instance: "first", onWait: { _ in }) { $0.silence = .seconds(600) }
-            // Nor what an opened store does by itself, which is done before the next verb.
+            // Nor what an opened store does by itself, which is done before the next verb; and the row must have another
+            // number than the first of the reign below.
             try await store.write { _ in }
             let engine = try #require(store.engine as? PostgreSQLEngine)
             var server = try PostgreSQLConfiguration(try place.postgreSQL().url)

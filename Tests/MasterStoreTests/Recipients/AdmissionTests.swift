@@ -46,7 +46,9 @@ struct AdmissionTests {
             try #require(recipients.count == drafts.count)
             let generated = fixture.trackingIDs(recipients)
             // The Kelvin sign is a K to Unicode, but not to a database.
-            let asked = ["other", generated[2], "none", "\u{212A}1", "K1", generated[0], "K1", "k1", generated[2]]
+            let asked = [
+                "other", generated[2], "none", "\u{212A}1", "K1", generated[0], "K1", "k1", "\0", generated[2],
+            ]
             let found = try await fixture.store.reports(of: asked, account: .root)
             #expect(found.map(\.address) == [3, 2, 1, 0, 1, 2].map { drafts[$0].address })
         }
