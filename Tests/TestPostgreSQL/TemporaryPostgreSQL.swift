@@ -166,7 +166,7 @@ private struct Keeper: ~Copyable {
             echo "unix_socket_directories = '$directory'"
             echo "fsync = off"
             echo "ssl = on"
-            echo "max_connections = 60"
+            echo "max_connections = 200"
             echo "log_min_messages = error"
           } >>"$data/postgresql.conf"
           {
