@@ -174,7 +174,7 @@ let package = Package(
             "SatelliteCore",
             [
                 "ClusterLink", "DKIM", "MailDNS", "MailFormat", "MailMerge", "MailingModel", "SMTP", "SatelliteCore",
-                "SatelliteJournal", crypto, logging, nioCore, nioPosix, "TestKit",
+                "SatelliteJournal", crypto, logging, nioCore, nioPosix,
             ]
         ),
         tests("SatelliteJournal", ["MailingModel", "SatelliteJournal", "TestKit"]),

@@ -154,7 +154,7 @@ struct TestSatellite: Sendable {
     }
 }
 
-/// Reads events one after the other, each wait with a deadline.
+/// Reads events one after the other, and says so when they end.
 final class EventReader<Element: Sendable>: Sendable {
     private let events: LinkEvents<Element>
 
@@ -162,12 +162,10 @@ final class EventReader<Element: Sendable>: Sendable {
 
     func first<Value: Sendable>(_ pick: @escaping @Sendable (Element) -> Value?) async throws -> Value {
         let events = self.events
-        return try await within {
-            for await event in events {
-                if let value = pick(event) { return value }
-            }
-            throw DeadlineExceeded()
+        for await event in events {
+            if let value = pick(event) { return value }
         }
+        throw StreamEnded()
     }
 }
 

@@ -2,11 +2,10 @@
 
 import ClusterLink
 import MailingModel
-import TestKit
 import Testing
 import ZeroMQ
 
-@Suite("Sessions between a master and its satellites")
+@Suite("Sessions between a master and its satellites", .timeLimit(.minutes(3)))
 struct SessionTests {
     @Test("welcome a satellite with an allowed key, and carry messages both ways")
     func rightKey() async throws {
@@ -163,7 +162,7 @@ struct SessionTests {
                 #expect(second.incarnation == 2)
                 _ = try await newer.connected()
                 #expect(try await older.message() == .superseded)
-                let result = try await within { await olderRun.result }
+                let result = await olderRun.result
                 #expect(throws: ClusterLinkError.self) { try result.get() }
                 #expect(await older.link.send(.credit([:])) == .notConnected)
                 await newer.link.send(.leaseAccepted(LeaseSerial(rawValue: 1)))
@@ -184,7 +183,7 @@ struct SessionTests {
             _ = try await satellite.connected()
             await satellite.link.send(.reports(sequence: 1, []))
             run.cancel()
-            try await within { try await run.value }
+            try await run.value
             #expect(try await master.message() == .reports(sequence: 1, []), "what was queued still arrives")
             #expect(try await master.disconnected().1 == .goodbye)
         }
@@ -201,7 +200,7 @@ struct SessionTests {
             try await first.welcome()
             _ = try await satellite.connected()
             run.cancel()
-            try await within { try await run.value }
+            try await run.value
             _ = try await satellite.disconnected()
             let second = try await TestMaster(
                 keys: first.keys,

@@ -48,7 +48,7 @@ private struct FailingFile: JournalFile {
     func synchronize() throws(JournalError) { try self.file.synchronize() }
 }
 
-@Suite("What a satellite makes of an earlier process's end")
+@Suite("What a satellite makes of an earlier process's end", .timeLimit(.minutes(3)))
 struct CrashTests {
     private let lease = LeaseSerial(rawValue: 1)
 
@@ -169,7 +169,7 @@ struct CrashTests {
                 try await cluster.master.state.until("a Start") { !$0.unanswered.isEmpty }
                 journal.change { $0.writesFail = true }
                 cluster.master.answerStarts()
-                try await cluster.master.state.until("nothing", within: .seconds(1)) { _ in true }
+                try await cluster.master.state.until("nothing") { _ in true }
                 sent.change { $0 = cluster.sink.state.value.messages.count }
             }
         }

@@ -4,7 +4,6 @@ import ClusterLink
 import MailingModel
 import SatelliteCore
 import Synchronization
-import TestKit
 import Testing
 
 /// What a test waited for and did not come.
@@ -12,7 +11,7 @@ struct NotInTime: Error, CustomStringConvertible {
     var description: String
 }
 
-/// A value whose changes can be awaited, with a deadline.
+/// A value whose changes can be awaited.
 final class Watched<Value: Sendable>: Sendable {
     private struct Waiter: Sendable {
         var isDone: @Sendable (Value) -> Bool
@@ -44,34 +43,27 @@ final class Watched<Value: Sendable>: Sendable {
     }
 
     /// Returns as soon as the value fits.
-    func until(
-        _ what: String,
-        within limit: Duration = .seconds(120),
-        _ isDone: @escaping @Sendable (Value) -> Bool
-    ) async throws {
+    ///
+    /// - Throws: ``NotInTime`` if the task is cancelled before, as the test's time limit does.
+    func until(_ what: String, _ isDone: @escaping @Sendable (Value) -> Bool) async throws {
         let key = self.state.withLock { state in
             state.next += 1
             return state.next
         }
-        do {
-            try await within(limit) {
-                await withTaskCancellationHandler {
-                    await withCheckedContinuation { continuation in
-                        let mustWait = self.state.withLock { state in
-                            // A wait that is cancelled before it has begun finds nobody to wake it.
-                            if Task.isCancelled || isDone(state.value) { return false }
-                            state.waiters[key] = Waiter(isDone: isDone, continuation: continuation)
-                            return true
-                        }
-                        if !mustWait { continuation.resume() }
-                    }
-                } onCancel: {
-                    self.state.withLock { $0.waiters.removeValue(forKey: key) }?.continuation.resume()
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let mustWait = self.state.withLock { state in
+                    // A wait that is cancelled before it has begun finds nobody to wake it.
+                    if Task.isCancelled || isDone(state.value) { return false }
+                    state.waiters[key] = Waiter(isDone: isDone, continuation: continuation)
+                    return true
                 }
+                if !mustWait { continuation.resume() }
             }
-        } catch is DeadlineExceeded {
-            throw NotInTime(description: "\(what) did not come: \(self.value)")
+        } onCancel: {
+            self.state.withLock { $0.waiters.removeValue(forKey: key) }?.continuation.resume()
         }
+        if Task.isCancelled { throw NotInTime(description: "\(what) did not come: \(self.value)") }
     }
 }
 
@@ -100,6 +92,8 @@ final class ScriptedMaster: MasterUplink {
         var returnedBeforeGoodbye: Int?
         /// Whether the link is slow to take up what is given back: it does not until this is over.
         var holdsReturns = false
+        /// What was given back and had to wait for that so far.
+        var heldReturns = 0
         var blobRequests = 0
     }
 
@@ -142,6 +136,7 @@ final class ScriptedMaster: MasterUplink {
 
     func transmit(_ message: SatelliteMessage) async {
         if case .returned = message {
+            self.state.change { if $0.holdsReturns { $0.heldReturns += 1 } }
             do {
                 try await self.state.until("the link takes returns") { !$0.holdsReturns }
             } catch {
@@ -223,8 +218,8 @@ final class ScriptedMaster: MasterUplink {
         return outcomes
     }
 
-    func untilReported(_ count: Int, within limit: Duration = .seconds(120)) async throws {
-        try await self.state.until("\(count) reports", within: limit) { state in
+    func untilReported(_ count: Int) async throws {
+        try await self.state.until("\(count) reports") { state in
             Set(state.reports.map(\.recipient)).count >= count
         }
     }

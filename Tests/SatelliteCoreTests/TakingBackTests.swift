@@ -7,7 +7,7 @@ import SatelliteCore
 import SatelliteJournal
 import Testing
 
-@Suite("Taking work back, and losing the master")
+@Suite("Taking work back, and losing the master", .timeLimit(.minutes(3)))
 struct TakingBackTests {
     private let lease = LeaseSerial(rawValue: 1)
 
@@ -199,9 +199,8 @@ struct TakingBackTests {
             for serial in Int64(1)...3 { cluster.grant(serial, self.addresses(4)) }
             try await cluster.master.state.until("all accepted") { $0.accepted.count == 3 }
             cluster.satellite.beginShutdown()
-            await #expect(throws: NotInTime.self) {
-                try await cluster.master.state.until("a goodbye", within: .seconds(1)) { $0.isGone }
-            }
+            try await cluster.master.state.until("something is given back") { $0.heldReturns > 0 }
+            #expect(!cluster.master.state.value.isGone)
             cluster.master.state.change { $0.holdsReturns = false }
         }
         let state = try #require(master.value).state.value
@@ -215,7 +214,7 @@ struct TakingBackTests {
         await #expect(throws: SatelliteError.self) {
             try await Cluster.with { cluster in
                 cluster.master.say(.superseded)
-                try await cluster.master.state.until("nothing", within: .seconds(1)) { _ in true }
+                try await cluster.master.state.until("nothing") { _ in true }
             }
         }
     }

@@ -39,9 +39,9 @@ struct ThroughputBench {
                     let addresses = (0..<Self.leaseSize).map { "u\($0)s\(serial)@d\($0 % 12).mail.test" }
                     cluster.master.grant(Cluster.grant(Int64(serial), content: content, addresses: addresses))
                     let sent = (serial - 5) * Self.leaseSize
-                    try await cluster.master.state.until("progress", within: .seconds(120)) { $0.reports.count >= sent }
+                    try await cluster.master.state.until("progress") { $0.reports.count >= sent }
                 }
-                try await cluster.master.state.until("the end", within: .seconds(120)) { state in
+                try await cluster.master.state.until("the end") { state in
                     state.reports.count >= Self.recipients
                 }
             }

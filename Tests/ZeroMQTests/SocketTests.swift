@@ -5,7 +5,7 @@ import TestKit
 import Testing
 import ZeroMQ
 
-@Suite("Sockets")
+@Suite("Sockets", .timeLimit(.minutes(3)))
 struct SocketTests {
     private static func router(_ security: SocketConfiguration.Security = .none) -> SocketConfiguration {
         SocketConfiguration(kind: .router(bind: "tcp://127.0.0.1:*"), security: security)
@@ -22,21 +22,17 @@ struct SocketTests {
     }
 
     private static func message(_ socket: ZeroMQSocket) async throws -> ZeroMQMessage {
-        try await within {
-            while let event = await socket.next() {
-                if case .message(let message) = event { return message }
-            }
-            throw DeadlineExceeded()
+        while let event = await socket.next() {
+            if case .message(let message) = event { return message }
         }
+        throw StreamEnded()
     }
 
     private static func failure(_ socket: ZeroMQSocket) async throws -> ConnectionFailure {
-        try await within {
-            while let event = await socket.next() {
-                if case .failure(let failure, _, _) = event, failure != .unreachable { return failure }
-            }
-            throw DeadlineExceeded()
+        while let event = await socket.next() {
+            if case .failure(let failure, _, _) = event, failure != .unreachable { return failure }
         }
+        throw StreamEnded()
     }
 
     @Test("carry messages both ways, and the system chooses the port")
@@ -92,14 +88,12 @@ struct SocketTests {
         await dealer.send(ZeroMQMessage(frames: [[7]]))
         #expect(try await Self.failure(router) == .keyRefused(publicKey: client.publicKey))
         #expect(try await Self.failure(dealer) == .refusedByServer)
-        try await within { for _ in 0..<4 { _ = await asked.next() } }
+        for _ in 0..<4 { _ = await asked.next() }
         isAdmitted.withLock { $0 = true }
         // The next event on either side is the connection, and no second failure.
-        try await within {
-            guard case .message(let message)? = await router.next() else { throw DeadlineExceeded() }
-            #expect(message.userID == "late")
-            #expect(await dealer.next() == .connected)
-        }
+        guard case .message(let message)? = await router.next() else { throw StreamEnded() }
+        #expect(message.userID == "late")
+        #expect(await dealer.next() == .connected)
         await context.close()
     }
 
@@ -127,7 +121,7 @@ struct SocketTests {
         let context = try ZeroMQContext()
         let router = try await context.open(Self.router())
         await router.send(ZeroMQMessage(routingID: [1, 2, 3, 4, 5], frames: [[1]]))
-        let event = try await within { await router.next() }
+        let event = await router.next()
         #expect(event == .undeliverable(routingID: [1, 2, 3, 4, 5], .unknownPeer))
         await context.close()
     }
@@ -144,10 +138,8 @@ struct SocketTests {
         await dealer.send(ZeroMQMessage(frames: [[4]]))
         #expect(try await Self.message(router).frames == [[4]])
         await dealer.send(ZeroMQMessage(frames: [[UInt8](repeating: 0, count: 1_001)]))
-        try await within {
-            while let event = await dealer.next(), event != .disconnected {}
-            while let event = await dealer.next(), event != .connected {}
-        }
+        while let event = await dealer.next(), event != .disconnected {}
+        while let event = await dealer.next(), event != .connected {}
         await dealer.send(ZeroMQMessage(frames: [[5]]))
         #expect(try await Self.message(router).frames == [[5]])
         await context.close()

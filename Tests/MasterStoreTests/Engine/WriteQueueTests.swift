@@ -2,7 +2,6 @@
 
 import Dispatch
 import Synchronization
-import TestKit
 import Testing
 
 @testable import MasterStore

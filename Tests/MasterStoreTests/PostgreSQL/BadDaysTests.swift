@@ -3,24 +3,21 @@
 import MailingModel
 import MasterStore
 import PostgreSQL
-import TestKit
 import TestPostgreSQL
 import Testing
 
 /// What a database does to its clients, and that no recipient is lost or doubled by it.
-@Suite("Bad days of a database")
+@Suite("Bad days of a database", .timeLimit(.minutes(3)))
 struct BadDaysTests {
     /// Repeats a verb for as long as the database is the trouble.
     private static func patiently<Value: Sendable>(
         _ verb: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
-        try await within {
-            while true {
-                do {
-                    return try await verb()
-                } catch let error as StoreError where error.code == .database {
-                    await Task.yield()
-                }
+        while true {
+            do {
+                return try await verb()
+            } catch let error as StoreError where error.code == .database {
+                await Task.yield()
             }
         }
     }

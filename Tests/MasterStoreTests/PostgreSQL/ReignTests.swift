@@ -4,13 +4,12 @@ import Foundation
 import MailingModel
 import PostgreSQL
 import Synchronization
-import TestKit
 import TestPostgreSQL
 import Testing
 
 @testable import MasterStore
 
-@Suite("The reign of a master in PostgreSQL")
+@Suite("The reign of a master in PostgreSQL", .timeLimit(.minutes(3)))
 struct ReignTests {
     private static func open(
         _ place: StoreFactory.Place,
@@ -37,7 +36,7 @@ struct ReignTests {
             let first = try await Self.open(place, instance: "first")
             let (waiting, tell) = AsyncStream.makeStream(of: String.self)
             async let second = Self.open(place, instance: "second", onWait: { tell.yield($0) })
-            let said = try await within { await waiting.first { _ in true } }
+            let said = await waiting.first { _ in true }
             #expect(said?.contains("first is the master (term 1)") == true)
             try await first.close()
             let store = try await second
@@ -92,18 +91,18 @@ struct ReignTests {
                 }
             }
             _ = await standing.first { true }
-            let second = try await within { try await Self.open(place, instance: "second") }
+            let second = try await Self.open(place, instance: "second")
             #expect(second.identity.term.rawValue == 2)
             #expect(first.problem?.contains("a standby may have taken over") == true)
             #expect(second.problem == nil)
             // The verb that stands still keeps its fate to itself; the others are told.
-            let told = try await within { await #expect(throws: StoreError.self) { try await first.write { _ in } } }
+            let told = await #expect(throws: StoreError.self) { try await first.write { _ in } }
             #expect(told?.code == .database)
             let mailing = try await Self.makeMailing(second, properties)
             gate.signal()
             await #expect(throws: StoreError.self) { try await stuck.value }
             #expect(try await Self.refusal(first) == .retired)
-            let reason = try await within { await first.retirement() }
+            let reason = await first.retirement()
             #expect(reason?.contains("second (term 2) has taken over") == true)
             #expect(try await second.mailing(before)?.subject == "Hello", "the old master's transaction was undone")
             #expect(mailing.rawValue > before.rawValue)
@@ -127,11 +126,9 @@ struct ReignTests {
             )
             try admin.execute(script: "BEGIN; LOCK TABLE leadership")
             // Each of these waits for the lock, until one is told that the database is silent.
-            try await within {
-                while store.problem == nil {
-                    try Task.checkCancellation()
-                    await #expect(throws: StoreError.self) { try await store.write { _ in } }
-                }
+            while store.problem == nil {
+                try Task.checkCancellation()
+                await #expect(throws: StoreError.self) { try await store.write { _ in } }
             }
             try admin.listen(to: "renewed")
             try admin.execute(script: "COMMIT")
@@ -201,15 +198,13 @@ struct ReignTests {
 
     /// Why a master may not write any more; the first verbs may only find that their connection was ended.
     private static func refusal(_ store: DatabaseStore) async throws -> StoreError.Code {
-        try await within {
-            while true {
-                do {
-                    try await store.write { _ in }
-                } catch let error as StoreError where error.code != .database {
-                    return error.code
-                } catch is StoreError {
-                    await Task.yield()
-                }
+        while true {
+            do {
+                try await store.write { _ in }
+            } catch let error as StoreError where error.code != .database {
+                return error.code
+            } catch is StoreError {
+                await Task.yield()
             }
         }
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailingModel
-import TestKit
 import Testing
 
 @testable import MasterStore
@@ -30,12 +29,10 @@ final class Fixture {
     /// Returns when nothing is left of the deleted mailings.
     func untilPurged() async throws {
         let database = try #require(self.store as? DatabaseStore)
-        try await within {
-            // By the writer: a test may have the readers in use.
-            while try await database.write({ transaction in
-                try transaction.prepare("SELECT count(*) FROM tombstone WHERE purged IS NULL").first { $0.int(0) }
-            }) != 0 { try Task.checkCancellation() }
-        }
+        // By the writer: a test may have the readers in use.
+        while try await database.write({ transaction in
+            try transaction.prepare("SELECT count(*) FROM tombstone WHERE purged IS NULL").first { $0.int(0) }
+        }) != 0 { try Task.checkCancellation() }
     }
 
     /// Closes the store and opens it again, as a restart of the master does.
