@@ -33,7 +33,7 @@ test: packages     ## everything that must hold
 	@scripts/test $(DEBUG_DIR)
 
 unit: packages     ## the fast part, no servers
-	swift test --scratch-path $(DEBUG_DIR) --skip 'InteropTests' --skip 'PostgreSQLTests'
+	swift test --scratch-path $(DEBUG_DIR) --experimental-maximum-parallelization-width 4 --skip 'InteropTests' --skip 'PostgreSQLTests'
 
 demo: release      ## the main job on the embedded defaults
 	$(RELEASE_DIR)/release/telstar demo --recipients $(RECIPIENTS)

@@ -137,7 +137,7 @@ let package = Package(
         .target(name: "TestKit", path: "Tests/TestKit", swiftSettings: settings),
         .target(
             name: "TestPostgreSQL",
-            dependencies: ["PostgreSQL"],
+            dependencies: ["PostgreSQL", "TestKit"],
             path: "Tests/TestPostgreSQL",
             swiftSettings: settings
         ),
@@ -147,7 +147,7 @@ let package = Package(
             "DaemonSupport",
             ["DaemonSupport", coreMetrics, hummingbird, lifecycle, logging, metrics, nioCore, nioPosix, httpClient]
         ),
-        tests("MailDNS", ["MailDNS"]),
+        tests("MailDNS", ["MailDNS", "TestKit"]),
         tests("MailFormat", ["MailFormat", "TestKit"]),
         tests("MailMerge", ["MailFormat", "MailMerge", "MailingModel", "TestKit"]),
         tests("MailingModel", ["MailingModel"]),

@@ -171,7 +171,7 @@ dns:
         if how == signal.SIGSTOP:
             # It wakes up, finds that it was replaced, says so and stops.
             active.kill(signal.SIGCONT)
-        active.program.process.wait(60)
+        active.program.process.wait(telstar.DEADLINE)
         return took, active
 
 

@@ -17,7 +17,7 @@ import xmlrpc.client
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("TELSTAR_BINARY", str(ROOT / ".build/debug/telstar"))
-DEADLINE = 120
+DEADLINE = 600
 # Never set: waiting for it paces the questions put to processes that offer nothing to await.
 NOTHING = threading.Event()
 
@@ -65,7 +65,7 @@ class Program:
             [BINARY, *map(str, arguments)], stdout=self.output, stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})})
 
-    def stop(self, patience=60):
+    def stop(self, patience=DEADLINE):
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -151,7 +151,7 @@ class Cluster(Program):
         return xmlrpc.client.ServerProxy(url + "/CloudMailing", context=ssl._create_unverified_context())
 
     def status(self):
-        with urllib.request.urlopen(self.described["status_url"], timeout=10) as answer:
+        with urllib.request.urlopen(self.described["status_url"], timeout=DEADLINE) as answer:
             return json.load(answer)
 
     def mailing(self, mailing):

@@ -16,7 +16,7 @@ PEOPLE = 3000
 
 
 def run(*arguments):
-    return subprocess.run([telstar.BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    return subprocess.run([telstar.BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=telstar.DEADLINE)
 
 
 class SQLiteStore:
@@ -68,7 +68,7 @@ def restored_api(master, key):
 
 
 def status(master):
-    with urllib.request.urlopen(f"http://127.0.0.1:{master.status_port}/status", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{master.status_port}/status", timeout=telstar.DEADLINE) as answer:
         return json.load(answer)
 
 

@@ -121,7 +121,7 @@ def test_a_master_that_is_cut_off_is_replaced_and_stops_when_the_cut_heals(tmp_p
         telstar.await_condition(
             lambda: len(sink.messages()) > min(sent + 500, 5900), "the other master has mail sent meanwhile")
         net.heal()
-        assert former.program.process.wait(60) == 69
+        assert former.program.process.wait(telstar.DEADLINE) == 69
         assert "has taken over from this master (term 1), which must stop" in former.program.text()
         finished(masters, sink, mailing, 6000)
         assert terms(database) == ["1", "2"]

@@ -84,7 +84,7 @@ def everybody_elses_mail_goes_on(shared):
 def send(cluster, body=b"", method="POST", path="/CloudMailing", user="admin", key=None, headers=(), authorise=True):
     """One HTTP request; status, header fields and body of the answer."""
     where = urllib.parse.urlsplit(cluster.described["api_plain_url"])
-    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=30)
+    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=telstar.DEADLINE)
     fields = {"Content-Type": "text/xml", **dict(headers)}
     if authorise:
         secret = f"{user}:{cluster.described['api_key'] if key is None else key}"
@@ -200,7 +200,7 @@ def test_a_client_that_sends_far_too_much_still_reads_its_answer(shared):
 def test_a_chunked_body_is_read(shared):
     body = document("get_mailings_count").encode()
     where = urllib.parse.urlsplit(shared[0].described["api_plain_url"])
-    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=30)
+    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=telstar.DEADLINE)
     secret = base64.b64encode(f"admin:{shared[0].described['api_key']}".encode()).decode()
     connection.request("POST", "/CloudMailing/", iter([body[:9], body[9:]]), {"Authorization": f"Basic {secret}"},
                        encode_chunked=True)
@@ -636,7 +636,7 @@ def test_a_lost_answer_to_the_final_dot_is_held_until_somebody_decides(shared, r
     assert sink.copies()[address] == 1
     resolve = subprocess.run(
         [telstar.BINARY, "mailing", "resolve", str(mailing), "--as", resolution, "--dir", cluster.described["dir"]],
-        capture_output=True, text=True, timeout=30)
+        capture_output=True, text=True, timeout=telstar.DEADLINE)
     assert (resolve.returncode, resolve.stdout) == (0, "1 settled\n"), resolve
     report = outcomes(cluster, mailing, 1)[address]
     # That it was unknown once stays visible.

@@ -20,7 +20,7 @@ import telstar
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 
 
-def connection(cluster, timeout=60):
+def connection(cluster, timeout=telstar.DEADLINE):
     url = urllib.parse.urlsplit(cluster.described["api_url"])
     return http.client.HTTPSConnection(url.hostname, url.port, context=ssl._create_unverified_context(), timeout=timeout)
 
@@ -265,7 +265,7 @@ def test_an_import_whose_client_stalls_does_not_hold_up_the_end(tmp_path):
         telstar.await_condition(lambda: api.list_mailings({"id": [mailing]})[0]["total_recipient"] >= 1000, "the first batches are in")
         master.kill(signal.SIGTERM)
         # The request has ten seconds to come to its end.
-        assert master.program.process.wait(40) == 0, master.program.text()
+        assert master.program.process.wait(telstar.DEADLINE) == 0, master.program.text()
     assert "master stopped" in master.program.text()
 
 
@@ -381,7 +381,7 @@ def test_a_bad_question_is_refused(shared, query, status, code):
 
 def command(cluster, *arguments, **options):
     return subprocess.run([telstar.BINARY, *map(str, arguments), "--dir", cluster.described["dir"]],
-                          capture_output=True, text=True, timeout=120, **options)
+                          capture_output=True, text=True, timeout=telstar.DEADLINE, **options)
 
 
 @pytest.mark.parametrize("door", ["socket", "url"])
@@ -417,7 +417,7 @@ def test_an_import_by_command_goes_on_after_it_was_killed(shared, mailing, tmp_p
     telstar.await_condition(lambda: total(cluster, mailing) >= 3000, "some are in", every=0.01)
     killed.kill()
     killed.wait()
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=telstar.DEADLINE)
     assert done.returncode == 0 and done.stdout.startswith("60000 accepted ("), done
     assert total(cluster, mailing) == 60000
 
@@ -454,7 +454,7 @@ def test_an_export_by_command_is_what_the_api_gives(reported, tmp_path):
 class Stream:
     """A reader of server-sent events."""
 
-    def __init__(self, cluster, query="", last=None, timeout=30):
+    def __init__(self, cluster, query="", last=None, timeout=telstar.DEADLINE):
         self.talk = connection(cluster, timeout)
         self.talk.request("GET", "/api/reports/stream?" + query, headers={
             **key_of(cluster), "Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})})

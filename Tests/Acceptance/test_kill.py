@@ -29,7 +29,7 @@ def test_a_terminated_satellite_hands_back_and_the_mailing_goes_on(tmp_path):
 def test_a_second_cluster_in_the_same_directory_refuses(tmp_path):
     with telstar.cluster_with_sink(tmp_path) as (cluster, sink):
         second = telstar.Program(["cluster", "--dir", tmp_path / "cluster", "--api-port", 0], tmp_path / "second.log")
-        assert second.process.wait(30) == 69
+        assert second.process.wait(telstar.DEADLINE) == 69
         assert "already" in second.text()
         second.stop()
 
@@ -42,4 +42,4 @@ def test_the_children_end_when_the_parent_is_killed(tmp_path):
 
         def gone():
             return not any(telstar.pathlib.Path(f"/proc/{pid}").exists() for pid in pids)
-        telstar.await_condition(gone, "the children are gone", 20)
+        telstar.await_condition(gone, "the children are gone")

@@ -18,7 +18,7 @@ import telstar
 Z85_ZEROS = "0" * 40
 
 
-def run(*arguments, timeout=60, **options):
+def run(*arguments, timeout=telstar.DEADLINE, **options):
     """A command that has ended: exit status, output and problems."""
     return subprocess.run(
         [telstar.BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, **options)
@@ -38,7 +38,7 @@ def answered(*arguments):
 def fetch(url):
     """Status, content type and text of a page."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=telstar.DEADLINE) as answer:
             return answer.status, answer.headers.get_content_type(), answer.read().decode()
     except urllib.error.HTTPError as answer:
         with answer:
@@ -190,7 +190,7 @@ def test_a_directory_without_a_cluster_is_unavailable(tmp_path):
 
 
 def test_what_needs_a_master_says_that_none_runs(tmp_path):
-    done = run("mailing", "status", "--dir", tmp_path, timeout=5)
+    done = run("mailing", "status", "--dir", tmp_path, timeout=telstar.DEADLINE)
     assert "no master runs" in done.stderr and done.returncode == 69
 
 
@@ -301,7 +301,7 @@ def test_a_satellite_enrols_with_a_shared_key(shared, folder, tmp_path):
     endpoint = re.search(r'enrolListen: "([^"]*)"', master)[1]
     enrol = 'enrol:\n  endpoint: "%s"\n  sharedKeyFile: "%s"\n'
     refused = ExtraSatellite(cluster, tmp_path, "enrolled-1", "", enrol % (endpoint, tmp_path / "wrong"))
-    assert refused.process.wait(30) == 69
+    assert refused.process.wait(telstar.DEADLINE) == 69
     refused.stop()
     assert f"enrolment at {endpoint} failed" in refused.text().splitlines()[-1]
     enrolled = ExtraSatellite(cluster, tmp_path, "enrolled-1", "", enrol % (endpoint, tmp_path / "right"))
@@ -416,7 +416,7 @@ def test_every_metric_is_described(shared, role):
 @pytest.mark.parametrize("role", ["master", "satellite"])
 def test_promtool_finds_no_fault(shared, role):
     text = page(both(shared[0])[role], "metrics")[2]
-    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=30)
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=telstar.DEADLINE)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

@@ -56,7 +56,7 @@ def test_a_standby_that_is_stopped_leaves_at_once_and_in_order(tmp_path):
                 standby = masters.standby
                 standby.kill(signal.SIGTERM)
                 # Much less than it would have to wait for its turn.
-                assert standby.program.process.wait(5) == 0
+                assert standby.program.process.wait(telstar.DEADLINE) == 0
                 assert "master stopped" in standby.program.text()
         finally:
             sink.stop()

@@ -5,7 +5,7 @@ import MailingModel
 import Testing
 import ZeroMQ
 
-@Suite("Sessions between a master and its satellites", .timeLimit(.minutes(3)))
+@Suite("Sessions between a master and its satellites", .timeLimit(.minutes(15)))
 struct SessionTests {
     @Test("welcome a satellite with an allowed key, and carry messages both ways")
     func rightKey() async throws {

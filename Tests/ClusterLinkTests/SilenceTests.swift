@@ -35,7 +35,7 @@ struct HandMadePeer {
     }
 }
 
-@Suite("Silence, gaps and garbage", .timeLimit(.minutes(3)))
+@Suite("Silence, gaps and garbage", .timeLimit(.minutes(15)))
 struct SilenceTests {
     /// The next hello, whatever comes before it.
     private static func hello(_ router: ZeroMQSocket) async throws -> ZeroMQMessage {

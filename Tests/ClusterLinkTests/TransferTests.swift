@@ -6,7 +6,7 @@ import MailingModel
 import Testing
 import ZeroMQ
 
-@Suite("Long messages, blobs and enrolment", .timeLimit(.minutes(3)))
+@Suite("Long messages, blobs and enrolment", .timeLimit(.minutes(15)))
 struct TransferTests {
     private static func connected(
         _ master: TestMaster,

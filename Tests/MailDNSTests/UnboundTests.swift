@@ -2,6 +2,7 @@
 
 import Foundation
 import MailDNS
+import TestKit
 import Testing
 
 /// A real DNS server on a port of loopback, with local data only.
@@ -17,7 +18,7 @@ private final class LoopbackServer: Sendable {
     private let output: Pipe
 
     init(_ records: [String]) throws {
-        let port = try Self.freePort()
+        let port = try FreePort.pick(.udp)
         self.address = "127.0.0.1@\(port)"
         self.directory = FileManager.default.temporaryDirectory.appending(path: "unbound-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: self.directory, withIntermediateDirectories: true)
@@ -68,22 +69,6 @@ private final class LoopbackServer: Sendable {
         self.process.waitUntilExit()
         // Left behind in the temporary directory at worst.
         try? FileManager.default.removeItem(at: self.directory)
-    }
-
-    private static func freePort() throws -> UInt16 {
-        let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                bind(descriptor, address, length) == 0 ? getsockname(descriptor, address, &length) : -1
-            }
-        }
-        try #require(result == 0)
-        return UInt16(bigEndian: address.sin_port)
     }
 }
 

@@ -18,9 +18,9 @@ final class Gate: Sendable {
     /// Waits as a task.
     func opened() async { for await _ in self.stream {} }
 
-    /// Waits as a thread, at most 20 seconds.
+    /// Waits as a thread, at most ten minutes.
     func wait() {
-        let deadline = ContinuousClock.now + .seconds(20)
+        let deadline = ContinuousClock.now + .seconds(600)
         while ContinuousClock.now < deadline, !self.isOpen.withLock({ $0 }) {}
     }
 }

@@ -15,7 +15,7 @@ struct NotificationTests {
         let (listener, sender) = (try self.database.connect(), try self.database.connect())
         try listener.listen(to: "odd \"name\"")
         try sender.query("SELECT pg_notify($1, 'one'), pg_notify($1, 'two')", [.text("odd \"name\"")])
-        let notifications = try listener.waitForNotifications(until: .now + .seconds(10))
+        let notifications = try listener.waitForNotifications(until: .now + .seconds(600))
         #expect(notifications.map(\.payload) == ["one", "two"])
         #expect(notifications.first?.channel == "odd \"name\"")
         #expect(notifications.first?.backendPID == sender.backendPID)
@@ -27,7 +27,7 @@ struct NotificationTests {
         let connection = try self.database.connect()
         try connection.listen(to: "here")
         try connection.execute(script: "NOTIFY here, 'self'; SELECT 1")
-        #expect(try connection.waitForNotifications(until: .now + .seconds(10)).map(\.payload) == ["self"])
+        #expect(try connection.waitForNotifications(until: .now + .seconds(600)).map(\.payload) == ["self"])
     }
 
     @Test("reach the closure of a thread that has nothing to do")

@@ -51,7 +51,7 @@ struct TestDatabase {
     /// - Returns: Its process.
     @discardableResult
     func waitForActivity(_ condition: String) async throws -> Int32 {
-        let deadline = ContinuousClock.now + .seconds(30)
+        let deadline = ContinuousClock.now + .seconds(600)
         let pid: Int32? = try await self.asAdmin { admin in
             while ContinuousClock.now < deadline {
                 let rows = try admin.query(

@@ -95,7 +95,9 @@ struct ThreadTests {
         let server = try TemporaryPostgreSQL()
         defer { _ = try? server.stop() }  // the directory goes with the process
         let database = try TestDatabase(server)
-        let thread = try PostgreSQLThread(database.configuration())
+        var options = PostgreSQLThreadOptions()
+        options.waitTimeout = .seconds(600)
+        let thread = try PostgreSQLThread(database.configuration(), options: options)
         try await thread.perform { try $0.execute(script: "CREATE TABLE t (a int8)") }
         if isKilled { try server.kill() } else { try server.stop() }
         let down = try await failure { try await thread.perform(deadline: .now + .milliseconds(300)) { _ in } }
@@ -110,9 +112,12 @@ struct ThreadTests {
     @Test("work without a connection fails at its deadline and says why")
     func unreachable() async throws {
         let configuration = try PostgreSQLConfiguration("postgresql://tester@127.0.0.1:1/x")
-        let thread = try PostgreSQLThread(configuration)
-        let began = ContinuousClock.now
-        let error = try await failure { try await thread.perform(deadline: began + .milliseconds(200)) { _ in } }
+        let unanswered = Gate()
+        var observed = PostgreSQLThreadOptions()
+        observed.onEvent = { _ in unanswered.open() }
+        let thread = try PostgreSQLThread(configuration, options: observed)
+        await unanswered.opened()
+        let error = try await failure { try await thread.perform(deadline: .now + .milliseconds(200)) { _ in } }
         #expect(error.code == .connectionFailed)
         #expect(error.message.contains("127.0.0.1"))
         let wrong = try PostgreSQLConfiguration(

@@ -48,7 +48,7 @@ private struct FailingFile: JournalFile {
     func synchronize() throws(JournalError) { try self.file.synchronize() }
 }
 
-@Suite("What a satellite makes of an earlier process's end", .timeLimit(.minutes(3)))
+@Suite("What a satellite makes of an earlier process's end", .timeLimit(.minutes(15)))
 struct CrashTests {
     private let lease = LeaseSerial(rawValue: 1)
 

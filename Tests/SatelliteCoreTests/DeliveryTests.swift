@@ -7,7 +7,7 @@ import SMTP
 import SatelliteCore
 import Testing
 
-@Suite("What a satellite does with what it is entrusted with", .timeLimit(.minutes(3)))
+@Suite("What a satellite does with what it is entrusted with", .timeLimit(.minutes(15)))
 struct DeliveryTests {
     private func addresses(_ count: Int, domains: Int = 12) -> [String] {
         (0..<count).map { "user\($0)@d\($0 % domains).mail.test" }

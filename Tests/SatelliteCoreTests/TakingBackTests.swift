@@ -7,7 +7,7 @@ import SatelliteCore
 import SatelliteJournal
 import Testing
 
-@Suite("Taking work back, and losing the master", .timeLimit(.minutes(3)))
+@Suite("Taking work back, and losing the master", .timeLimit(.minutes(15)))
 struct TakingBackTests {
     private let lease = LeaseSerial(rawValue: 1)
 

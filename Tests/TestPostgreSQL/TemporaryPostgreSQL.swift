@@ -3,6 +3,7 @@
 internal import Foundation
 internal import PostgreSQL
 internal import Synchronization
+internal import TestKit
 
 /// A PostgreSQL server of the tests' own, in a directory of its own, gone when the test process is.
 ///
@@ -42,7 +43,7 @@ public final class TemporaryPostgreSQL: Sendable {
 
     /// Makes a server and starts it.
     public init() throws {
-        self.port = try Self.freePort()
+        self.port = try FreePort.pick()
         self.keeper = Mutex(try Keeper())
         let port = self.port
         self.directory = try self.keeper.withLock { try $0.tell("make \(port)") }
@@ -81,7 +82,7 @@ public final class TemporaryPostgreSQL: Sendable {
     /// A connection string over the Unix socket, where no password is asked for.
     public func url(database: String, user: String = TemporaryPostgreSQL.user) -> String {
         let socket = self.directory.replacing("/", with: "%2F")
-        return "postgresql://\(user)@\(socket):\(self.port)/\(database)?application_name=test"
+        return "postgresql://\(user)@\(socket):\(self.port)/\(database)?application_name=test&connect_timeout=600"
     }
 
     /// A connection string over TCP, where TLS can be had; nobody has signed the server's certificate.
@@ -95,22 +96,6 @@ public final class TemporaryPostgreSQL: Sendable {
         let admin = try PostgreSQLConnection(try PostgreSQLConfiguration(url))
         defer { admin.close() }
         try admin.execute(script: script)
-    }
-
-    private static func freePort() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                bind(descriptor, address, length) == 0 ? getsockname(descriptor, address, &length) : -1
-            }
-        }
-        guard result == 0 else { throw Failure(description: "no free port: error \(errno)") }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }
 
@@ -154,7 +139,7 @@ private struct Keeper: ~Copyable {
         done
         directory=$(mktemp -d /tmp/telstar-postgresql.XXXXXX)
         data=$directory/data log=$directory/log
-        stop() { pg_ctl -D "$data" -m "$1" -w stop; }
+        stop() { pg_ctl -D "$data" -m "$1" -w -t 600 stop; }
         make() {
           initdb -D "$data" -U postgres -A trust -E UTF8 --locale=C --no-sync || return
           openssl req -x509 -nodes -days 30 -subj /CN=localhost -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
@@ -185,7 +170,7 @@ private struct Keeper: ~Copyable {
         while read -r verb argument; do
           case $verb in
           make) make "$argument" ;;
-          start) pg_ctl -D "$data" -l "$log" -w -t 60 start ;;
+          start) pg_ctl -D "$data" -l "$log" -w -t 600 start ;;
           stop) stop fast ;;
           kill) kill_all ;;
           esac >"$directory/out" 2>&1 </dev/null && echo "ok $directory" || echo "failed: $(tail -n 5 "$directory/out" "$log" | tr '\n' ' ')"

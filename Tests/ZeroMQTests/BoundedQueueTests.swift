@@ -3,7 +3,7 @@
 import Testing
 import ZeroMQ
 
-@Suite("Bounded queue", .timeLimit(.minutes(3)))
+@Suite("Bounded queue", .timeLimit(.minutes(15)))
 struct BoundedQueueTests {
     @Test("gives elements back in order and ends when it is finished and empty")
     func order() async {

@@ -5,7 +5,7 @@ import TestKit
 import Testing
 import ZeroMQ
 
-@Suite("Sockets", .timeLimit(.minutes(3)))
+@Suite("Sockets", .timeLimit(.minutes(15)))
 struct SocketTests {
     private static func router(_ security: SocketConfiguration.Security = .none) -> SocketConfiguration {
         SocketConfiguration(kind: .router(bind: "tcp://127.0.0.1:*"), security: security)

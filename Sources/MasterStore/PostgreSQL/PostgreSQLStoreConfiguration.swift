@@ -20,6 +20,8 @@ public struct PostgreSQLStoreConfiguration: Sendable {
     public var waits: Bool
     /// How long a master may be silent before another takes over.
     public var silence: Duration
+    /// How long a verb, and an election, wait for a connection before they fail with ``StoreError/Code/database``.
+    public var connectionWait: Duration
     /// Whether a server that may lose commits at a power cut (`fsync` or `full_page_writes` off) will do.
     ///
     /// For tests and benchmarks only.
@@ -37,6 +39,7 @@ public struct PostgreSQLStoreConfiguration: Sendable {
     ///   - instance: What at most one live process can be.
     ///   - waits: `true` by default.
     ///   - silence: 6 s by default: three renewals.
+    ///   - connectionWait: 10 s by default.
     ///   - acceptsUnsafeServer: `false` by default.
     ///   - segmentThreshold: ``Segment/threshold`` by default; others are for tests.
     public init(
@@ -47,6 +50,7 @@ public struct PostgreSQLStoreConfiguration: Sendable {
         instance: String,
         waits: Bool = true,
         silence: Duration = .seconds(6),
+        connectionWait: Duration = .seconds(10),
         acceptsUnsafeServer: Bool = false,
         segmentThreshold: Int = Segment.threshold
     ) {
@@ -57,6 +61,7 @@ public struct PostgreSQLStoreConfiguration: Sendable {
         self.instance = instance
         self.waits = waits
         self.silence = silence
+        self.connectionWait = connectionWait
         self.acceptsUnsafeServer = acceptsUnsafeServer
         self.segmentThreshold = segmentThreshold
     }

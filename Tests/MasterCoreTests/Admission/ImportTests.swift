@@ -5,7 +5,7 @@ import MasterCore
 import MasterStore
 import Testing
 
-@Suite("An import", .timeLimit(.minutes(1)))
+@Suite("An import", .timeLimit(.minutes(15)))
 struct ImportTests {
     private static func recipients(_ addresses: [String], ids: [String?] = []) -> [ImportedRecipient] {
         addresses.enumerated().map { place, address in

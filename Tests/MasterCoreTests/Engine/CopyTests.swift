@@ -7,7 +7,7 @@ import Testing
 
 @testable import MasterCore
 
-@Suite("A master on a copied store", .timeLimit(.minutes(1)))
+@Suite("A master on a copied store", .timeLimit(.minutes(15)))
 struct CopyTests {
     @Test("sends nothing until the operator says so, whatever its satellites know, and asks only once")
     func copy() async throws {

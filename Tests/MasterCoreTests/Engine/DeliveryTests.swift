@@ -7,7 +7,7 @@ import Testing
 
 @testable import MasterCore
 
-@Suite("One recipient's way through the master", .timeLimit(.minutes(1)))
+@Suite("One recipient's way through the master", .timeLimit(.minutes(15)))
 struct DeliveryTests {
     @Test("a started mailing reaches a waiting satellite without any clock moving")
     func firstMail() async throws {

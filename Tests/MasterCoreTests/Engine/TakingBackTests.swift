@@ -9,7 +9,7 @@ import Testing
 
 @testable import MasterCore
 
-@Suite("Taking work back", .timeLimit(.minutes(1)))
+@Suite("Taking work back", .timeLimit(.minutes(15)))
 struct TakingBackTests {
     private static func count(_ test: TestMaster, _ state: RecipientState) async throws -> Int {
         var filter = RecipientFilter()

@@ -9,7 +9,7 @@ import Testing
 
 @testable import MasterCore
 
-@Suite("Trouble", .timeLimit(.minutes(1)))
+@Suite("Trouble", .timeLimit(.minutes(15)))
 struct TroubleTests {
     private static func code(_ body: () async throws -> some Sendable) async -> MasterError.Code? {
         do {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import MasterCore
 
-@Suite("The master's verbs", .timeLimit(.minutes(1)))
+@Suite("The master's verbs", .timeLimit(.minutes(15)))
 struct VerbTests {
     private static func code(_ body: () async throws -> some Sendable) async -> MasterError.Code? {
         do {

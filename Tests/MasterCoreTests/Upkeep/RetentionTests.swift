@@ -7,7 +7,7 @@ import Testing
 
 @testable import MasterCore
 
-@Suite("Retention", .timeLimit(.minutes(1)))
+@Suite("Retention", .timeLimit(.minutes(15)))
 struct RetentionTests {
     /// A finished mailing with delivered recipients.
     private func finished(_ test: TestMaster, _ satellite: ScriptedSatellite, _ count: Int) async throws -> MailingID {

@@ -9,7 +9,7 @@ import Testing
 
 @testable import MasterStore
 
-@Suite("The reign of a master in PostgreSQL", .timeLimit(.minutes(3)))
+@Suite("The reign of a master in PostgreSQL", .timeLimit(.minutes(15)))
 struct ReignTests {
     private static func open(
         _ place: StoreFactory.Place,
@@ -22,6 +22,7 @@ struct ReignTests {
         configuration.holder = instance
         configuration.instance = instance
         configuration.waits = waits
+        configuration.silence = .milliseconds(600)
         change(&configuration)
         return try await DatabaseStore.open(configuration, secrets: TestSecrets.make(), onWait: onWait)
     }
@@ -133,7 +134,7 @@ struct ReignTests {
             try admin.listen(to: "renewed")
             try admin.execute(script: "COMMIT")
             // No verb is called: it asks by itself.
-            let renewals = try admin.waitForNotifications(until: .now + .seconds(60))
+            let renewals = try admin.waitForNotifications(until: .now + .seconds(600))
             #expect(!renewals.isEmpty)
             #expect(store.problem == nil)
             admin.close()

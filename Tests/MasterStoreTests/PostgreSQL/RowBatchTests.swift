@@ -7,7 +7,7 @@ import Testing
 @testable import MasterStore
 
 /// Few rows go by a statement, many by COPY; nobody who writes them should see which.
-@Suite("Rows written to PostgreSQL together", .timeLimit(.minutes(2)))
+@Suite("Rows written to PostgreSQL together", .timeLimit(.minutes(15)))
 struct RowBatchTests {
     /// Rows on both sides of the border between the two ways, and some blocks of COPY.
     private static let sizes = [1, fewestCopied - 1, fewestCopied, 500, 5_000]

@@ -5,7 +5,7 @@ import Testing
 
 @testable import MasterStore
 
-@Suite("Blobs that nobody needs", .timeLimit(.minutes(3)))
+@Suite("Blobs that nobody needs", .timeLimit(.minutes(15)))
 struct BlobPurgeTests {
     private static func addOne(with attachment: BlobHash, to mailing: MailingID, _ fixture: Fixture) async throws {
         let draft = RecipientDraft(

@@ -5,7 +5,7 @@ import Testing
 
 @testable import MasterStore
 
-@Suite("Old mailings", .timeLimit(.minutes(3)))
+@Suite("Old mailings", .timeLimit(.minutes(15)))
 struct OldMailingTests {
     @Test("finds the mailings that ended before a moment", arguments: StoreFactory.all)
     func filter(factory: StoreFactory) async throws {

@@ -8,7 +8,7 @@ import Testing
 
 @testable import MasterStore
 
-@Suite("Purging segments", .timeLimit(.minutes(5)))
+@Suite("Purging segments", .timeLimit(.minutes(15)))
 struct SegmentPurgeTests {
     /// A mailing with so many recipients, delivered, each with an id of the client's own.
     private func makeDelivered(_ count: Int, tracked: String?, _ fixture: Fixture) async throws -> MailingID {

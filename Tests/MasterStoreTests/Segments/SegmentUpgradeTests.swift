@@ -6,7 +6,7 @@ import Testing
 @testable import MasterStore
 
 /// Stores that were made before there were segments.
-@Suite("Segments in older stores", .timeLimit(.minutes(5)))
+@Suite("Segments in older stores", .timeLimit(.minutes(15)))
 struct SegmentUpgradeTests {
     @Test(
         "a store of an earlier version goes on with what is in it, and places further recipients in segments",

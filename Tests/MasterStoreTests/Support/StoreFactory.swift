@@ -14,6 +14,8 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
         let directory: String
         /// How many recipients a mailing may have before further ones go to tables of its own.
         var segmentThreshold = Segment.threshold
+        /// How long a master in PostgreSQL may be silent; a busy machine must not let it seem so where that is no subject.
+        var silence: Duration = .seconds(600)
 
         /// The database of this place, made at first use.
         func postgreSQL(retry: RetrySchedule = RetrySchedule()) throws -> PostgreSQLStoreConfiguration {
@@ -32,7 +34,9 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
                 readers: 1,
                 holder: "test",
                 instance: self.directory,
-                silence: .milliseconds(600),
+                silence: self.silence,
+                // A busy machine's connection may come late; a test that hangs is ended by its own limit.
+                connectionWait: .seconds(600),
                 acceptsUnsafeServer: true,
                 segmentThreshold: self.segmentThreshold
             )
@@ -61,7 +65,7 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
     }
 
     /// A server has only so many connections, and the machine only so many cores.
-    private static let gate = Gate(places: 8)
+    private static let gate = Gate(places: 4)
 
     static let all = [Self.sqlite, Self.postgreSQL]
 
@@ -69,10 +73,11 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
     func withStore(
         retry: RetrySchedule = RetrySchedule(),
         segmentThreshold: Int = Segment.threshold,
+        silence: Duration = .seconds(600),
         _ body: (Fixture) async throws -> Void
     ) async throws {
         try await withTemporaryDirectory {
-            try await self.withStore(in: $0, retry: retry, segmentThreshold: segmentThreshold, body)
+            try await self.withStore(in: $0, retry: retry, segmentThreshold: segmentThreshold, silence: silence, body)
         }
     }
 
@@ -81,9 +86,10 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
         in directory: String,
         retry: RetrySchedule = RetrySchedule(),
         segmentThreshold: Int = Segment.threshold,
+        silence: Duration = .seconds(600),
         _ body: (Fixture) async throws -> Void
     ) async throws {
-        let place = Place(directory: directory, segmentThreshold: segmentThreshold)
+        let place = Place(directory: directory, segmentThreshold: segmentThreshold, silence: silence)
         await Self.gate.enter()
         defer { Self.gate.leave() }
         let fixture = Fixture(
