@@ -2,6 +2,14 @@
 
 internal import CPostgreSQL
 
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
 /// Where the server is, who we are there, and how long we wait.
 ///
 /// Everything libpq knows can stand in the connection string, `sslmode` among it; what is missing comes from libpq's
@@ -74,6 +82,19 @@ public struct PostgreSQLConfiguration: Sendable, Hashable {
 
     /// Sets another of libpq's options; what libpq does not know fails when a connection is made.
     public mutating func setOption(_ keyword: String, _ value: String?) { self.options[keyword] = value }
+
+    /// Adds a setting of the session, such as `statement_timeout`, that holds from the connection's start.
+    ///
+    /// A `SET` is itself a statement, which what an administrator has set for all clients may end before it has run. Settings
+    /// that the string or the environment (`PGOPTIONS`) gives are kept; of two for one name the one added here wins.
+    ///
+    /// - Parameters:
+    ///   - name: The setting's name.
+    ///   - value: Its value, without spaces and backslashes.
+    public mutating func addSessionSetting(_ name: String, _ value: String) {
+        let given = self.options["options"] ?? getenv("PGOPTIONS").map { String(cString: $0) }
+        self.options["options"] = [given, "-c \(name)=\(value)"].compactMap(\.self).joined(separator: " ")
+    }
 
     private static func parse(_ string: String) throws -> [String: String] {
         let doing = "reading the connection string"

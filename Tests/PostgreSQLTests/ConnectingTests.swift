@@ -89,6 +89,22 @@ struct ConnectingTests {
         #expect(error.message.contains("root certificate"))
     }
 
+    @Test("a session setting holds from the start, beside those of the string, whatever an administrator has set")
+    func sessionSetting() throws {
+        let admin = try self.connect(self.database.server.url(database: self.database.name))
+        try admin.execute(script: "ALTER DATABASE \(self.database.name) SET statement_timeout = 1")
+        defer { admin.close() }
+        var configuration = try PostgreSQLConfiguration(
+            self.database.server.url(database: self.database.name) + "&options=-c%20work_mem%3D1234kB"
+        )
+        configuration.addSessionSetting("statement_timeout", "0")
+        let connection = try PostgreSQLConnection(configuration)
+        defer { connection.close() }
+        try connection.query("SELECT pg_sleep(0.1)")
+        #expect(try connection.query("SHOW statement_timeout").only().text(0) == "0")
+        #expect(try connection.query("SHOW work_mem").only().text(0) == "1234kB")
+    }
+
     @Test("a server that never answers ends at the timeout")
     func silence() throws {
         let listener = try SilentListener()

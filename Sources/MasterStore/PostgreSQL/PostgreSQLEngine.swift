@@ -61,7 +61,7 @@ final class PostgreSQLEngine: StoreEngine {
             try connection.execute(script: "SET lock_timeout = \(patience)")
             try leadership.endPredecessors(of: connection)
         }
-        options.waitTimeout = .seconds(10)
+        options.waitTimeout = configuration.connectionWait
         // A database that is back should find its master back before a standby takes it for silent.
         options.longestRetry = min(.seconds(1), configuration.silence / 6)
         let writer = try PostgreSQLThread(server, options: options)
@@ -148,6 +148,8 @@ final class PostgreSQLEngine: StoreEngine {
     private static func server(_ configuration: PostgreSQLStoreConfiguration) throws -> PostgreSQLConfiguration {
         var server = try PostgreSQLConfiguration(configuration.url)
         server.setOption("application_name", "telstar standby")
+        // A short limit would end the statement that lifts it, on a busy server every time.
+        server.addSessionSetting("statement_timeout", "0")
         return server
     }
 
@@ -164,7 +166,7 @@ final class PostgreSQLEngine: StoreEngine {
         )
         var options = PostgreSQLThreadOptions()
         options.prepare = Self.forgetDefaults
-        options.waitTimeout = .seconds(5)
+        options.waitTimeout = configuration.connectionWait
         let thread = try PostgreSQLThread(server, options: options)
         do {
             let acceptsUnsafe = configuration.acceptsUnsafeServer
