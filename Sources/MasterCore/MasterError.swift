@@ -25,6 +25,8 @@ public struct MasterError: Error, Sendable, Hashable, CustomStringConvertible {
         case unknownSatellite(SatelliteID)
         /// A satellite of that serial exists.
         case satelliteExists(String)
+        /// The satellite of that serial has the public key.
+        case publicKeyInUse(String)
         /// The satellite has started so many recipients and not reported them; it takes no new ones. Ask again, or force.
         case satelliteBusy(started: Int)
         /// No such API key.

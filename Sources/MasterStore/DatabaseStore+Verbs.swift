@@ -320,6 +320,8 @@ extension DatabaseStore: MailingStore {
     // MARK: Satellites and API keys
 
     /// Adds a satellite.
+    ///
+    /// - Throws: ``StoreError/Code/conflict`` if its serial, in whatever case, or its key is another's.
     public func addSatellite(_ satellite: SatelliteRecord) async throws -> SatelliteRecord {
         try await self.write { try Registry.add(satellite, $0) }
     }
@@ -335,10 +337,11 @@ extension DatabaseStore: MailingStore {
         _ change: @escaping @Sendable (inout SatelliteRecord) throws -> Void
     ) async throws -> SatelliteRecord {
         try await self.write { transaction in
-            var record = try Registry.satellite(id, transaction)
+            let old = try Registry.satellite(id, transaction)
+            var record = old
             try change(&record)
             record.id = id
-            try Registry.update(record, transaction)
+            try Registry.update(record, replacing: old, transaction)
             return record
         }
     }

@@ -55,6 +55,20 @@ struct SessionTests {
         }
     }
 
+    @Test("reject a satellite whose serial is not that of its key, and take it on whatever the case")
+    func wrongSerial() async throws {
+        let master = try await TestMaster()
+        let satellite = TestSatellite([master.endpoint], keys: try .generate())
+        master.records.allow(satellite.keys, serial: "other")
+        try await serving([master.link.run, satellite.link.run]) {
+            let told = try await master.reader.first { if case .turnedAway(let text) = $0 { text } else { nil } }
+            #expect(told.contains("calls itself sat") && told.contains("satellite other"))
+            master.records.allow(satellite.keys, serial: "SAT")
+            try await master.welcome()
+            _ = try await satellite.connected()
+        }
+    }
+
     @Test("tell a satellite that expects another master key, and the master too")
     func wrongMasterKey() async throws {
         let master = try await TestMaster()

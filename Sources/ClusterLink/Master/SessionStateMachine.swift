@@ -232,6 +232,13 @@ struct SessionStateMachine: Sendable {
             let rejection = Rejection(code: .unsupportedVersion, text: text)
             return [.send(self.stray(.message(.rejected(rejection)), routingID, header)), .warn(.version, text)]
         }
+        guard record.hasSerial(hello.serial) else {
+            let text =
+                "a satellite that calls itself \(hello.serial) has the public key of satellite \(record.serial): give it a "
+                + "key of its own, or the serial under which the master knows it"
+            let rejection = Rejection(code: .keyNotAllowed, text: text)
+            return [.send(self.stray(.message(.rejected(rejection)), routingID, header)), .warn(.keyNotAllowed, text)]
+        }
         guard self.superseded[record.id]?.contains(hello.incarnation) != true else {
             return [.send(self.stray(.message(.superseded), routingID, header))]
         }

@@ -28,7 +28,7 @@ public enum SatelliteMessage: Sendable, Hashable {
 public struct Hello: Sendable, Hashable {
     /// The protocol versions that it speaks.
     public var protocolVersions: ClosedRange<UInt32>
-    /// The name that it was given; for people, since its key alone says who it is.
+    /// The name that it was given; the master compares it with the record of its key, without regard to case.
     public var serial: String
     /// A random number drawn at the start of its process.
     public var incarnation: UInt64

@@ -49,6 +49,11 @@ public struct SatelliteRecord: Sendable, Hashable {
     }
 }
 
+extension SatelliteRecord {
+    /// Whether it has this serial; serials that differ only in case name one satellite.
+    public func hasSerial(_ serial: String) -> Bool { self.serial.lowercased() == serial.lowercased() }
+}
+
 /// Which recipient domains a satellite may take; exact, lower-case names, no subdomains.
 public struct DomainAffinity: Sendable, Hashable, Codable {
     /// If not empty, only these.

@@ -32,7 +32,7 @@ struct CloudMailingFault: Error, Hashable, Sendable {
         switch error.code {
         case .unknownMailing, .unknownSatellite, .unknownKey: code = 404
         case .mailingFinished, .tooMany: code = 400
-        case .badProperty, .satelliteExists: code = 406
+        case .badProperty, .satelliteExists, .publicKeyInUse: code = 406
         case .badCursor: code = 410
         case .badStatus, .badContent: code = 8002
         case .satelliteBusy: code = 409

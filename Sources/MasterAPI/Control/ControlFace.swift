@@ -71,6 +71,8 @@ struct ControlFace: Sendable {
         }
         do {
             return try JSONDecoder().decode(Body.self, from: Data(buffer.readableBytesView))
+        } catch let refusal as ControlRefusal {
+            throw refusal
         } catch {
             throw ControlRefusal(.badRequest, "bad_body", "the body cannot be read: \(ControlRefusal.words(error))")
         }
@@ -228,14 +230,27 @@ extension ControlFace {
             return try Self.encode(
                 ControlSatellite(try await self.master.addSatellite(try draft.draft()), connected: false)
             )
-        case (.delete, let serial?):
-            guard let record = try await self.master.satellites().first(where: { $0.serial == serial }) else {
-                throw ControlRefusal(.notFound, "not_found", "there is no satellite \(serial)")
+        case (.patch, let serial?):
+            let record = try await self.satellite(serial)
+            let change = try await self.body(request, as: ControlSatelliteChange.self)
+            let changed = try await self.master.setSatellite(record.id, to: change.change)
+            let isConnected = try await self.master.status().satellites.contains {
+                $0.id == changed.id.rawValue && $0.connected
             }
+            return try Self.encode(ControlSatellite(changed, connected: isConnected))
+        case (.delete, let serial?):
+            let record = try await self.satellite(serial)
             let force = request.uri.queryParameters.get("force") == "true"
             try await self.master.removeSatellite(record.id, force: force)
-            return try Self.encode(["removed": serial])
+            return try Self.encode(["removed": record.serial])
         default: throw ControlRefusal.methodNotAllowed
         }
+    }
+
+    private func satellite(_ serial: String) async throws -> SatelliteRecord {
+        guard let record = try await self.master.satellites().first(where: { $0.hasSerial(serial) }) else {
+            throw ControlRefusal(.notFound, "not_found", "there is no satellite \(serial)")
+        }
+        return record
     }
 }

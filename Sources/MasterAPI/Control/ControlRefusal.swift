@@ -42,6 +42,7 @@ struct ControlRefusal: Error, Sendable {
             case .tooMany: (.badRequest, "too_many")
             case .badCursor: (.gone, "bad_cursor")
             case .satelliteExists: (.conflict, "satellite_exists")
+            case .publicKeyInUse: (.conflict, "public_key_in_use")
             case .satelliteBusy: (.conflict, "satellite_busy")
             case .busy: (.serviceUnavailable, "busy")
             case .storeFull: (.serviceUnavailable, "store_full")

@@ -226,12 +226,13 @@ struct ControlSatellite: Encodable {
     var enabled: Bool
     var group: String?
     var weight: Int
+    var affinity: DomainAffinity
     var publicKeys: [String]
     var version: String?
     var connected: Bool
 
     enum CodingKeys: String, CodingKey {
-        case id, serial, enabled, group, weight, version, connected
+        case id, serial, enabled, group, weight, affinity, version, connected
         case publicKeys = "public_keys"
     }
 
@@ -241,40 +242,100 @@ struct ControlSatellite: Encodable {
         self.enabled = record.enabled
         self.group = record.group
         self.weight = record.weight
+        self.affinity = record.affinity
         self.publicKeys = record.publicKeys.compactMap { try? Z85.encode(key: $0) }
         self.version = record.version
         self.connected = connected
     }
 }
 
-/// A satellite to be allowed.
+/// A satellite to be allowed; takes the members of a change, and needs a serial.
 struct ControlSatelliteDraft: Decodable {
-    var serial: String
-    var publicKey, sharedKey, group: String?
-    var weight: Int?
+    private var change: SatelliteChange
 
-    enum CodingKeys: String, CodingKey {
-        case serial, group, weight
+    init(from decoder: any Decoder) throws {
+        self.change = try ControlSatelliteChange(from: decoder).change
+        guard self.change.serial != nil else {
+            throw ControlRefusal(.badRequest, "bad_body", "the body cannot be read: `serial` is missing")
+        }
+    }
+
+    func draft() throws -> SatelliteDraft {
+        var draft = SatelliteDraft(serial: self.change.serial ?? "")
+        draft.publicKey = self.change.publicKeys?.first
+        if case .set(let key) = self.change.sharedKey { draft.sharedKey = key }
+        if case .set(let group) = self.change.group { draft.group = group }
+        draft.weight = self.change.weight ?? draft.weight
+        draft.enabled = self.change.enabled ?? draft.enabled
+        draft.affinity = self.change.affinity ?? draft.affinity
+        return draft
+    }
+}
+
+/// Changes to a satellite: what is absent stays, what is `null` goes back to its default.
+struct ControlSatelliteChange: Decodable {
+    private(set) var change = SatelliteChange()
+
+    private enum Name: String, CaseIterable, CodingKey {
+        case serial, enabled, group, weight, affinity
         case publicKey = "public_key"
         case sharedKey = "shared_key"
     }
 
-    func draft() throws -> SatelliteDraft {
-        var draft = SatelliteDraft(serial: self.serial)
-        if let text = self.publicKey {
-            do {
-                draft.publicKey = try Z85.decode(key: text)
-            } catch {
-                throw ControlRefusal(
-                    .badRequest,
-                    "bad_property",
-                    "`public_key` is not a CURVE key in Z85: 40 characters"
-                )
-            }
+    private struct AnyName: CodingKey {
+        let stringValue: String
+        let intValue: Int? = nil
+        init?(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    private struct Affinity: Decodable {
+        var include: [String]?
+        var exclude: [String]?
+    }
+
+    init(from decoder: any Decoder) throws {
+        let known = Set(Name.allCases.map(\.rawValue))
+        for name in try decoder.container(keyedBy: AnyName.self).allKeys where !known.contains(name.stringValue) {
+            throw ControlRefusal(
+                .badRequest,
+                "bad_property",
+                "`\(name.stringValue)` is not a property of a satellite; these are: \(known.sorted().joined(separator: ", "))"
+            )
         }
-        draft.sharedKey = self.sharedKey
-        draft.group = self.group
-        draft.weight = self.weight ?? 1
-        return draft
+        let body = try decoder.container(keyedBy: Name.self)
+        if body.contains(.serial) { self.change.serial = try body.decode(String.self, forKey: .serial) }
+        if body.contains(.enabled) {
+            self.change.enabled = try body.decodeIfPresent(Bool.self, forKey: .enabled) ?? true
+        }
+        if body.contains(.weight) { self.change.weight = try body.decodeIfPresent(Int.self, forKey: .weight) ?? 1 }
+        self.change.group = try Self.text(body, .group)
+        self.change.sharedKey = try Self.text(body, .sharedKey)
+        if body.contains(.affinity) {
+            let affinity = try body.decodeIfPresent(Affinity.self, forKey: .affinity)
+            self.change.affinity = DomainAffinity(include: affinity?.include ?? [], exclude: affinity?.exclude ?? [])
+        }
+        switch try Self.text(body, .publicKey) {
+        case .set(let text): self.change.publicKeys = [try Self.key(text)]
+        case .clear: self.change.publicKeys = []
+        case nil: break
+        }
+    }
+
+    private static func text(
+        _ body: KeyedDecodingContainer<Name>,
+        _ name: Name
+    ) throws -> PropertyChange<String>? {
+        guard body.contains(name) else { return nil }
+        guard let text = try body.decodeIfPresent(String.self, forKey: name), !text.isEmpty else { return .clear }
+        return .set(text)
+    }
+
+    private static func key(_ text: String) throws -> [UInt8] {
+        do {
+            return try Z85.decode(key: text)
+        } catch {
+            throw ControlRefusal(.badRequest, "bad_property", "`public_key` is not a CURVE key in Z85: 40 characters")
+        }
     }
 }

@@ -71,7 +71,7 @@ struct PreparedChange: Sendable {
         if let name = change.senderName { properties.senderName = try ContentComposer.line(name, "sender_name") }
         if let name = change.shownName { properties.shownName = name.value }
         if let type = change.type { properties.type = type }
-        if let group = change.satelliteGroup { properties.satelliteGroup = group.value }
+        if let group = change.satelliteGroup { properties.satelliteGroup = group.nonEmpty }
         if let owner = change.ownerGUID { properties.ownerGUID = owner.value }
         if let url = change.trackingURL { properties.trackingURL = try url.value.map(Self.checkedURL) }
         if let tracking = change.readTracking { properties.readTracking = tracking }

@@ -12,11 +12,17 @@ extension Master {
 
     /// Adds a satellite.
     ///
-    /// - Throws: ``MasterError/Code/satelliteExists(_:)``, ``MasterError/Code/badProperty(_:)``.
+    /// - Throws: ``MasterError/Code/satelliteExists(_:)``, ``MasterError/Code/publicKeyInUse(_:)``,
+    ///   ``MasterError/Code/badProperty(_:)``.
     public func addSatellite(_ draft: SatelliteDraft) async throws -> SatelliteRecord {
         try await self.call {
             let record = try SatelliteRules.record(from: draft)
-            try SatelliteRules.requireUnused(serial: record.serial, by: nil, among: self.directory.records)
+            try SatelliteRules.requireUnused(
+                serial: record.serial,
+                publicKeys: record.publicKeys,
+                by: nil,
+                among: self.directory.records
+            )
             do {
                 let stored = try await self.store.addSatellite(record)
                 self.directory.insert(stored)
@@ -24,7 +30,7 @@ extension Master {
                 await self.engine.satellitesChanged()
                 return stored
             } catch let error as StoreError where error.code == .conflict {
-                throw MasterError(.satelliteExists(draft.serial), "a satellite \(draft.serial) exists already")
+                throw SatelliteRules.conflict(error, draft.serial)
             }
         }
     }
@@ -32,12 +38,15 @@ extension Master {
     /// Changes a satellite; one that may no longer connect is disconnected and its never-started recipients go to others.
     ///
     /// - Throws: ``MasterError/Code/unknownSatellite(_:)``, ``MasterError/Code/satelliteExists(_:)``,
-    ///   ``MasterError/Code/badProperty(_:)``.
+    ///   ``MasterError/Code/publicKeyInUse(_:)``, ``MasterError/Code/badProperty(_:)``.
     public func setSatellite(_ id: SatelliteID, to change: SatelliteChange) async throws -> SatelliteRecord {
         try await self.call {
-            if let serial = change.serial {
-                try SatelliteRules.requireUnused(serial: serial, by: id, among: self.directory.records)
-            }
+            try SatelliteRules.requireUnused(
+                serial: change.serial,
+                publicKeys: change.publicKeys ?? [],
+                by: id,
+                among: self.directory.records
+            )
             do {
                 let stored = try await self.store.updateSatellite(id) { try SatelliteRules.apply(change, to: &$0) }
                 self.directory.insert(stored)
@@ -46,6 +55,8 @@ extension Master {
                 return stored
             } catch let error as StoreError where error.code == .unknownRecord {
                 throw MasterError(.unknownSatellite(id), "there is no satellite \(id.rawValue)")
+            } catch let error as StoreError where error.code == .conflict {
+                throw SatelliteRules.conflict(error, change.serial ?? self.directory[id]?.serial ?? "\(id.rawValue)")
             }
         }
     }

@@ -12,18 +12,27 @@ import Synchronization
 public final class SatelliteDirectory: Sendable {
     private struct Contents {
         var records: [SatelliteID: SatelliteRecord] = [:]
-        var byKey: [[UInt8]: SatelliteID] = [:]
+        /// Whose a key is: one satellite's, unless an older version of this program let two have it.
+        var byKey: [[UInt8]: Set<SatelliteID>] = [:]
         /// Counts the changes, so that a reading of the store that is older than one of them is not taken over.
         var changes = 0
 
         mutating func insert(_ record: SatelliteRecord) {
             self.records[record.id] = record
-            for key in record.publicKeys { self.byKey[key] = record.id }
+            for key in record.publicKeys { self.byKey[key, default: []].insert(record.id) }
         }
 
         mutating func remove(_ id: SatelliteID) {
             guard let record = self.records.removeValue(forKey: id) else { return }
-            for key in record.publicKeys { self.byKey[key] = nil }
+            for key in record.publicKeys {
+                self.byKey[key]?.remove(id)
+                if self.byKey[key]?.isEmpty == true { self.byKey[key] = nil }
+            }
+        }
+
+        /// The enabled satellite with a key; of several, the one that had it first.
+        func enabled(publicKey: [UInt8]) -> SatelliteRecord? {
+            self.byKey[publicKey]?.compactMap { self.records[$0] }.filter(\.enabled).min { $0.id < $1.id }
         }
     }
 
@@ -34,12 +43,7 @@ public final class SatelliteDirectory: Sendable {
 
     /// The enabled satellite that a CURVE public key belongs to.
     public func record(publicKey: [UInt8]) -> SatelliteRecord? {
-        self.contents.withLock { contents in
-            guard let id = contents.byKey[publicKey], let record = contents.records[id], record.enabled else {
-                return nil
-            }
-            return record
-        }
+        self.contents.withLock { $0.enabled(publicKey: publicKey) }
     }
 
     /// A satellite by its number.
@@ -125,7 +129,15 @@ public final class SatelliteDirectory: Sendable {
         guard let record = records.first(where: { $0.serial == serial && $0.enabled && $0.sharedKey != nil }) else {
             return false
         }
-        if let owner = records.first(where: { $0.publicKeys.contains(key) }) { return owner.id == record.id }
+        if let owner = records.first(where: { $0.publicKeys.contains(key) }) {
+            if owner.id != record.id {
+                logger.warning(
+                    "an enrolment is refused: its public key belongs to another satellite; each needs a key of its own",
+                    metadata: ["satellite": "\(serial)", "owner": "\(owner.serial)"]
+                )
+            }
+            return owner.id == record.id
+        }
         do {
             let stored = try await store.updateSatellite(record.id) { record in
                 record.publicKeys = record.publicKeys.suffix(1) + [key]

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MailFormat
 import MailingModel
+import MasterStore
 
 /// Which satellites' records are acceptable; pure.
 enum SatelliteRules {
@@ -39,19 +41,57 @@ enum SatelliteRules {
         }
         if let affinity = change.affinity {
             record.affinity = DomainAffinity(
-                include: affinity.include.map { $0.lowercased() },
-                exclude: affinity.exclude.map { $0.lowercased() }
+                include: try affinity.include.map(Self.domain),
+                exclude: try affinity.exclude.map(Self.domain)
             )
         }
         if let enabled = change.enabled { record.enabled = enabled }
-        if let sharedKey = change.sharedKey { record.sharedKey = sharedKey.value }
-        if let group = change.group { record.group = group.value }
+        if let sharedKey = change.sharedKey { record.sharedKey = sharedKey.nonEmpty }
+        if let group = change.group { record.group = try group.nonEmpty.map(Self.group) }
     }
 
-    /// Whether a serial is free.
-    static func requireUnused(serial: String, by id: SatelliteID?, among records: [SatelliteRecord]) throws {
-        guard !records.contains(where: { $0.serial == serial && $0.id != id }) else {
-            throw MasterError(.satelliteExists(serial), "a satellite \(serial) exists already")
+    /// Requires that no other satellite has this serial, in whatever case, or one of these keys.
+    ///
+    /// The store holds to the same rules; here they are told in words that name the other satellite.
+    static func requireUnused(
+        serial: String?,
+        publicKeys: [[UInt8]],
+        by id: SatelliteID?,
+        among records: [SatelliteRecord]
+    ) throws {
+        let others = records.filter { $0.id != id }
+        if let serial, let other = others.first(where: { $0.hasSerial(serial) }) {
+            throw MasterError(.satelliteExists(serial), "a satellite \(other.serial) exists already")
+        }
+        for key in publicKeys {
+            if let other = others.first(where: { $0.publicKeys.contains(key) }) {
+                throw MasterError(
+                    .publicKeyInUse(other.serial),
+                    "the public key belongs to satellite \(other.serial) already; each satellite needs a key of its own"
+                )
+            }
+        }
+    }
+
+    /// What the store refused because of another satellite, in the master's words.
+    static func conflict(_ error: StoreError, _ serial: String) -> MasterError {
+        MasterError(.satelliteExists(serial), "satellite \(serial): \(error.message)")
+    }
+
+    private static func group(_ name: String) throws -> String {
+        guard name.count <= 64, name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }),
+            name.first != " ", name.last != " "
+        else {
+            throw Self.bad("group", "a group's name has 1 to 64 characters, no control characters, no spaces around it")
+        }
+        return name
+    }
+
+    private static func domain(_ name: String) throws -> String {
+        do {
+            return try EmailAddress(parsing: "x@" + name).asciiDomain
+        } catch {
+            throw Self.bad("domain_affinity", "`\(name)` in the affinity is not a domain name")
         }
     }
 
@@ -66,4 +106,9 @@ extension PropertyChange {
         case .set(let value): value
         }
     }
+}
+
+extension PropertyChange<String> {
+    /// The new value; none if it is taken away, for which an empty string is another way to say so.
+    var nonEmpty: String? { self.value.flatMap { $0.isEmpty ? nil : $0 } }
 }

@@ -53,6 +53,7 @@ enum Registry {
     }
 
     static func add(_ record: SatelliteRecord, _ transaction: StoreTransaction) throws -> SatelliteRecord {
+        try Self.requireUnused(record.serial, record.publicKeys, by: nil, transaction)
         let statement = try transaction.prepare(
             """
             INSERT INTO satellite(serial, enabled, keys, shared_key, paired, satellite_group, weight, affinity, version)
@@ -66,7 +67,22 @@ enum Registry {
         return record
     }
 
-    static func update(_ record: SatelliteRecord, _ transaction: StoreTransaction) throws {
+    /// Writes a satellite's changed record.
+    ///
+    /// - Throws: ``StoreError/Code/conflict`` if its new serial or a new key of its is another's.
+    static func update(
+        _ record: SatelliteRecord,
+        replacing old: SatelliteRecord,
+        _ transaction: StoreTransaction
+    ) throws {
+        // What it has already may collide with another's in a store of an older version; that must not keep it from
+        // being disabled.
+        try Self.requireUnused(
+            record.serial == old.serial ? nil : record.serial,
+            record.publicKeys.filter { !old.publicKeys.contains($0) },
+            by: record.id,
+            transaction
+        )
         let statement = try transaction.prepare(
             """
             UPDATE satellite SET serial = ?, enabled = ?, keys = ?, shared_key = ?, paired = ?, satellite_group = ?,
@@ -75,6 +91,23 @@ enum Registry {
         )
         try Self.bind(record, statement, transaction).bind(10, Int(record.id.rawValue)).run()
         try Self.noteAffinities(transaction)
+    }
+
+    private static func requireUnused(
+        _ serial: String?,
+        _ keys: [[UInt8]],
+        by id: SatelliteID?,
+        _ transaction: StoreTransaction
+    ) throws {
+        guard serial != nil || !keys.isEmpty else { return }
+        for other in try Self.satellites(transaction) where other.id != id {
+            if let serial, other.hasSerial(serial) {
+                throw StoreError(.conflict, "a satellite \(other.serial) exists already")
+            }
+            if !Set(other.publicKeys).isDisjoint(with: keys) {
+                throw StoreError(.conflict, "the public key belongs to satellite \(other.serial) already")
+            }
+        }
     }
 
     /// Hides a satellite; its row stays for the name in old reports.

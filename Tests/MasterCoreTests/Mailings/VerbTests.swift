@@ -200,6 +200,73 @@ struct VerbTests {
         }
     }
 
+    @Test("refuse a public key that another satellite has, and a serial that differs from another's only in case")
+    func satelliteIdentity() async throws {
+        try await TestMaster.run { test in
+            let key = [UInt8](repeating: 7, count: 32)
+            let first = try await test.satellite("first") { $0.publicKey = key }
+            #expect(
+                await Self.code { try await test.satellite("second") { $0.publicKey = key } }
+                    == .publicKeyInUse("first")
+            )
+            let second = try await test.satellite("second")
+            var change = SatelliteChange()
+            change.publicKeys = second.publicKeys + [key]
+            #expect(
+                await Self.code { try await test.master.setSatellite(second.id, to: change) }
+                    == .publicKeyInUse("first")
+            )
+            change = SatelliteChange()
+            change.serial = "FIRST"
+            #expect(
+                await Self.code { try await test.master.setSatellite(second.id, to: change) }
+                    == .satelliteExists("FIRST")
+            )
+            #expect(try await test.master.setSatellite(first.id, to: change).serial == "FIRST")
+            #expect(await Self.code { try await test.satellite("Second") } == .satelliteExists("Second"))
+        }
+    }
+
+    @Test("keep a key with the satellite that had it first, where an older version let two have it")
+    func sharedKeyOfOldStore() {
+        let key = [UInt8](repeating: 7, count: 32)
+        let directory = SatelliteDirectory()
+        for (id, serial) in [(Int32(1), "first"), (2, "second")] {
+            directory.insert(SatelliteRecord(id: SatelliteID(rawValue: id), serial: serial, publicKeys: [key]))
+        }
+        #expect(directory.record(publicKey: key)?.serial == "first")
+        directory.remove(SatelliteID(rawValue: 2))
+        #expect(directory.record(publicKey: key)?.serial == "first")
+    }
+
+    @Test("clear a satellite's group and affinity, and a mailing's group, by an empty value")
+    func cleared() async throws {
+        try await TestMaster.run { test in
+            let satellite = try await test.satellite("one") {
+                $0.group = "fast"
+                $0.affinity = DomainAffinity(include: ["A.example"], exclude: [])
+            }
+            #expect(satellite.affinity.include == ["a.example"])
+            var change = SatelliteChange()
+            change.group = .set("")
+            change.affinity = DomainAffinity()
+            let cleared = try await test.master.setSatellite(satellite.id, to: change)
+            #expect(cleared.group == nil && cleared.affinity == DomainAffinity())
+            #expect(try await test.satellite("two") { $0.group = "" }.group == nil)
+            change = SatelliteChange()
+            change.affinity = DomainAffinity(include: ["not a domain"], exclude: [])
+            #expect(
+                await Self.code { try await test.master.setSatellite(satellite.id, to: change) }
+                    == .badProperty("domain_affinity")
+            )
+            let mailing = try await test.mailing()
+            var grouped = MailingChange()
+            grouped.satelliteGroup = .set("")
+            let changed = try await test.master.setProperties(of: mailing, to: grouped).mailing
+            #expect(changed.properties.satelliteGroup == nil)
+        }
+    }
+
     @Test("refuse a DKIM key that cannot be read, and one that is missing")
     func dkim() async throws {
         try await TestMaster.run { test in

@@ -84,6 +84,13 @@ struct RegistryTests {
             #expect(taken?.code == .conflict)
             let again = await #expect(throws: StoreError.self) { _ = try await fixture.makeSatellite("one") }
             #expect(again?.code == .conflict)
+            let keyOfOne = record.publicKeys[1]
+            let borrowed = await #expect(throws: StoreError.self) {
+                _ = try await fixture.store.updateSatellite(two) { $0.publicKeys = [keyOfOne] }
+            }
+            #expect(borrowed?.code == .conflict && borrowed?.message.contains("one") == true)
+            let spelled = await #expect(throws: StoreError.self) { _ = try await fixture.makeSatellite("ONE") }
+            #expect(spelled?.code == .conflict)
             let absent = await #expect(throws: StoreError.self) {
                 _ = try await fixture.store.updateSatellite(SatelliteID(rawValue: 99)) { _ in }
             }
