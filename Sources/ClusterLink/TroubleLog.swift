@@ -35,7 +35,7 @@ final class TroubleLog: Sendable {
         var metadata = metadata
         metadata["reason"] = "\(text)"
         if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
-        self.logger.warning("cluster link trouble", metadata: metadata)
+        self.logger.warning("cluster link error", metadata: metadata)
         return true
     }
 }

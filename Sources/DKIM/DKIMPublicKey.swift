@@ -35,7 +35,7 @@ struct DKIMPublicKey {
             throw Refusal(reason: "the key record's version is not DKIM1")
         }
         guard (tags["k"] ?? "rsa") == algorithm.keyType else {
-            throw Refusal(reason: "the key is not of the signature's kind")
+            throw Refusal(reason: "the key's type is not that of the signature")
         }
         if let hashes = tags.joined("h"), !hashes.split(separator: ":").contains("sha256") {
             throw Refusal(reason: "the key record does not allow SHA-256")

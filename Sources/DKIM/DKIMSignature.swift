@@ -76,7 +76,7 @@ struct DKIMSignature {
             let range = tags.signatureRange
         else { throw Unfit("the signature is missing or malformed") }
         if let query = tags.joined("q"), !query.split(separator: ":").contains("dns/txt") {
-            throw Unfit("the key is not to be had from the DNS")
+            throw Unfit("the tag q names no way to fetch the key that is supported (dns/txt)")
         }
         (self.header, self.body) = try Self.canonicalisation(tags.joined("c") ?? "simple/simple")
         self.identityDomain = try Self.identityDomain(tags.joined("i"), domain)

@@ -69,7 +69,7 @@ public struct FakeResolver: MailResolver {
             }
             name = alias
         }
-        return .failure("aliases in a circle")
+        return .failure("a loop of CNAME records")
     }
 
     private func node(_ name: String) -> Node? {

@@ -31,7 +31,7 @@ enum MailRouting {
         asking ask: @Sendable @escaping (String, DNSType) async -> DNSAnswer
     ) async -> MailRoute {
         let name = self.normalised(domain)
-        guard self.isName(name) else { return .noSuchDomain("\(domain) is no domain name") }
+        guard self.isName(name) else { return .noSuchDomain("\(domain) is not a domain name") }
         switch self.step(name, mx: await ask(name, .mx)) {
         case .done(let route): return route
         case .lookUp(let targets, let timeToLive, let isImplicit):

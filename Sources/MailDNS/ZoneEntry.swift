@@ -32,7 +32,7 @@ struct ZoneEntry: Hashable {
         guard words.count >= 2 else { throw fail("a name and a type are expected") }
         self.name = MailRouting.normalised(String(words[0]))
         let bare = self.name == "*" ? "a" : self.name.hasPrefix("*.") ? String(self.name.dropFirst(2)) : self.name
-        guard MailRouting.isName(bare) else { throw fail("\(words[0]) is no name") }
+        guard MailRouting.isName(bare) else { throw fail("\(words[0]) is not a domain name") }
         let rest = words.count == 3 ? words[2] : ""
         let values = rest.split(whereSeparator: \.isWhitespace).map(String.init)
         let type = words[1].uppercased()
@@ -43,15 +43,17 @@ struct ZoneEntry: Hashable {
         case ("MX", 2):
             let target = MailRouting.normalised(values[1])
             guard let preference = UInt16(values[0]), target.isEmpty || MailRouting.isName(target) else {
-                throw fail("MX wants a preference of 0 to 65535 and a host name, or a dot")
+                throw fail("MX needs a preference of 0 to 65535 and a host name or a dot")
             }
             self.value = .record(.mx, .mx(preference: Int(preference), target: target))
         case ("A", 1):
-            guard NumericAddress.octets(values[0])?.count == 4 else { throw fail("\(values[0]) is no IPv4 address") }
+            guard NumericAddress.octets(values[0])?.count == 4 else {
+                throw fail("\(values[0]) is not an IPv4 address")
+            }
             self.value = .record(.a, .address(values[0]))
         case ("AAAA", 1):
             guard let octets = NumericAddress.octets(values[0]), octets.count == 16 else {
-                throw fail("\(values[0]) is no IPv6 address")
+                throw fail("\(values[0]) is not an IPv6 address")
             }
             self.value = .record(.aaaa, .address(NumericAddress.text(ipv6: octets)))
         case ("TXT", 1...): self.value = .record(.txt, .text(Self.text(rest)))

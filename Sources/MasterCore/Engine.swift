@@ -355,7 +355,7 @@ final class Engine: Sendable {
             try await ledger.adopt()
         }
         self.safeMode.confirm()
-        self.logger.notice("safe mode was left at the operator's word")
+        self.logger.notice("safe mode ended: the operator confirmed the store")
         await self.dispatcher.workChanged()
     }
 
@@ -399,11 +399,13 @@ final class Engine: Sendable {
         }
         if status.unroutable > 0 {
             status.problems.append(
-                "\(status.unroutable) recipients can be taken by no known satellite: check groups and affinities"
+                "\(status.unroutable) recipients have no satellite that may deliver to them: check the satellites' groups and domain affinities"
             )
         }
         if status.uncertain > 0 {
-            status.problems.append("\(status.uncertain) recipients are uncertain: settle them when you know")
+            status.problems.append(
+                "\(status.uncertain) recipients are uncertain: resolve them with `telstar mailing resolve`"
+            )
         }
         return status
     }

@@ -86,7 +86,7 @@ extension MasterError {
         case (.full, _): self.init(.storeFull, "the store has no space left: \(error.message)")
         case (.unknownRecord, _), (.conflict, _), (.newerSchema, _), (.locked, _), (.database, _), (.corrupt, _),
             (.retired, _), (.refused, _), (.unknownMailing, nil), (.mailingFinished, nil):
-            self.init(.storeFailed, "the store could not do it: \(error)")
+            self.init(.storeFailed, "the store failed: \(error)")
         }
     }
 }

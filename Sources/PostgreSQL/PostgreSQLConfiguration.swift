@@ -99,7 +99,7 @@ public struct PostgreSQLConfiguration: Sendable, Hashable {
     private static func parse(_ string: String) throws -> [String: String] {
         let doing = "reading the connection string"
         guard !string.utf8.contains(0) else {
-            throw PostgreSQLError(.invalidConfiguration, doing, "it has an octet of zero")
+            throw PostgreSQLError(.invalidConfiguration, doing, "it contains a NUL byte")
         }
         var words: UnsafeMutablePointer<CChar>?
         guard let parsed = PQconninfoParse(string, &words) else {

@@ -27,7 +27,7 @@ import SMTP
 /// - `on GLOB`: the local `address:port`.
 /// - `share P%`: a part of the recipients, always the same ones for one `seed` and line of the script; of the
 ///   connections at steps before `rcpt`.
-/// - `attempts N`, `attempts N-M`, `attempts N-`: the how-manieth RCPT for this recipient since the sink began.
+/// - `attempts N`, `attempts N-M`, `attempts N-`: the number of RCPT commands for this recipient since the sink started, counted from 1.
 /// - `every N`: each N-th connection at `connect`, `hello` and `tls`; each N-th message of the connection otherwise.
 ///
 /// Actions:

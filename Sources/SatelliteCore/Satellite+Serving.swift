@@ -46,7 +46,7 @@ extension Satellite {
     }
 
     private func connected(_ welcome: Welcome, _ connection: UInt64) async {
-        self.logger.info("taken on by the master", metadata: ["term": "\(welcome.term.rawValue)"])
+        self.logger.info("accepted by the master", metadata: ["term": "\(welcome.term.rawValue)"])
         self.condition.withLock { $0.rejection = nil }
         let known = Set(welcome.knownLeases)
         let forgotten = self.board.withLock { board in
@@ -54,7 +54,7 @@ extension Satellite {
             return board.leases.keys.filter { !known.contains($0) }.sorted()
         }
         for lease in forgotten {
-            self.logger.warning("the master does not know a lease any more", metadata: ["lease": "\(lease)"])
+            self.logger.warning("the master no longer knows a lease", metadata: ["lease": "\(lease)"])
             self.change { board, _ in board.abandon(lease) }
         }
         await self.sendCredit()
@@ -99,7 +99,7 @@ extension Satellite {
         }
         guard isNew else { return }
         self.logger.error(
-            "the master does not take this satellite on; it is asked again from time to time",
+            "the master rejects this satellite; it keeps asking",
             metadata: ["reason": "\(rejection.text)"]
         )
     }
@@ -186,7 +186,7 @@ extension Satellite {
     }
 
     private func shutDown() async {
-        self.logger.info("shutting down: giving back what was not started, finishing what was")
+        self.logger.info("shutting down: returning recipients that were not started, finishing those that were")
         await self.sendCredit()
         self.change { board, _ in board.drain() }
         await self.wait(self.configuration.shutdownDrain) { satellite in

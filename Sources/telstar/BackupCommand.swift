@@ -26,9 +26,9 @@ struct BackupCommand: AsyncParsableCommand {
 struct ConfirmStoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "confirm-store",
-        abstract: "Let a master go on whose store is older than what its satellites have seen.",
+        abstract: "Confirm a restored store, so that a master in safe mode sends again.",
         discussion:
-            "What was sent after the backup was made may be sent again. `problems` in /status says whether it is asked for."
+            "Mail that was sent after the backup was made may be sent again. `safe_mode` in /status says whether a confirmation is needed."
     )
 
     @OptionGroup var control: ControlOptions

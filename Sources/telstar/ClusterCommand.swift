@@ -23,7 +23,10 @@ struct ClusterCommand: AsyncParsableCommand {
     @Option(help: "The HTTPS port of the API; 0 picks a free one.") var apiPort = 0
     @Option(help: "The port that satellites connect to at an MX.") var smtpPort: Int?
     @Option(help: "HOST:PORT where mailings with `testing` go.") var testTarget: String?
-    @Option(name: .customLong("fake-dns"), help: "A zone file answered in place of the network.") var fakeDNS: String?
+    @Option(
+        name: .customLong("fake-dns"),
+        help: "A zone file that answers DNS queries in place of the network; see docs/fake-dns.md."
+    ) var fakeDNS: String?
     @Option(name: .customLong("set"), help: "key=value for whichever role knows the key; repeatable.")
     var settings: [String] = []
 

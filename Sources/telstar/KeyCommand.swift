@@ -13,11 +13,11 @@ struct KeyCommand: AsyncParsableCommand {
     /// `telstar key create`.
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Make an API key. The secret is shown once and stored as a hash."
+            abstract: "Create an API key. Its secret is shown once; only a hash is stored."
         )
 
         @OptionGroup var control: ControlOptions
-        @Option(help: "A name for people.") var name = "default"
+        @Option(help: "A name that tells people what the key is for.") var name = "default"
         @Option(help: "Escape merge fields in HTML parts of mailings made with this key (true or false).")
         var autoescape: Bool?
 

@@ -20,12 +20,15 @@ struct SinkCommand: AsyncParsableCommand {
     @Option(help: "Addresses as 127.0.0.1:2525 or [::1]:2525, separated by commas; port 0 takes a free one.")
     var listen: String
     @Option(help: "Append a JSON line for each accepted message to this file.") var journal: String?
-    @Option(help: "What to do instead of accepting everything.") var script: String?
+    @Option(help: "A script of replies and faults; without it everything is accepted.") var script: String?
     @Option(help: "Write accepted messages into this maildir.") var maildir: String?
     @Option(help: "Write at most so many messages into the maildir.") var maildirLimit: Int?
     @Option(help: "The name in the greeting.") var hostName = "sink.localhost"
     @Flag(help: "Verify DKIM signatures; the keys are looked up in the DNS or in --fake-dns.") var verifyDkim = false
-    @Option(name: .customLong("fake-dns"), help: "A zone file answered in place of the network.") var fakeDNS: String?
+    @Option(
+        name: .customLong("fake-dns"),
+        help: "A zone file that answers DNS queries in place of the network; see docs/fake-dns.md."
+    ) var fakeDNS: String?
     @Flag(help: "Do not offer STARTTLS.") var noTls = false
     @Option(help: "Threads that serve connections.") var threads = 1
 

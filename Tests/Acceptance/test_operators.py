@@ -237,7 +237,7 @@ class ExtraSatellite(telstar.Program):
 
 def trouble(log):
     """The reasons of the link's troubles in a log."""
-    return re.findall(r'level=warning .*message="cluster link trouble" reason="([^"]*)"', log)
+    return re.findall(r'level=warning .*message="cluster link error" reason="([^"]*)"', log)
 
 
 def master_log(cluster):

@@ -95,7 +95,7 @@ enum MasterCodec {
             return .message(.rejected(Rejection(code: code, text: rejected.text)))
         case .superseded: return .message(.superseded)
         case .helloAgain: return .helloAgain
-        case nil: throw WireError("a master's message of no known kind")
+        case nil: throw WireError("a master's message of an unknown kind")
         }
     }
 }

@@ -88,7 +88,7 @@ enum SatelliteCodec {
             )
         case .signingKeyRequest(let key): return .signingKeyRequest(try WireValue.blob(Array(key.hash)))
         case .goodbye: return .goodbye
-        case nil: throw WireError("a satellite's message of no known kind")
+        case nil: throw WireError("a satellite's message of an unknown kind")
         }
     }
 

@@ -58,7 +58,7 @@ struct WireError: Error, Hashable, CustomStringConvertible {
         do {
             return try decode()
         } catch {
-            throw WireError("bytes that are no protobuf message of this contract")
+            throw WireError("bytes that are not a message of this protocol")
         }
     }
 }

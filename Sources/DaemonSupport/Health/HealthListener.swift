@@ -112,8 +112,8 @@ public struct HealthListener: Service {
             do {
                 return Self.response(.ok, "application/json", try await answers.status())
             } catch {
-                logger.warning("status cannot be told", metadata: ["error": "\(error)"])
-                return Self.text(.internalServerError, "status cannot be told; see the log\n")
+                logger.warning("the status cannot be determined", metadata: ["error": "\(error)"])
+                return Self.text(.internalServerError, "the status cannot be determined; see the log\n")
             }
         }
         router.get("/metrics") { _, _ in Self.response(.ok, PrometheusText.contentType, await answers.metrics()) }

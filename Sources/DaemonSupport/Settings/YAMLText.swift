@@ -59,7 +59,7 @@ enum YAMLText {
             case .sequence(let sequence):
                 let items = try sequence.map { item in
                     guard let text = item.scalar?.string else {
-                        throw Problem(description: "\(key) (line \(line)) must hold texts only")
+                        throw Problem(description: "\(key) (line \(line)) must be a list of texts")
                     }
                     return text
                 }
@@ -69,7 +69,7 @@ enum YAMLText {
                     Entry(key: key, content: self.isEmpty(value) ? .empty : .scalar(scalar.string), line: line)
                 )
             case .alias:
-                throw Problem(description: "\(key) (line \(line)): aliases are not read")
+                throw Problem(description: "\(key) (line \(line)): YAML aliases are not supported")
             }
         }
     }

@@ -57,7 +57,7 @@ extension Renderer {
         case .plus(let operand):
             let value = try self.evaluate(operand)
             guard value.wholeNumber == nil else { return .integer(value.wholeNumber ?? 0) }
-            guard case .float = value else { throw RenderError(.value, "\(value.kind) has no sign") }
+            guard case .float = value else { throw RenderError(.value, "\(value.kind) has no negative") }
             return value
         case .arithmetic(let symbol, let left, let right):
             let left = try self.evaluate(left)
@@ -131,14 +131,14 @@ extension Renderer {
         for bound in bounds {
             let value = try self.evaluate(bound)
             guard let number = value.wholeNumber else {
-                throw RenderError(.value, "'range' wants whole numbers, not \(value.kind)")
+                throw RenderError(.value, "'range' needs whole numbers, not \(value.kind)")
             }
             numbers.append(number)
         }
         let start = numbers.count > 1 ? numbers[0] : 0
         let stop = numbers.count > 1 ? numbers[1] : numbers[0]
         let step = numbers.count > 2 ? numbers[2] : 1
-        guard step != 0 else { throw RenderError(.value, "'range' cannot go by 0") }
+        guard step != 0 else { throw RenderError(.value, "the step of 'range' cannot be 0") }
         var items: [Value] = []
         var number = start
         while step > 0 ? number < stop : number > stop {
@@ -163,10 +163,10 @@ extension Renderer {
                 numbers.append(nil)
                 continue
             }
-            guard let whole = number.wholeNumber else { throw RenderError(.value, "\(number.kind) is no index") }
+            guard let whole = number.wholeNumber else { throw RenderError(.value, "\(number.kind) is not an index") }
             numbers.append(Int(max(-(1 << 40), min(1 << 40, whole))))
         }
-        if numbers[2] == 0 { throw RenderError(.value, "a slice cannot go by 0") }
+        if numbers[2] == 0 { throw RenderError(.value, "the step of a slice cannot be 0") }
         switch value {
         case .text, .list, .undefined: try self.budget.pay(octets: value.weight)
         default: throw RenderError(.value, "\(value.kind) cannot be sliced")

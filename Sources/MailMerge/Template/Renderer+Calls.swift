@@ -47,7 +47,7 @@ extension Renderer {
                 if count >= 0 { limit = Int(clamping: count) }
             }
             guard case .text(var new) = arguments[1] else {
-                throw RenderError(.value, "'replace' wants text, not \(arguments[1].kind)")
+                throw RenderError(.value, "'replace' needs text, not \(arguments[1].kind)")
             }
             if text.isSafe { new = Escape.escaped(new) }
             let old = try Self.requiredText(first)
@@ -61,7 +61,7 @@ extension Renderer {
                 if count >= 0 { limit = Int(clamping: count) }
             }
             let separator = try Self.optionalText(first)
-            guard separator?.isEmpty != true else { throw RenderError(.value, "'split' wants a separator") }
+            guard separator?.isEmpty != true else { throw RenderError(.value, "'split' needs a separator") }
             let parts = TextFilters.split(text.bytes, separator, limit: limit)
             try self.budget.pay(items: parts.count)
             return .list(Value.List(items: parts.map { kept($0) }, isTuple: false))
@@ -75,7 +75,7 @@ extension Renderer {
     }
 
     private static func requiredText(_ value: Value) throws(RenderError) -> ArraySlice<UInt8> {
-        guard case .text(let text) = value else { throw RenderError(.value, "text is wanted, not \(value.kind)") }
+        guard case .text(let text) = value else { throw RenderError(.value, "text is needed, not \(value.kind)") }
         return text.bytes
     }
 

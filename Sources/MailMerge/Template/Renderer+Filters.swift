@@ -81,7 +81,7 @@ extension Renderer {
         case .list(let list):
             for item in list.items {
                 let parts = try self.items(of: item)
-                guard parts.count == 2 else { throw RenderError(.value, "'urlencode' wants pairs") }
+                guard parts.count == 2 else { throw RenderError(.value, "'urlencode' needs pairs") }
                 pairs.append((parts[0], parts[1]))
             }
         default:
@@ -150,7 +150,7 @@ extension Renderer {
 
     static func whole(_ value: Value, _ filter: String) throws(RenderError) -> Int64 {
         guard let number = value.wholeNumber else {
-            throw RenderError(.value, "'\(filter)' wants a whole number, not \(value.kind)")
+            throw RenderError(.value, "'\(filter)' needs a whole number, not \(value.kind)")
         }
         return number
     }

@@ -20,7 +20,7 @@ extension Renderer {
                 result.append(UInt8(ascii: "%"))
                 continue
             }
-            guard next < arguments.count else { throw RenderError(.value, "the format wants more values") }
+            guard next < arguments.count else { throw RenderError(.value, "the format needs more values") }
             var piece = try Self.convert(arguments[next], directive, escapes: pattern.isSafe)
             next += 1
             try self.budget.pay(octets: max(directive.width, piece.count))
@@ -66,7 +66,7 @@ extension Renderer {
             var value = 0
             while place < bytes.endIndex, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[place]) {
                 value = value * 10 + Int(bytes[place] - UInt8(ascii: "0"))
-                guard value <= 1 << 20 else { throw RenderError(.size, "the format asks for too much room") }
+                guard value <= 1 << 20 else { throw RenderError(.size, "the format's width or precision is too large") }
                 place += 1
             }
             return value
@@ -120,7 +120,7 @@ extension Renderer {
             if case .text(let text) = value, UTF8Text.count(text.bytes) == 1 { return Array(text.bytes) }
             guard let number = value.wholeNumber, let code = UInt32(exactly: number),
                 let scalar = Unicode.Scalar(code)
-            else { throw RenderError(.value, "'%c' wants one character") }
+            else { throw RenderError(.value, "'%c' needs one character") }
             return Array(Character(scalar).utf8)
         case UInt8(ascii: "f"), UInt8(ascii: "F"), UInt8(ascii: "e"), UInt8(ascii: "E"), UInt8(ascii: "g"),
             UInt8(ascii: "G"):

@@ -146,8 +146,8 @@ extension Renderer {
             let key = try Self.key(item, given[1], caseSensitive: given[0])
             switch key {
             case .list(let list) where !list.isTuple:
-                throw RenderError(.value, "lists cannot be told apart by 'unique'")
-            case .map: throw RenderError(.value, "maps cannot be told apart by 'unique'")
+                throw RenderError(.value, "'unique' cannot compare lists")
+            case .map: throw RenderError(.value, "'unique' cannot compare maps")
             default: try self.budget.spend(1 + keys.count >> 2)
             }
             if !keys.contains(key) {

@@ -138,7 +138,7 @@ struct Renderer {
         case .unpack(let targets):
             let items = try self.items(of: value)
             guard items.count == targets.count else {
-                throw RenderError(.value, "\(items.count) values cannot be taken apart into \(targets.count)")
+                throw RenderError(.value, "\(items.count) values cannot be assigned to \(targets.count) names")
             }
             for (target, item) in zip(targets, items) { try self.assign(target, item) }
         }
@@ -185,7 +185,7 @@ struct Renderer {
             try self.budget.pay(items: text.bytes.count)
             let places = UTF8Text.boundaries(text.bytes)
             return zip(places, places.dropFirst()).map { .text(Value.Text(text.bytes[$0..<$1])) }
-        default: throw RenderError(.value, "\(value.kind) has no items to walk through")
+        default: throw RenderError(.value, "\(value.kind) has no items to loop over")
         }
     }
 }

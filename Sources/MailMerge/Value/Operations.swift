@@ -147,7 +147,7 @@ enum Operations {
             if let left = left.wholeNumber, let right = right.wholeNumber { return left < right }
             if case .float(let float) = left, let whole = right.wholeNumber { return float < Double(whole) }
             if case .float(let float) = right, let whole = left.wholeNumber { return Double(whole) < float }
-            throw RenderError(.value, "\(left.kind) and \(right.kind) have no order")
+            throw RenderError(.value, "\(left.kind) and \(right.kind) cannot be ordered")
         }
     }
 
@@ -161,12 +161,12 @@ enum Operations {
 
     static func negate(_ value: Value) throws(RenderError) -> Value {
         if case .float(let number) = value { return .float(-number) }
-        guard let number = value.wholeNumber else { throw RenderError(.value, "\(value.kind) has no sign") }
+        guard let number = value.wholeNumber else { throw RenderError(.value, "\(value.kind) has no negative") }
         guard number != .min else { throw Self.overflow }
         return .integer(-number)
     }
 
-    static let overflow = RenderError(.value, "a whole number leaves the 64-bit range")
+    static let overflow = RenderError(.value, "a whole number exceeds 64 bits")
 
     static func arithmetic(_ symbol: Symbol, _ left: Value, _ right: Value) throws(RenderError) -> Value {
         if let one = left.wholeNumber, let other = right.wholeNumber {

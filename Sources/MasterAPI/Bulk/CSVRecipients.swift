@@ -114,7 +114,7 @@ struct CSVRecipients: RecipientSource {
                 default: .field(name)
                 }
             guard column == .nameless || !layout.contains(column) else {
-                throw ControlRefusal(.badRequest, "bad_header", "the column `\(name.prefix(80))` is there twice")
+                throw ControlRefusal(.badRequest, "bad_header", "the column `\(name.prefix(80))` appears twice")
             }
             layout.append(column)
         }

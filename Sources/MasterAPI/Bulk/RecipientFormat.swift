@@ -26,7 +26,7 @@ enum RecipientFormat: Sendable, Hashable {
                     throw ControlRefusal(
                         .unsupportedMediaType,
                         "bad_charset",
-                        "the charset `\(charset)` is not read; use utf-8, utf-16le, utf-16be or windows-1252"
+                        "the charset `\(charset)` is not supported; use utf-8, utf-16le, utf-16be or windows-1252"
                     )
                 }
             }

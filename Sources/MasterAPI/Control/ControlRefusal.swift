@@ -14,7 +14,11 @@ struct ControlRefusal: Error, Sendable {
         var error: Reason
     }
 
-    static let methodNotAllowed = ControlRefusal(.methodNotAllowed, "method_not_allowed", "not with this method")
+    static let methodNotAllowed = ControlRefusal(
+        .methodNotAllowed,
+        "method_not_allowed",
+        "this path does not accept this HTTP method"
+    )
 
     var status: HTTPResponse.Status
     var code: String

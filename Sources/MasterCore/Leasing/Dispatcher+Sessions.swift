@@ -160,7 +160,7 @@ extension Dispatcher {
             let late = ledger.unaccepted(sentBy: now - self.configuration.leasing.acceptance)
             if ledger.session != nil, !late.isEmpty {
                 self.logger.warning(
-                    "a satellite did not acknowledge leases in time; they are taken back",
+                    "a satellite did not acknowledge leases in time; they are revoked",
                     metadata: ["satellite": "\(self.name(of: ledger.id))", "leases": "\(late.count)"]
                 )
                 try await self.revoke(late, because: .reassigned)
@@ -175,13 +175,17 @@ extension Dispatcher {
                 self.ledgers[ledger.id]?.isTakenBack = true
                 if !open.isEmpty {
                     self.logger.warning(
-                        "a satellite is away longer than its leases live; its never-started recipients go to others",
+                        "a satellite has been away for longer than lease.lifetime; its never-started recipients go to other satellites",
                         metadata: ["satellite": "\(self.name(of: ledger.id))", "leases": "\(open.count)"]
                     )
                 }
             }
             guard now - since >= self.configuration.leasing.quarantine else { continue }
-            try await self.settle(ledger.id, because: "a satellite is away longer than the quarantine")
+            try await self.settle(
+                ledger.id,
+                because:
+                    "a satellite has been away for longer than lease.quarantine; its started recipients become uncertain"
+            )
             guard self.ledgers[ledger.id]?.absentSince == since else { continue }
             self.ledgers[ledger.id] = nil
         }

@@ -296,7 +296,7 @@ actor Dispatcher {
             break
         case .tooLarge:
             self.logger.warning(
-                "a lease is too long for the link; it is taken back and granted in shorter ones",
+                "a lease is too long for the link; it is revoked and granted again in shorter ones",
                 metadata: ["lease": "\(grant.serial)", "mailing": "\(grant.mailing)"]
             )
             self.planner.shorten(grant.mailing, from: grant.entries.count)
@@ -403,7 +403,7 @@ actor Dispatcher {
     private func watchProgress(_ elapsed: Duration) {
         guard self.isStalled(at: elapsed, after: self.configuration.stallAlarm) else { return }
         self.logger.warning(
-            "recipients are due and a satellite has credit, but nothing was leased or reported for a while; planning anew",
+            "recipients are due and a satellite has credit, but nothing was leased or reported for a while; the backlog is planned again",
             metadata: ["backlog": "\(self.planner.backlog)", "unroutable": "\(self.planner.unroutable)"]
         )
         self.lastProgress = elapsed

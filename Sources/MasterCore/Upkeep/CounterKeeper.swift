@@ -68,7 +68,7 @@ final class CounterKeeper: Sendable {
         if differences > 0 {
             self.sum.withLock { $0 += differences }
             self.logger.error(
-                "counters of a mailing were wrong and have been mended by a recount; please report this",
+                "a recount found a mailing's counters wrong and corrected them; please report this as a bug",
                 metadata: ["mailing": "\(id)", "counters": "\(differences)"]
             )
         }

@@ -142,9 +142,15 @@ final class Leadership: Sendable {
                 usleep(100_000)
             }
         }
-        _ = self.lost("whether the last transaction was committed could not be found out; another process begins anew")
+        _ = self.lost(
+            "it could not be determined whether the last transaction was committed; the master stops, to start afresh"
+        )
         throw CommitUnknown(
-            reason: StoreError(.database, "whether the last transaction was committed is not known", underlying: reason)
+            reason: StoreError(
+                .database,
+                "it is unknown whether the last transaction was committed",
+                underlying: reason
+            )
         )
     }
 

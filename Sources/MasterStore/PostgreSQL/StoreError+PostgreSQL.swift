@@ -21,7 +21,7 @@ extension StoreError {
         if error.code == .authentication || error.code == .invalidConfiguration
             || ["28", "3D", "42501"].contains(where: state.hasPrefix)
         {
-            return StoreError(.refused, "the database does not let this user in, or not do this", underlying: error)
+            return StoreError(.refused, "the database refuses this user, or this operation to it", underlying: error)
         }
         return StoreError(.database, "the database failed", underlying: error)
     }

@@ -81,7 +81,7 @@ extension PostgreSQLConnection {
         _ wait: inout Wait
     ) throws -> Int {
         guard !sql.utf8.contains(0) else {
-            throw PostgreSQLError(.invalidValue, wait.doing, "the statement has an octet of zero")
+            throw PostgreSQLError(.invalidValue, wait.doing, "the statement contains a NUL byte")
         }
         guard PQsendQuery(handle, sql) == 1 else { throw self.refused(handle, wait) }
         guard let result = try self.nextResult(handle, &wait) else { throw self.refused(handle, wait) }

@@ -129,7 +129,7 @@ public final class PostgreSQLPipeline {
         let types = self.connection.parameters.types
         if let name = self.connection.statements.name(sql, types) { return name }
         guard !sql.utf8.contains(0) else {
-            throw PostgreSQLError(.invalidValue, self.wait.doing, "the statement has an octet of zero")
+            throw PostgreSQLError(.invalidValue, self.wait.doing, "the statement contains a NUL byte")
         }
         let name = self.connection.statements.newName()
         guard PQsendPrepare(self.handle, name, sql, Int32(types.count), types) == 1 else {

@@ -42,7 +42,7 @@ extension PostgreSQLConnection {
     @discardableResult
     func execute(script: String, isCleanup: Bool) throws -> String {
         guard !script.utf8.contains(0) else {
-            throw PostgreSQLError(.invalidValue, "running a script", "it has an octet of zero")
+            throw PostgreSQLError(.invalidValue, "running a script", "it contains a NUL byte")
         }
         return try self.operate("running a script", script, isCleanup: isCleanup) { handle, wait in
             wait.mayHaveCommitted = true
@@ -123,7 +123,7 @@ extension PostgreSQLConnection {
         let types = self.parameters.types
         if let name = self.statements.name(sql, types) { return name }
         guard !sql.utf8.contains(0) else {
-            throw PostgreSQLError(.invalidValue, wait.doing, "the statement has an octet of zero")
+            throw PostgreSQLError(.invalidValue, wait.doing, "the statement contains a NUL byte")
         }
         let name = self.statements.newName()
         guard PQsendPrepare(handle, name, sql, Int32(types.count), types) == 1 else { throw self.refused(handle, wait) }

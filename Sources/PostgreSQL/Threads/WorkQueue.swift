@@ -217,10 +217,10 @@ final class WorkQueue: Sendable {
             return Self.refusal(.timedOut, "all connections were busy until its deadline")
         }
         guard let failure = state.lastFailure else {
-            return Self.refusal(.connectionFailed, "there was no connection until its deadline")
+            return Self.refusal(.connectionFailed, "no connection could be made before its deadline")
         }
         let code: PostgreSQLError.Code = failure.code == .authentication ? .authentication : .connectionFailed
-        var error = Self.refusal(code, "there was no connection until its deadline: \(failure.message)")
+        var error = Self.refusal(code, "no connection could be made before its deadline: \(failure.message)")
         error.sqlState = failure.sqlState
         return error
     }

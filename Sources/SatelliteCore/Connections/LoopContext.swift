@@ -35,7 +35,7 @@ final class LoopContext {
     /// - Throws: The outcome of an attempt that cannot be made.
     func compose(_ place: Place, id: UInt64) throws(CompositionFailure) -> SMTPTransaction {
         guard let revision = place.revision, let address = place.address else {
-            throw CompositionFailure(.deferred(AttemptTrace(stage: .render, text: "the content is not here")))
+            throw CompositionFailure(.deferred(AttemptTrace(stage: .render, text: "the content has not been fetched")))
         }
         let entry = place.entry
         do {
@@ -67,7 +67,7 @@ final class LoopContext {
         return try entry.attachments.map { hash in
             guard let bytes = self.cache.recentBytes(of: hash) else {
                 throw CompositionFailure(
-                    .deferred(AttemptTrace(stage: .render, text: "attachment \(hash) is not here"))
+                    .deferred(AttemptTrace(stage: .render, text: "attachment \(hash) has not been fetched"))
                 )
             }
             return try Attachment(decoding: bytes)

@@ -23,7 +23,7 @@ extension Satellite {
         case .failure(let failure):
             guard !Task.isCancelled else { return }
             self.logger.error(
-                "content cannot be sent; its recipients are reported so",
+                "content cannot be used; its recipients are not sent to, and are reported with the reason",
                 metadata: [
                     "mailing": "\(lease.grant.mailing)", "lease": "\(lease.serial)", "reason": "\(failure.text)",
                 ]

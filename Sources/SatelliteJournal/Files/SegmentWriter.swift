@@ -159,7 +159,7 @@ struct SegmentWriter {
 
     private mutating func rotate() throws(JournalError) {
         guard !self.ahead.isEmpty else {
-            let error = JournalError(.full, "no segment is left after segment \(self.current.number)")
+            let error = JournalError(.full, "there is no segment after segment \(self.current.number)")
             self.failure = error
             throw error
         }

@@ -10,7 +10,7 @@ import MasterStore
 struct BenchStoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "store",
-        abstract: "Measure the store's verbs on one large mailing, and small ones beside it.",
+        abstract: "Measure the store's operations on one large mailing, with small ones beside it.",
         discussion: """
             Fills the store through the verb that the APIs use, then leases, starts and reports every recipient, and reads \
             the feed and the list of mailings at random places. Latencies are median / 99 % / worst. The store must be \
@@ -21,10 +21,10 @@ struct BenchStoreCommand: AsyncParsableCommand {
     @Option(help: "How many recipients.") var recipients = 1_000_000
     @Option(help: "The store's URL, as in `store.url`.") var store: String?
     @Option(help: "How many of them are leased, started and reported; all by default.") var deliver: Int?
-    @Option(help: "How many small mailings, ended with ten recipients each, lie beside the large one.")
+    @Option(help: "How many finished mailings of ten recipients each the store holds beside the large one.")
     var smallMailings = 0
-    @Option(help: "How many calls that add recipients are under way at a time.") var writers = 4
-    @Flag(help: "Take a PostgreSQL server with fsync off, whose figures then say little of a real one.")
+    @Option(help: "How many calls add recipients at the same time.") var writers = 4
+    @Flag(help: "Accept a PostgreSQL server with fsync off; the figures then say little about a real one.")
     var acceptUnsafeServer = false
     @Flag(help: "Print JSON.") var json = false
 

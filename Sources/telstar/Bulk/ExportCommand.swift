@@ -11,7 +11,7 @@ struct ExportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
         abstract:
-            "Write the report feed from a cursor to its head as CSV or JSON lines; the next cursor is told at the end."
+            "Write the report feed from a cursor to its head as CSV or JSON lines; the next cursor is printed at the end."
     )
 
     /// How the reports are written.
@@ -29,7 +29,7 @@ struct ExportCommand: AsyncParsableCommand {
     )
     var status: [String] = []
     @Option(help: "Only this mailing.") var mailing: Int32?
-    @Flag(help: "Leave cells of a CSV that a spreadsheet would run as formulas as they are.")
+    @Flag(help: "Do not put an apostrophe before CSV cells that a spreadsheet would run as formulas.")
     var rawFormulas = false
 
     func run() async throws {

@@ -33,7 +33,7 @@ enum Daemon {
                 ]
             )
         }
-        for note in settings.notes { logger.warning("doubtful setting", metadata: ["note": "\(note)"]) }
+        for note in settings.notes { logger.warning("questionable setting", metadata: ["note": "\(note)"]) }
     }
 
     /// Services that end in reverse order, as soon as one of them has ended or failed.
@@ -79,11 +79,13 @@ enum Daemon {
                 var isStopping = false
                 for await number in signals {
                     if number == SIGHUP {
-                        logger.notice("SIGHUP: no setting can be reloaded yet; restart to change the configuration")
+                        logger.notice(
+                            "SIGHUP is ignored: settings cannot be reloaded; restart to change the configuration"
+                        )
                         continue
                     }
                     guard !isStopping else {
-                        logger.warning("second signal: leaving at once", metadata: ["signal": "\(number)"])
+                        logger.warning("second signal: exiting at once", metadata: ["signal": "\(number)"])
                         _exit(0)
                     }
                     isStopping = true

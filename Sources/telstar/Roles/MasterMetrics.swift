@@ -31,21 +31,25 @@ final class MasterMetrics: Sendable {
             CollectedMetric(MetricDefinition("telstar_master_" + name, .gauge, help: help), Double(value))
         }
         return [
-            gauge("ready", "Whether the master does its work.", status.ready ? 1 : 0),
-            gauge("pending_recipients", "Recipients that wait or are deferred.", status.pending),
+            gauge("ready", "1 if the master can do its work, else 0.", status.ready ? 1 : 0),
+            gauge(
+                "pending_recipients",
+                "Recipients whose delivery is not finished: waiting or deferred.",
+                status.pending
+            ),
             gauge("backlog_recipients", "Recipients that could be leased now.", status.backlog),
             gauge("unroutable_recipients", "Recipients that no known satellite may take.", status.unroutable),
             gauge("uncertain_recipients", "Recipients held as uncertain.", status.uncertain),
             gauge("leased_recipients", "Recipients under a lease.", status.leased),
             gauge("oldest_lease_seconds", "Age of the oldest open lease.", Int(status.oldestLeaseSeconds)),
-            gauge("queued_reports", "Reports that wait for the store.", status.queuedReports),
+            gauge("queued_reports", "Reports received and not yet stored.", status.queuedReports),
             gauge("feed_head", "The newest position of the feed.", Int(status.feedHead)),
             gauge("delivered_last_minute", "Deliveries reported within the last minute.", status.deliveredLastMinute),
             CollectedMetric(
                 MetricDefinition(
                     "telstar_master_count_drift_total",
                     .counter,
-                    help: "Counters that a recount found wrong and mended; 0 in health."
+                    help: "Mailing counters that a recount found wrong and corrected; 0 in a healthy store."
                 ),
                 Double(status.counterDrift)
             ),
@@ -59,7 +63,7 @@ final class MasterMetrics: Sendable {
                 MetricDefinition(
                     "telstar_master_satellite_connected",
                     .gauge,
-                    help: "Whether a satellite is connected."
+                    help: "1 if the satellite is connected, else 0."
                 ),
                 status.satellites.map { (labels: [("satellite", $0.serial)], value: $0.connected ? 1 : 0) }
             ),
@@ -75,7 +79,7 @@ final class MasterMetrics: Sendable {
                 MetricDefinition(
                     "telstar_master_link_troubles_total",
                     .counter,
-                    help: "Trouble on the cluster link by kind."
+                    help: "Errors on the cluster link, by kind."
                 ),
                 self.link.troubleCounts.sorted { $0.key < $1.key }.map {
                     (labels: [("kind", $0.key)], value: Double($0.value))

@@ -66,7 +66,7 @@ struct OfflineStore: Sendable {
         guard FileManager.default.fileExists(atPath: directory) else {
             throw StartFailure(
                 .unavailable,
-                "no master runs at \(directory), and there is no such directory; give --dir or --url"
+                "no master runs at \(directory): there is no such directory; give --dir or --url"
             )
         }
         return try await Self.with(settings, offline)

@@ -8,9 +8,9 @@ struct RoleOptions: ParsableArguments {
     @Option(help: "The YAML file.") var config: String?
     @Option(name: .customLong("set"), help: "key=value over file and environment; repeatable.") var settings: [String] =
         []
-    @Flag(help: "Check the configuration and leave.") var checkConfig = false
-    @Flag(help: "Print the public key of the cluster link, making it at the first time, and leave.") var showKey = false
-    @Flag(help: "Print a commented configuration with every key and leave.") var sample = false
+    @Flag(help: "Check the configuration and exit.") var checkConfig = false
+    @Flag(help: "Print the cluster link's public key, made if there is none, and exit.") var showKey = false
+    @Flag(help: "Print a commented configuration with every key and exit.") var sample = false
 
     /// The `--set` flags, split.
     func overrides() throws -> [(key: String, value: String)] { try self.settings.map(SettingsRouting.parse) }

@@ -24,7 +24,7 @@ enum SatelliteMetrics {
             ("unrenderable", status.unrenderable), ("uncertain", status.uncertain),
         ]
         return [
-            gauge("connected", "Whether a master has taken the satellite on.", status.isConnected ? 1 : 0),
+            gauge("connected", "1 if a master has accepted this satellite, else 0.", status.isConnected ? 1 : 0),
             gauge("leases", "Leases with recipients that are not reported.", Double(status.leases)),
             gauge("waiting_recipients", "Recipients never started.", Double(status.waiting)),
             gauge("started_recipients", "Recipients started and not reported.", Double(status.started)),
@@ -40,7 +40,7 @@ enum SatelliteMetrics {
                 "Octets that the journal can still take.",
                 Double(status.journalAvailable)
             ),
-            gauge("disk_full", "Whether the journal has no room for leases.", status.isDiskFull ? 1 : 0),
+            gauge("disk_full", "1 if the journal has no room for leases, else 0.", status.isDiskFull ? 1 : 0),
             CollectedMetric(
                 MetricDefinition("telstar_satellite_attempts_total", .counter, help: "Attempts by outcome."),
                 outcomes.map { (labels: [("outcome", $0.0)], value: Double($0.1)) }

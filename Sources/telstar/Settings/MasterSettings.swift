@@ -95,7 +95,7 @@ struct MasterSettings: Sendable {
         "link.heartbeat",
         default: .seconds(2),
         range: .milliseconds(100) ... .seconds(60),
-        doc: "The time between signs of life; three missed in a row are silence."
+        doc: "The time between heartbeats; a peer that misses three in a row is considered lost."
     )
     private static let leaseSize = ConfigurationOption.int(
         "lease.size",
@@ -143,7 +143,8 @@ struct MasterSettings: Sendable {
     private static let autoescape = ConfigurationOption.bool(
         "cloudmailing.autoescape",
         default: true,
-        doc: "Escape merge fields in HTML parts; the original never did. A key and a mailing may say otherwise."
+        doc:
+            "Escape merge fields in HTML parts, which CloudMailing never did. An API key and a mailing can override it."
     )
     private static let returnPathDomain = ConfigurationOption.string(
         "returnPath.domain",
@@ -154,13 +155,13 @@ struct MasterSettings: Sendable {
         "log.level",
         of: ["trace", "debug", "info", "notice", "warning", "error", "critical"],
         default: "info",
-        doc: "What is logged."
+        doc: "The least severe level that is logged."
     )
     private static let logFormat = ConfigurationOption.choice(
         "log.format",
         of: ["logfmt", "json"],
         default: "logfmt",
-        doc: "How log lines are written, to standard error."
+        doc: "The format of log lines, which go to standard error."
     )
 
     /// Every option, in the order of the sample.

@@ -39,7 +39,7 @@ struct SatelliteSettings: Sendable {
     private static let enrolKeyFile = ConfigurationOption.path(
         "enrol.sharedKeyFile",
         default: "",
-        doc: "The secret shared with the master; empty means that the key is known there."
+        doc: "File of the secret shared with the master; empty means that the master has this satellite's public key."
     )
     private static let statusListen = ConfigurationOption.string(
         "status.listen",
@@ -50,13 +50,13 @@ struct SatelliteSettings: Sendable {
         "log.level",
         of: ["trace", "debug", "info", "notice", "warning", "error", "critical"],
         default: "info",
-        doc: "What is logged."
+        doc: "The least severe level that is logged."
     )
     private static let logFormat = ConfigurationOption.choice(
         "log.format",
         of: ["logfmt", "json"],
         default: "logfmt",
-        doc: "How log lines are written, to standard error."
+        doc: "The format of log lines, which go to standard error."
     )
     private static let heloName = ConfigurationOption.string(
         "smtp.heloName",
@@ -84,26 +84,26 @@ struct SatelliteSettings: Sendable {
         default: 500,
         range: 1...20_000,
         unit: "connections",
-        doc: "Of all sites together."
+        doc: "Open at the same time, to all sites together, at most."
     )
     private static let connectionsPerSite = ConfigurationOption.int(
         "smtp.maxConnectionsPerSite",
         default: 20,
         range: 1...10_000,
         unit: "connections",
-        doc: "To the hosts of one site."
+        doc: "Open at the same time to the hosts of one site, at most."
     )
     private static let messagesPerConnection = ConfigurationOption.int(
         "smtp.maxMessagesPerConnection",
         default: 100,
         range: 1...100_000,
         unit: "messages",
-        doc: "After so many a connection is ended."
+        doc: "Sent over one connection before it is closed."
     )
     private static let connectTimeout = ConfigurationOption.duration(
         "smtp.connectTimeout",
         default: .seconds(30),
-        doc: "How long a connection may take to be made."
+        doc: "How long connecting to a host may take."
     )
     private static let finalDotTimeout = ConfigurationOption.duration(
         "smtp.finalDotTimeout",
@@ -128,7 +128,7 @@ struct SatelliteSettings: Sendable {
     private static let fakeZone = ConfigurationOption.path(
         "dns.fakeZone",
         default: "",
-        doc: "A zone file answered in place of the network."
+        doc: "A zone file that answers DNS queries in place of the network; see docs/fake-dns.md."
     )
     private static let forwardTo = ConfigurationOption.list(
         "dns.forwardTo",
@@ -139,14 +139,14 @@ struct SatelliteSettings: Sendable {
         default: 5000,
         range: 1...1_000_000,
         unit: "recipients",
-        doc: "Held at most, waiting and started together."
+        doc: "Of bulk mailings, held at most, waiting and started together."
     )
     private static let expressCredit = ConfigurationOption.int(
         "credit.express",
         default: 500,
         range: 1...100_000,
         unit: "recipients",
-        doc: "Of test and transactional mail, held at most."
+        doc: "Of test sends, held at most."
     )
     private static let maximumStarted = ConfigurationOption.int(
         "credit.started",
@@ -159,7 +159,7 @@ struct SatelliteSettings: Sendable {
         "content.cache",
         default: 2 << 30,
         range: (1 << 20)...(1 << 40),
-        doc: "Content and attachments kept on disk."
+        doc: "Disk space for cached content and attachments."
     )
 
     /// Every option, in the order of the sample.
