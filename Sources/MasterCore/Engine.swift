@@ -46,6 +46,7 @@ final class Engine: Sendable {
         self.reports = ReportIntake(
             store: store,
             channel: channel,
+            directory: directory,
             configuration: configuration.intake,
             time: time,
             health: self.health,
@@ -55,6 +56,7 @@ final class Engine: Sendable {
         self.starts = StartIntake(
             store: store,
             channel: channel,
+            directory: directory,
             time: time,
             health: self.health,
             logger: logger

@@ -234,10 +234,12 @@ extension DatabaseStore: MailingStore {
     public func start(
         _ requests: [StartRequest],
         by satellite: SatelliteID,
-        at now: Timestamp
+        at now: Timestamp,
+        journal: JournalSighting?
     ) async throws -> [StartDecision] {
         try await self.write { transaction in
-            try requests.map { try TakingBack.start($0, by: satellite, at: now, transaction) }
+            try JournalMarks.advance(journal, of: satellite, transaction)
+            return try requests.map { try TakingBack.start($0, by: satellite, at: now, transaction) }
         }
     }
 
@@ -245,9 +247,13 @@ extension DatabaseStore: MailingStore {
     public func apply(
         _ reports: [DeliveryReport],
         from satellite: SatelliteID,
-        at now: Timestamp
+        at now: Timestamp,
+        journal: JournalSighting?
     ) async throws -> IntakeResult {
-        try await self.write { try Intake.apply(reports, from: satellite, at: now, $0) }
+        try await self.write { transaction in
+            try JournalMarks.advance(journal, of: satellite, transaction)
+            return try Intake.apply(reports, from: satellite, at: now, transaction)
+        }
     }
 
     /// Takes recipients back at the satellite's own word that they were not sent.

@@ -11,6 +11,10 @@ public protocol MailingStore: Sendable {
     var identity: StoreIdentity { get }
     /// Why the store is not trusted to answer, as far as is known without asking it, or `nil`.
     var problem: String? { get }
+    /// The newest commit of this opening, for satellites to remember; it never names one that could still be lost.
+    var position: StorePosition { get }
+    /// Whether a commit is part of this store's history; if not, the store is a copy older than that commit.
+    func knows(_ position: StorePosition) async throws -> Bool
 
     // MARK: Mailings
 
@@ -141,9 +145,21 @@ public protocol MailingStore: Sendable {
     /// Marks recipients as started; nothing may be sent before.
     ///
     /// - Returns: The places that may be sent; the others of the request were refused (revoked lease, paused or ended mailing, other satellite).
-    func start(_ requests: [StartRequest], by satellite: SatelliteID, at now: Timestamp) async throws -> [StartDecision]
-    /// Applies reports idempotently: state, counters, event and feed position in one transaction.
-    func apply(_ reports: [DeliveryReport], from satellite: SatelliteID, at now: Timestamp) async throws -> IntakeResult
+    ///   `journal` is how far the satellite's journal was seen, and is noted in the same transaction.
+    func start(
+        _ requests: [StartRequest],
+        by satellite: SatelliteID,
+        at now: Timestamp,
+        journal: JournalSighting?
+    ) async throws -> [StartDecision]
+    /// Applies reports idempotently: state, counters, event, feed position and how far the satellite's journal was seen,
+    /// in one transaction.
+    func apply(
+        _ reports: [DeliveryReport],
+        from satellite: SatelliteID,
+        at now: Timestamp,
+        journal: JournalSighting?
+    ) async throws -> IntakeResult
     /// Takes recipients of a lease back at the satellite's own word that they were not sent, started or not.
     ///
     /// They wait again at once; in a mailing that is ending they expire.
@@ -159,6 +175,28 @@ public protocol MailingStore: Sendable {
     func revoke(_ leases: [LeaseSerial], at now: Timestamp) async throws -> [RevokedLease]
     /// Turns started, unreported recipients of leases into uncertain ones (satellite removed, or lost its journal).
     func settleStarted(of leases: [LeaseSerial], at now: Timestamp) async throws -> Int
+    /// Makes recipients uncertain that a restored store believes to be with a satellite, and of which the satellite has
+    /// nothing left to report: it finished them in the time that the store has lost.
+    ///
+    /// - Parameters:
+    ///   - satellite: The satellite.
+    ///   - leases: Every lease that it holds; of others it has finished everything.
+    ///   - details: What its journal holds of them; entries that it has started are noted as started.
+    ///   - now: The time.
+    /// - Returns: How many recipients were made uncertain.
+    func settleFinished(
+        by satellite: SatelliteID,
+        holding leases: [LeaseSerial],
+        _ details: [JournaledLease],
+        at now: Timestamp
+    ) async throws -> Int
+    /// The first of the leases with an entry that a satellite's journal holds as started and the store never permitted to
+    /// start, which proves that the store is an old copy; `nil` if there is none.
+    func unknownStart(among leases: [JournaledLease], of satellite: SatelliteID) async throws -> LeaseSerial?
+    /// What was last seen of a satellite's journal; `nil` before its first hello.
+    func journal(of satellite: SatelliteID) async throws -> JournalMark?
+    /// Notes what is seen of a satellite's journal.
+    func setJournal(_ mark: JournalMark, of satellite: SatelliteID) async throws
     /// The next moment after `now` at which something becomes due: a retry, a scheduled start or end, a finish grace.
     func nextDue(after now: Timestamp, finishGrace: Duration) async throws -> Timestamp?
 
@@ -214,4 +252,24 @@ public protocol MailingStore: Sendable {
     func reconcileCounters(of mailing: MailingID) async throws -> Int
     /// Closes the store; nothing may be called after.
     func close() async throws
+}
+
+extension MailingStore {
+    /// Marks recipients as started without a word on the satellite's journal.
+    public func start(
+        _ requests: [StartRequest],
+        by satellite: SatelliteID,
+        at now: Timestamp
+    ) async throws -> [StartDecision] {
+        try await self.start(requests, by: satellite, at: now, journal: nil)
+    }
+
+    /// Applies reports without a word on the satellite's journal.
+    public func apply(
+        _ reports: [DeliveryReport],
+        from satellite: SatelliteID,
+        at now: Timestamp
+    ) async throws -> IntakeResult {
+        try await self.apply(reports, from: satellite, at: now, journal: nil)
+    }
 }

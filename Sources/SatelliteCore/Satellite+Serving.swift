@@ -57,6 +57,7 @@ extension Satellite {
             self.logger.warning("the master no longer knows a lease", metadata: ["lease": "\(lease)"])
             self.change { board, _ in board.abandon(lease) }
         }
+        self.takeUpRecovered(isDistrusted: welcome.journalIsDistrusted)
         await self.sendCredit()
         for (lease, places) in self.journal.returnedPlaces where known.contains(lease) {
             await self.uplink.transmit(.returned(lease, neverStarted: places))
@@ -65,6 +66,29 @@ extension Satellite {
         self.reporting.fire()
         self.starting.fire()
     }
+
+    /// Goes on with what an earlier process had started, or reports it as uncertain if the master has seen a newer journal.
+    private func takeUpRecovered(isDistrusted: Bool) {
+        let recovered = self.recovered.withLock { recovered in
+            defer { recovered = [] }
+            return recovered
+        }
+        guard !recovered.isEmpty else { return }
+        guard isDistrusted else {
+            for preparation in recovered { self.prepare.yield(preparation) }
+            return
+        }
+        self.logger.error(
+            "the master has seen a newer journal of this satellite: recipients found started are uncertain and are not sent",
+            metadata: ["recipients": "\(recovered.reduce(0) { $0 + $1.places.count })"]
+        )
+        for preparation in recovered {
+            self.change { board, now in board.distrust(preparation.lease, preparation.places, now: now) }
+        }
+    }
+
+    /// Places that wait for the first Welcome.
+    private var recoveredCount: Int { self.recovered.withLock { $0.reduce(0) { $0 + $1.places.count } } }
 
     private func received(_ message: MasterMessage) async throws {
         switch message {
@@ -190,7 +214,9 @@ extension Satellite {
         await self.sendCredit()
         self.change { board, _ in board.drain() }
         await self.wait(self.configuration.shutdownDrain) { satellite in
-            satellite.board.withLock { $0.startedCount == 0 && $0.askedCount == 0 }
+            // What still waits for a first Welcome stays in the journal, for the next process.
+            let recovered = satellite.recoveredCount
+            return satellite.board.withLock { $0.startedCount == recovered && $0.askedCount == 0 }
         }
         self.change { board, now in board.close(now: now) }
         self.forEachDriver { $0.drain() }

@@ -81,15 +81,17 @@ extension Satellite {
 
     /// Takes up what the journal holds.
     ///
-    /// - Returns: What is to be prepared.
+    /// - Returns: What is to be prepared now, and the started places, which wait for the master's first Welcome: only the
+    ///   master can tell whether this journal is the newest.
     static func resume(
         _ recovery: Recovery,
         _ board: inout DeliveryBoard,
         _ outbox: inout ReportOutbox
-    ) -> [Preparation] {
+    ) -> (ready: [Preparation], started: [Preparation]) {
         outbox.append(recovery.unacknowledged)
         outbox.append(recovery.uncertain)
-        var preparations: [Preparation] = []
+        var ready: [Preparation] = []
+        var recovered: [Preparation] = []
         let now = ContinuousClock.now
         for held in recovery.heldLeases {
             let lease = HeldLease(held.grant, since: now)
@@ -97,9 +99,10 @@ extension Satellite {
             let started = held.started.places
             guard !waiting.isEmpty || !started.isEmpty else { continue }
             board.hold(lease, waiting: waiting, started: started)
-            preparations.append(Preparation(lease: lease, places: waiting + started))
+            if !waiting.isEmpty { ready.append(Preparation(lease: lease, places: waiting)) }
+            if !started.isEmpty { recovered.append(Preparation(lease: lease, places: started)) }
         }
-        return preparations
+        return (ready, recovered)
     }
 
     func announce(_ recovery: Recovery) {
@@ -109,7 +112,12 @@ extension Satellite {
                 metadata: ["damage": "\(damage)"]
             )
         }
-        if !recovery.uncertain.isEmpty {
+        if recovery.isCopy {
+            self.logger.error(
+                "the journal's files were copied or restored; recipients found started are uncertain and are not sent",
+                metadata: ["recipients": "\(recovery.uncertain.count)"]
+            )
+        } else if !recovery.uncertain.isEmpty {
             self.logger.warning(
                 "recipients are uncertain: an earlier process ended between their final dot and the reply",
                 metadata: ["recipients": "\(recovery.uncertain.count)"]

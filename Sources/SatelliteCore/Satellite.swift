@@ -33,6 +33,8 @@ public final class Satellite: Sendable {
     let stopping = Signal()
     let preparations: AsyncStream<Preparation>
     let prepare: AsyncStream<Preparation>.Continuation
+    /// Places that an earlier process had started, until a master has said whether the journal is the newest.
+    let recovered: Mutex<[Preparation]>
     /// For calls that wait for the disk.
     let blocking = NIOThreadPool(numberOfThreads: 1)
 
@@ -61,7 +63,8 @@ public final class Satellite: Sendable {
     ///   - resolver: Finds MX hosts.
     ///   - group: NIO's socket loops; every core one.
     ///   - logger: Takes what operators should know.
-    ///   - makeUplink: Makes the way to the master, given what answers for its Hello and its heartbeats.
+    ///   - makeUplink: Makes the way to the master, given what answers for its Hello and its heartbeats, and what goes
+    ///     beside every message.
     /// - Throws: `JournalError`, ``SatelliteError``.
     public init(
         _ configuration: SatelliteConfiguration,
@@ -70,7 +73,8 @@ public final class Satellite: Sendable {
         group: any EventLoopGroup,
         logger: Logger,
         uplink makeUplink: (
-            _ hello: @escaping @Sendable () async -> Hello, _ load: @escaping @Sendable () async -> SatelliteLoad
+            _ hello: @escaping @Sendable () async -> Hello, _ load: @escaping @Sendable () async -> SatelliteLoad,
+            _ memory: SatelliteLink.Memory
         ) -> any MasterUplink
     ) throws {
         self.configuration = configuration
@@ -94,11 +98,16 @@ public final class Satellite: Sendable {
         (self.preparations, self.prepare) = AsyncStream.makeStream(of: Preparation.self)
         var board = DeliveryBoard(configuration)
         var outbox = ReportOutbox(batchSize: configuration.reportBatch, window: configuration.reportsInFlight)
-        let waiting = Self.resume(recovery, &board, &outbox)
+        let (waiting, started) = Self.resume(recovery, &board, &outbox)
+        self.recovered = Mutex(started)
         self.board = Mutex(board)
         self.outbox = Mutex(outbox)
         let presence = SatellitePresence(configuration: configuration, journal: journal)
-        self.uplink = makeUplink({ presence.hello() }, { presence.load() })
+        self.uplink = makeUplink(
+            { presence.hello() },
+            { presence.load() },
+            SatelliteLink.Memory(journal: { journal.position }, noteStore: { journal.noteStore($0) })
+        )
         self.keys = KeyRing(uplink: self.uplink, timeout: configuration.signingKeyTimeout)
         self.library = RevisionLibrary(
             cache: self.cache,

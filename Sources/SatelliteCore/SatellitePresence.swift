@@ -24,7 +24,7 @@ final class SatellitePresence: Sendable {
 
     func hello() -> Hello {
         let highest = self.journal.highest
-        return Hello(
+        var hello = Hello(
             serial: self.configuration.serial,
             incarnation: self.journal.incarnation,
             journalID: self.journal.journalID,
@@ -34,6 +34,14 @@ final class SatellitePresence: Sendable {
             highestLeaseSerial: highest.lease,
             heldLeases: self.journal.heldLeases
         )
+        hello.journaledLeases = self.journal.journaledLeases
+        hello.newestStore = self.journal.store
+        hello.journalSession = self.journal.session
+        hello.earlierIncarnations = self.journal.earlierIncarnations
+        hello.journalFound = self.journal.found
+        hello.journalPosition = self.journal.position
+        hello.journalIsCopy = self.journal.isCopy
+        return hello
     }
 
     func load() -> SatelliteLoad {

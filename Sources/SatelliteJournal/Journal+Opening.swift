@@ -26,22 +26,48 @@ extension Journal {
         let segments = try directory.segments()
         var replay = SegmentReplay(bootID: bootID)
         for segment in segments { replay.read(segment, try directory.contents(of: segment)) }
-        replay.finish()
+        let isCopy = try Self.isCopy(replay, directory, segments)
+        replay.finish(isCopy: isCopy)
+        let isNew = replay.state.session == nil || replay.damage != nil
+        let last = segments.last { (replay.used[$0] ?? 0) > 0 }
+        let found = isNew ? 0 : last.map { SegmentWriter.end($0, replay.used[$0] ?? 0) } ?? 0
         var writer: SegmentWriter
         var touched: [UInt64: any JournalFile] = [:]
-        if replay.state.session == nil || replay.damage != nil {
+        if isNew {
             writer = try Self.begin(directory, configuration, replay, after: segments, bootID, incarnation)
         } else {
             writer = try Self.resume(directory, configuration, replay, segments, bootID, incarnation, &touched)
         }
-        let recovery = try Self.recover(&writer, replay, at: now)
+        let recovery = try Self.recover(&writer, replay, isCopy: isCopy, at: now)
         try writer.flush()
-        touched[writer.current.number] = writer.current.file
+        let (files, end) = writer.beginSync()
+        touched.merge(files) { $1 }
         for (_, file) in touched.sorted(by: { $0.key < $1.key }) { try file.synchronize() }
+        writer.endSync(end)
         if replay.damage != nil {
             for segment in segments { try directory.setAside(segment) }
         }
-        return (Journal(directory: directory, configuration: configuration, writer: writer), recovery)
+        let journal = Journal(
+            directory: directory,
+            configuration: configuration,
+            writer: writer,
+            found: found,
+            isCopy: isCopy
+        )
+        return (journal, recovery)
+    }
+
+    /// Whether the newest segment is another file than the one in which the last process began to write it.
+    private static func isCopy(
+        _ replay: SegmentReplay,
+        _ directory: any JournalDirectory,
+        _ segments: [UInt64]
+    ) throws(JournalError) -> Bool {
+        guard let session = replay.state.session, !session.file.isEmpty,
+            let last = segments.last(where: { (replay.used[$0] ?? 0) > 0 })
+        else { return false }
+        let identity = try directory.open(last).identity
+        return !identity.isEmpty && identity != session.file
     }
 
     /// The running kernel's boot identifier.
@@ -72,25 +98,29 @@ extension Journal {
             )
         }
         var empty = JournalState()
+        let first = try create()
         let session = JournalSession(
             journalID: Self.randomName(),
             bootID: bootID,
             incarnation: incarnation,
             highestTerm: replay.state.highestTerm,
-            highestLease: replay.state.highestLease
+            highestLease: replay.state.highestLease,
+            file: first.file.identity
         )
         _ = empty.apply(.session(session))
+        empty.store = replay.state.store
         var writer = SegmentWriter(
             state: empty,
             home: [:],
             session: session,
-            current: try create(),
+            current: first,
             ahead: [],
             older: [],
             segmentSize: configuration.segmentSize,
             textLimit: configuration.replyTextLimit
         )
         try writer.append(.session(session))
+        if let store = replay.state.store { try writer.append(.store(store)) }
         for (_, progress) in replay.state.leases.sorted(by: { $0.key < $1.key }) {
             let record = JournalRecord.checkpoint(progress)
             while !writer.hasRoom(for: writer.size(of: record), places: progress.openCount) { writer.add(try create()) }
@@ -122,18 +152,24 @@ extension Journal {
             let file: any JournalFile = if let known = touched[segment] { known } else { try directory.open(segment) }
             open.append(SegmentWriter.Segment(number: segment, file: file, offset: replay.used[segment] ?? 0))
         }
-        let session = JournalSession(
-            journalID: replay.state.session?.journalID ?? Self.randomName(),
-            bootID: bootID,
-            incarnation: incarnation,
-            highestTerm: replay.state.highestTerm,
-            highestLease: replay.state.highestLease
-        )
+        let current = open.removeFirst()
+        var session =
+            replay.state.session?.next(bootID: bootID, incarnation: incarnation)
+            ?? JournalSession(
+                journalID: Self.randomName(),
+                bootID: bootID,
+                incarnation: incarnation,
+                highestTerm: replay.state.highestTerm,
+                highestLease: replay.state.highestLease
+            )
+        session.highestTerm = replay.state.highestTerm
+        session.highestLease = replay.state.highestLease
+        session.file = current.file.identity
         var writer = SegmentWriter(
             state: replay.state,
             home: replay.home,
             session: session,
-            current: open.removeFirst(),
+            current: current,
             ahead: open,
             older: Array(segments[..<last]),
             segmentSize: configuration.segmentSize,
@@ -147,10 +183,16 @@ extension Journal {
     private static func recover(
         _ writer: inout SegmentWriter,
         _ replay: SegmentReplay,
+        isCopy: Bool,
         at now: Timestamp
     ) throws(JournalError) -> Recovery {
         var recovery = Recovery()
         recovery.damage = replay.damage
+        recovery.isCopy = isCopy
+        let undotted =
+            isCopy
+            ? "the satellite's journal is a copy, and the recipient may have been sent after it was made"
+            : "the satellite's machine was restarted after the recipient was started"
         let sessionHadDot = replay.state.doubtful
         for lease in writer.state.leases.keys.sorted() {
             guard let progress = writer.state.leases[lease] else { continue }
@@ -161,7 +203,7 @@ extension Journal {
                 let text =
                     progress.dotted.contains(place)
                     ? "the satellite ended between the final dot and the reply"
-                    : "the satellite's machine was restarted after the recipient was started"
+                    : undotted
                 let outcome = DeliveryOutcome.uncertain(AttemptTrace(stage: .finalDot, text: text))
                 try writer.append(.done(lease, place: place, outcome, endedAt: now))
                 if let report = progress.report(of: place, outcome, endedAt: now) { recovery.uncertain.append(report) }

@@ -68,6 +68,14 @@ public final class Journal: Sendable {
     public let bootID: String
     /// This process's number.
     public let incarnation: UInt64
+    /// How many processes have opened the journal, this one included.
+    public let session: UInt64
+    /// The incarnations of the processes before this one, the last one first; 8 at most.
+    public let earlierIncarnations: [UInt64]
+    /// Where the journal ended when this process opened it; 0 if it was new.
+    public let found: UInt64
+    /// Whether the files that this process opened were a copy.
+    public let isCopy: Bool
 
     private let directory: any JournalDirectory
     private let configuration: Configuration
@@ -75,7 +83,17 @@ public final class Journal: Sendable {
     /// Held by whoever creates or removes segments.
     private let housekeeping = Mutex(())
 
-    init(directory: any JournalDirectory, configuration: Configuration, writer: SegmentWriter) {
+    init(
+        directory: any JournalDirectory,
+        configuration: Configuration,
+        writer: SegmentWriter,
+        found: UInt64,
+        isCopy: Bool
+    ) {
+        self.session = writer.session.number
+        self.earlierIncarnations = writer.session.earlier
+        self.found = found
+        self.isCopy = isCopy
         self.directory = directory
         self.configuration = configuration
         self.journalID = writer.session.journalID
@@ -91,6 +109,37 @@ public final class Journal: Sendable {
 
     /// Every lease with a place that is neither returned nor acknowledged, ascending.
     public var heldLeases: [LeaseSerial] { self.writer.withLock { $0.state.leases.keys.sorted() } }
+
+    /// What is held of every lease that is held, ascending.
+    public var journaledLeases: [JournaledLease] {
+        self.writer.withLock { writer in
+            writer.state.leases.values.map {
+                JournaledLease($0.grant.serial, started: $0.started, closed: $0.forgotten.union($0.returned))
+            }
+        }.sorted { $0.lease < $1.lease }
+    }
+
+    /// How far the journal is written.
+    public var position: JournalPosition {
+        self.writer.withLock { JournalPosition(written: $0.written, synced: $0.synced) }
+    }
+
+    /// The newest commit of its store that the master has told, to this process or to an earlier one.
+    public var store: StorePosition? { self.writer.withLock { $0.store } }
+
+    /// Notes the newest commit that the master has told; it is journaled with the next grants, starts or
+    /// acknowledgements.
+    public func noteStore(_ position: StorePosition) {
+        self.writer.withLock { writer in
+            // Of one opening the later number counts, in whichever order they come; another opening always does.
+            if let known = writer.store, known.storeID == position.storeID, known.term == position.term,
+                known.opening == position.opening, known.number >= position.number
+            {
+                return
+            }
+            writer.store = position
+        }
+    }
 
     /// The places given back of every lease held, ascending; a return may have to be told again.
     public var returnedPlaces: [(lease: LeaseSerial, places: EntryBitmap)] {
@@ -112,6 +161,7 @@ public final class Journal: Sendable {
     public func accept(_ grants: [LeaseGrant]) throws(JournalError) -> Acceptance {
         var acceptance = Acceptance()
         var touched: [UInt64: any JournalFile] = [:]
+        try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in try writer.appendStore() }
         for grant in grants {
             do {
                 try self.write(grant, touching: &touched)
@@ -130,6 +180,7 @@ public final class Journal: Sendable {
     /// One sync for all.
     public func recordStarted(_ places: [LeaseSerial: EntryBitmap]) throws(JournalError) {
         var touched: [UInt64: any JournalFile] = [:]
+        try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in try writer.appendStore() }
         for (lease, places) in places.sorted(by: { $0.key < $1.key }) {
             try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in
                 try writer.append(.started(lease, places))
@@ -172,6 +223,7 @@ public final class Journal: Sendable {
     /// Not synced: a report that comes back is acknowledged again.
     public func forget(_ reports: [DeliveryReport]) throws(JournalError) {
         let byLease = Dictionary(grouping: reports, by: \.lease)
+        try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in try writer.appendStore() }
         for (lease, reports) in byLease.sorted(by: { $0.key < $1.key }) {
             try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in
                 guard let grant = writer.state.leases[lease]?.grant else { return }
@@ -264,7 +316,10 @@ public final class Journal: Sendable {
     }
 
     private func synchronize(_ files: [UInt64: any JournalFile]) throws(JournalError) {
-        for (_, file) in files.sorted(by: { $0.key < $1.key }) {
+        guard !files.isEmpty else { return }
+        // What was filled meanwhile is synced as well, so that everything up to here is on disk.
+        let (unsynced, end) = self.writer.withLock { $0.beginSync() }
+        for (_, file) in files.merging(unsynced, uniquingKeysWith: { $1 }).sorted(by: { $0.key < $1.key }) {
             do {
                 try file.synchronize()
             } catch {
@@ -272,6 +327,7 @@ public final class Journal: Sendable {
                 throw error
             }
         }
+        self.writer.withLock { $0.endSync(end) }
     }
 }
 

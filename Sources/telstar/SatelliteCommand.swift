@@ -48,8 +48,8 @@ struct SatelliteCommand: AsyncParsableCommand {
             resolver: try Resolvers.make(zoneFile: settings.zoneFile, forwardTo: settings.resolvers),
             group: group,
             logger: logger
-        ) { hello, load in
-            SatelliteLink(link, hello: hello, load: load, logger: logger)
+        ) { hello, load, memory in
+            SatelliteLink(link, hello: hello, load: load, memory: memory, logger: logger)
         }
         let notifier = SupervisorNotifier(environment: ProcessInfo.processInfo.environment)
         metrics.addCollector { SatelliteMetrics.collect(satellite.status()) }

@@ -31,7 +31,8 @@ struct CodecTests {
             )
         }
         return [
-            .hello(.sample()), .heartbeat(SatelliteLoad(waiting: 1, started: 2, connections: 3, draining: true)),
+            .hello(.sample()), .hello(.remembering()),
+            .heartbeat(SatelliteLoad(waiting: 1, started: 2, connections: 3, draining: true)),
             .credit([:]), .credit([.express: 0, .bulk: 20_000]), .leaseAccepted(LeaseSerial(rawValue: .max)),
             .start(LeaseSerial(rawValue: 1), EntryBitmap([0, 9, 999])), .reports(sequence: .max, reports),
             .reports(sequence: 0, []), .returned(LeaseSerial(rawValue: 2), neverStarted: EntryBitmap()),
@@ -48,11 +49,52 @@ struct CodecTests {
             .started(LeaseSerial(rawValue: 1), EntryBitmap([1]), refused: EntryBitmap([2, 3])),
             .reportsApplied(sequence: 9), .signingKey(.sample(1), pem: "pem"), .signingKey(.sample(1), pem: nil),
             .heartbeat, .rejected(Rejection(code: .safeMode, text: "why")), .superseded,
+            .rejected(Rejection(code: .copiedJournal, text: "why")), .welcome(.distrusting),
         ] + RevocationReason.allCases.map { .revoke(LeaseSerial(rawValue: 4), $0) }
 
     @Test("every message of a satellite survives the way there", arguments: CodecTests.satelliteMessages)
     func satellite(message: SatelliteMessage) throws {
         #expect(try SatelliteCodec.decode(SatelliteCodec.encode(message)) == message)
+    }
+
+    @Test(
+        "how far the journal is written goes beside every message of a satellite",
+        arguments: CodecTests.satelliteMessages
+    )
+    func journal(message: SatelliteMessage) throws {
+        let position = JournalPosition(written: 1 << 40, synced: 7)
+        let (read, journal) = try SatelliteCodec.decodeWhole(SatelliteCodec.encode(message, journal: position))
+        #expect(read == message)
+        // A Hello has it in it.
+        if case .hello(let hello) = message {
+            #expect(journal == hello.journalPosition)
+        } else {
+            #expect(journal == position)
+        }
+    }
+
+    @Test("the newest commit goes beside every message of a master", arguments: CodecTests.masterMessages)
+    func store(message: MasterMessage) throws {
+        var position = StorePosition.sample
+        if case .welcome(let welcome) = message { position.storeID = welcome.storeID }
+        let (word, store) = try MasterCodec.decodeWhole(
+            MasterCodec.encode(message, store: position),
+            of: position.storeID
+        )
+        #expect(word == .message(message) && store == position)
+    }
+
+    @Test("a Hello stays within one frame, however many leases are held: the details of the last ones are left out")
+    func longHello() throws {
+        var hello = Hello.remembering()
+        let places = EntryBitmap(octets: [UInt8](repeating: 0xFF, count: 125))
+        hello.heldLeases = (1...4_000).map { LeaseSerial(rawValue: $0) }
+        hello.journaledLeases = hello.heldLeases.map { JournaledLease($0, started: places, closed: places) }
+        let octets = SatelliteCodec.encode(.hello(hello))
+        #expect(octets.count < 512 * 1024)
+        guard case .hello(let read) = try SatelliteCodec.decode(octets) else { throw WireError("no hello") }
+        #expect(read.heldLeases == hello.heldLeases)
+        #expect(!read.journaledLeases.isEmpty && hello.journaledLeases.starts(with: read.journaledLeases))
     }
 
     @Test("every message of a master survives the way there", arguments: CodecTests.masterMessages)
@@ -94,7 +136,7 @@ struct CodecTests {
     @Test("decoders refuse or accept mutated bytes, and never trap", arguments: [1, 2, 3, 4] as [UInt64])
     func fuzz(seed: UInt64) throws {
         var random = SplitMix(state: seed)
-        var corpus = Self.satelliteMessages.map(SatelliteCodec.encode)
+        var corpus = Self.satelliteMessages.map { SatelliteCodec.encode($0) }
         corpus += Self.masterMessages.map { MasterCodec.encode(.message($0)) }
         corpus.append(WireHeader(incarnation: 1, greeting: 1, sequence: 1, ack: 0).encoded())
         var accepted = 0

@@ -40,6 +40,8 @@ final class TestMaster: Sendable {
         blobs: [BlobHash: [UInt8]] = [:],
         sharedKeys: [String: String] = [:],
         change: (inout MasterLinkConfiguration) -> Void = { _ in },
+        store: @escaping @Sendable () -> StorePosition? = { nil },
+        noteJournal: @escaping @Sendable (SatelliteSession, JournalPosition) -> Void = { _, _ in },
         enrol: @escaping @Sendable (String, [UInt8]) async -> Bool = { _, _ in true }
     ) async throws {
         self.keys = try keys ?? .generate()
@@ -59,7 +61,9 @@ final class TestMaster: Sendable {
                 record: { records[$0] },
                 blob: { blobs[$0] },
                 sharedKey: { sharedKeys[$0] },
-                enrol: enrol
+                enrol: enrol,
+                store: store,
+                noteJournal: noteJournal
             ),
             logger: .quiet
         )
@@ -116,6 +120,8 @@ struct TestSatellite: Sendable {
         keys: CurveKeyPair,
         incarnation: UInt64 = 1,
         versions: ClosedRange<UInt32> = LinkProtocol.supportedVersions,
+        hello: Hello? = nil,
+        memory: SatelliteLink.Memory = SatelliteLink.Memory(),
         change: (inout SatelliteLinkConfiguration) -> Void = { _ in }
     ) {
         self.keys = keys
@@ -127,11 +133,12 @@ struct TestSatellite: Sendable {
         let heartbeats = self.heartbeats
         self.link = SatelliteLink(
             configuration,
-            hello: { .sample(incarnation: incarnation, versions: versions) },
+            hello: { hello ?? .sample(incarnation: incarnation, versions: versions) },
             load: {
                 heartbeats.push(())
                 return SatelliteLoad(waiting: 3)
             },
+            memory: memory,
             logger: .quiet
         )
         self.reader = EventReader(self.link.events)
@@ -209,6 +216,41 @@ extension Hello {
             highestLeaseSerial: LeaseSerial(rawValue: 5),
             heldLeases: [LeaseSerial(rawValue: 3), LeaseSerial(rawValue: 5)]
         )
+    }
+}
+
+extension Hello {
+    /// Of a satellite that remembers its store and its journal.
+    static func remembering(incarnation: UInt64 = 1, isCopy: Bool = false) -> Hello {
+        var hello = Hello.sample(incarnation: incarnation)
+        hello.journaledLeases = [
+            JournaledLease(LeaseSerial(rawValue: 3), started: EntryBitmap([1]), closed: EntryBitmap([0, 9]))
+        ]
+        hello.newestStore = .sample
+        hello.journalSession = 4
+        hello.earlierIncarnations = [11, .max]
+        hello.journalFound = 1 << 33
+        hello.journalPosition = JournalPosition(written: 1 << 34, synced: 1 << 33)
+        hello.journalIsCopy = isCopy
+        return hello
+    }
+}
+
+extension StorePosition {
+    static let sample = StorePosition(storeID: "store", term: Term(rawValue: 4), opening: "abc", number: 1 << 35)
+
+    func numbered(_ number: Int64) -> StorePosition {
+        var position = self
+        position.number = number
+        return position
+    }
+}
+
+extension Welcome {
+    static var distrusting: Welcome {
+        var welcome = Welcome(storeID: "s", term: Term(rawValue: 3), knownLeases: [])
+        welcome.journalIsDistrusted = true
+        return welcome
     }
 }
 

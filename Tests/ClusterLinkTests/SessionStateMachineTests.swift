@@ -44,6 +44,7 @@ private enum Done: Equatable {
     case disconnected(UInt64, SessionEnd)
     case told(MasterWord, ack: UInt64)
     case warned(SessionStateMachine.Trouble)
+    case noted(UInt64, JournalPosition)
 
     static func list(_ actions: [SessionStateMachine.Action]) throws -> [Done] {
         try actions.map { action in
@@ -56,6 +57,7 @@ private enum Done: Equatable {
             case .event(.disconnected(let session, let end)): return .disconnected(session.number, end)
             case .event(.turnedAway): throw WireError("the machine itself turns nobody away by an event")
             case .warn(let trouble, _): return .warned(trouble)
+            case .noteJournal(let session, let position): return .noted(session.number, position)
             }
         }
     }

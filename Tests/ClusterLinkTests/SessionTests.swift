@@ -2,6 +2,8 @@
 
 import ClusterLink
 import MailingModel
+import Synchronization
+import TestKit
 import Testing
 import ZeroMQ
 
@@ -182,6 +184,66 @@ struct SessionTests {
                 await newer.link.send(.leaseAccepted(LeaseSerial(rawValue: 1)))
                 #expect(try await master.message() == .leaseAccepted(LeaseSerial(rawValue: 1)))
             }
+        }
+    }
+
+    @Test("turn a process away whose journal is a copy while the original's process is connected; the original goes on")
+    func copiedJournal() async throws {
+        let master = try await TestMaster()
+        let keys = try CurveKeyPair.generate()
+        master.records.allow(keys)
+        let original = TestSatellite([master.endpoint], keys: keys, incarnation: 1)
+        let copy = TestSatellite([master.endpoint], keys: keys, hello: .remembering(incarnation: 2, isCopy: true))
+        try await serving([master.link.run]) {
+            let run = Task { try await original.link.run() }
+            let first = try await master.welcome()
+            _ = try await original.connected()
+            try await serving([copy.link.run]) {
+                guard case .rejected(let rejection) = try await copy.message() else { throw StreamEnded() }
+                #expect(rejection.code == .copiedJournal)
+                #expect(rejection.text.contains("a second process came with a copy of its journal"))
+                await original.link.send(.leaseAccepted(LeaseSerial(rawValue: 1)))
+                #expect(try await master.message() == .leaseAccepted(LeaseSerial(rawValue: 1)))
+                // Once the original is gone, the copy is taken on when it asks again.
+                run.cancel()
+                try await run.value
+                #expect(try await master.disconnected().0 == first)
+                #expect(try await master.welcome().incarnation == 2)
+            }
+        }
+    }
+
+    @Test("tell how far store and journal have come with every message, before it is read")
+    func memory() async throws {
+        let number = Mutex(Int64(1))
+        let noted = Mutex<[JournalPosition]>([])
+        let told = Mutex<[StorePosition]>([])
+        let master = try await TestMaster(
+            store: {
+                var position = StorePosition.sample
+                position.number = number.withLock { $0 }
+                return position
+            },
+            noteJournal: { _, position in noted.withLock { $0.append(position) } }
+        )
+        let keys = try CurveKeyPair.generate()
+        master.records.allow(keys)
+        let memory = SatelliteLink.Memory(
+            journal: { JournalPosition(written: 9, synced: 8) },
+            noteStore: { position in told.withLock { $0.append(position) } }
+        )
+        let satellite = TestSatellite([master.endpoint], keys: keys, memory: memory)
+        try await serving([master.link.run, satellite.link.run]) {
+            let session = try await master.welcome()
+            _ = try await satellite.connected()
+            #expect(told.withLock { $0.last } == .sample.numbered(1))
+            number.withLock { $0 = 2 }
+            await master.link.send(.reportsApplied(sequence: 1), to: session)
+            _ = try await satellite.message()
+            #expect(told.withLock { $0.last } == .sample.numbered(2))
+            await satellite.link.send(.leaseAccepted(LeaseSerial(rawValue: 1)))
+            _ = try await master.message()
+            #expect(noted.withLock { $0.last } == JournalPosition(written: 9, synced: 8))
         }
     }
 

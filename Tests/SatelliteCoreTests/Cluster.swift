@@ -153,7 +153,7 @@ struct Cluster: Sendable {
             resolver: FakeResolver(zoneFile: Self.zone),
             group: group,
             logger: logger
-        ) { _, _ in
+        ) { _, _, _ in
             master
         }
         let cluster = Cluster(satellite: satellite, master: master, sink: sink, directory: path, content: hash)

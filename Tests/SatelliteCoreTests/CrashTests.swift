@@ -14,6 +14,8 @@ final class FailingDirectory: JournalDirectory {
     struct State: Sendable {
         var isFull = false
         var writesFail = false
+        /// Nobody can tell its files from copies of them.
+        var isAnonymous = false
     }
 
     let state = Mutex(State())
@@ -46,6 +48,8 @@ private struct FailingFile: JournalFile {
     }
 
     func synchronize() throws(JournalError) { try self.file.synchronize() }
+
+    var identity: String { self.directory.state.withLock { $0.isAnonymous } ? "" : self.file.identity }
 }
 
 @Suite("What a satellite makes of an earlier process's end", .timeLimit(.minutes(15)))
@@ -99,7 +103,17 @@ struct CrashTests {
         script.message = { _ in .postpone }
         let copy = try Cluster.temporaryDirectory()
         defer { Cluster.remove(copy) }
-        try await Cluster.with(script, configure: { $0.connectionsPerSite = 1 }) { cluster in
+        // The copy stands for the files themselves, as the process leaves them.
+        let original = try Cluster.temporaryDirectory()
+        defer { Cluster.remove(original) }
+        let journal = try FailingDirectory(path: original + "/journal")
+        journal.change { $0.isAnonymous = true }
+        try await Cluster.with(
+            script,
+            directory: original,
+            journal: journal,
+            configure: { $0.connectionsPerSite = 1 }
+        ) { cluster in
             cluster.grant(1, (0..<5).map { "u\($0)@x.mail.test" })
             try await cluster.sink.state.until("a message held back") { $0.heldBack.count == 1 }
             try Self.copyJournal(from: cluster.directory, to: copy)
@@ -111,6 +125,47 @@ struct CrashTests {
             try await cluster.master.untilReported(5)
             #expect(cluster.master.outcomes.summary == "delivered 4 uncertain 1")
             #expect(cluster.sink.state.value.messages["u0@x.mail.test"] == nil)
+        }
+    }
+
+    @Test("what an earlier process had started waits for the first welcome, whoever else is away")
+    func waitsForWelcome() async throws {
+        let directory = try self.afterDeath()
+        defer { Cluster.remove(directory) }
+        var sink: TestSink?
+        try await Cluster.with(directory: directory, connected: false) { sink = $0.sink }
+        // An orderly end leaves it to the next process.
+        #expect(sink?.state.value.messages.isEmpty == true)
+        try await Cluster.with(directory: directory, connected: false) { cluster in
+            cluster.master.connect(known: [self.lease])
+            try await cluster.master.untilReported(10)
+            #expect(cluster.master.outcomes.summary == "delivered 9 uncertain 1")
+        }
+    }
+
+    @Test("a journal that the master distrusts: what was found started is uncertain, what was not is asked for")
+    func distrusted() async throws {
+        let directory = try self.afterDeath()
+        defer { Cluster.remove(directory) }
+        try await Cluster.with(directory: directory, connected: false) { cluster in
+            cluster.master.connect(known: [self.lease], isDistrusted: true)
+            try await cluster.master.untilReported(10)
+            #expect(cluster.master.outcomes.summary == "delivered 7 uncertain 3")
+            #expect(Set(cluster.sink.state.value.messages.keys) == Set((4..<10).map { "u\($0)@x.mail.test" }))
+        }
+    }
+
+    @Test("a copied journal: what was found started is uncertain before any master is asked")
+    func copied() async throws {
+        let directory = try self.afterDeath()
+        let copy = try Cluster.temporaryDirectory()
+        defer { for path in [directory, copy] { Cluster.remove(path) } }
+        try Self.copyJournal(from: directory, to: copy)
+        try await Cluster.with(directory: copy, connected: false) { cluster in
+            cluster.master.connect(known: [self.lease])
+            try await cluster.master.untilReported(10)
+            #expect(cluster.master.outcomes.summary == "delivered 7 uncertain 3")
+            #expect(Set(cluster.sink.state.value.messages.keys) == Set((4..<10).map { "u\($0)@x.mail.test" }))
         }
     }
 

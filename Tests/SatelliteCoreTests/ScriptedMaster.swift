@@ -179,13 +179,14 @@ final class ScriptedMaster: MasterUplink {
 
     // MARK: The test's side
 
-    func connect(known: [LeaseSerial] = []) {
+    func connect(known: [LeaseSerial] = [], isDistrusted: Bool = false) {
         let connection = self.state.change { state in
             state.isConnected = true
             state.connection += 1
             return state.connection
         }
-        let welcome = Welcome(storeID: "test", term: Term(rawValue: 1), knownLeases: known)
+        var welcome = Welcome(storeID: "test", term: Term(rawValue: 1), knownLeases: known)
+        welcome.journalIsDistrusted = isDistrusted
         self.continuation.yield(.connected(welcome, connection: connection))
     }
 

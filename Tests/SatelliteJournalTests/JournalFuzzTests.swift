@@ -100,7 +100,7 @@ struct JournalFuzzTests {
             }
             var replay = SegmentReplay(bootID: "boot")
             replay.read(1, bytes)
-            replay.finish()
+            replay.finish(isCopy: false)
         }
     }
 

@@ -22,12 +22,14 @@ final class RecordingDirectory: JournalDirectory {
         var maximumFiles = Int.max
         var syncFails = false
         var writeFails = false
+        /// Distinguishes these files from copies of them.
+        var name = ""
     }
 
     let state: Mutex<State>
 
-    init(files: [UInt64: [UInt8]] = [:]) {
-        self.state = Mutex(State(files: files, durable: files))
+    init(files: [UInt64: [UInt8]] = [:], name: String = "") {
+        self.state = Mutex(State(files: files, durable: files, name: name))
     }
 
     var events: [Event] { self.state.withLock { $0.events } }
@@ -38,10 +40,17 @@ final class RecordingDirectory: JournalDirectory {
     func change(_ body: (inout State) -> Void) { self.state.withLock { body(&$0) } }
 
     /// What the next process finds: all that was written.
-    func afterProcessDeath() -> RecordingDirectory { RecordingDirectory(files: self.files) }
+    func afterProcessDeath() -> RecordingDirectory { RecordingDirectory(files: self.files, name: self.name) }
 
     /// What the next boot finds: what was synced.
-    func afterPowerCut() -> RecordingDirectory { RecordingDirectory(files: self.state.withLock { $0.durable }) }
+    func afterPowerCut() -> RecordingDirectory {
+        RecordingDirectory(files: self.state.withLock { $0.durable }, name: self.name)
+    }
+
+    private var name: String { self.state.withLock { $0.name } }
+
+    /// What somebody finds who has copied the files.
+    func copied(name: String) -> RecordingDirectory { RecordingDirectory(files: self.files, name: name) }
 
     func segments() throws(JournalError) -> [UInt64] { self.state.withLock { $0.files.keys.sorted() } }
 
@@ -94,6 +103,11 @@ private struct RecordingFile: JournalFile {
             return true
         }
         if !isWritten { throw JournalError(.inputOutput, "writing segment \(self.number): input/output error") }
+    }
+
+    var identity: String {
+        let name = self.directory.state.withLock { $0.name }
+        return name.isEmpty ? "" : "\(name)-\(self.number)"
     }
 
     func synchronize() throws(JournalError) {

@@ -261,6 +261,9 @@ nonisolated enum Telstar_Cluster_V1_RejectionCode: SwiftProtobuf.Enum, Swift.Cas
   case safeMode // = 4
   case notLeader // = 5
   case other // = 6
+
+  /// The process that this journal was copied from is connected.
+  case copiedJournal // = 7
   case UNRECOGNIZED(Int)
 
   init() {
@@ -276,6 +279,7 @@ nonisolated enum Telstar_Cluster_V1_RejectionCode: SwiftProtobuf.Enum, Swift.Cas
     case 4: self = .safeMode
     case 5: self = .notLeader
     case 6: self = .other
+    case 7: self = .copiedJournal
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -289,6 +293,7 @@ nonisolated enum Telstar_Cluster_V1_RejectionCode: SwiftProtobuf.Enum, Swift.Cas
     case .safeMode: return 4
     case .notLeader: return 5
     case .other: return 6
+    case .copiedJournal: return 7
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -302,6 +307,7 @@ nonisolated enum Telstar_Cluster_V1_RejectionCode: SwiftProtobuf.Enum, Swift.Cas
     .safeMode,
     .notLeader,
     .other,
+    .copiedJournal,
   ]
 
 }
@@ -416,6 +422,16 @@ nonisolated struct Telstar_Cluster_V1_SatelliteBody: Sendable {
     set {kind = .goodbye(newValue)}
   }
 
+  /// How far the satellite's journal is written; beside every kind of message.
+  var journal: Telstar_Cluster_V1_JournalPosition {
+    get {_journal ?? Telstar_Cluster_V1_JournalPosition()}
+    set {_journal = newValue}
+  }
+  /// Returns true if `journal` has been explicitly set.
+  var hasJournal: Bool {self._journal != nil}
+  /// Clears the value of `journal`. Subsequent reads from it will return its default value.
+  mutating func clearJournal() {self._journal = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -432,6 +448,8 @@ nonisolated struct Telstar_Cluster_V1_SatelliteBody: Sendable {
   }
 
   init() {}
+
+  fileprivate var _journal: Telstar_Cluster_V1_JournalPosition? = nil
 }
 
 nonisolated struct Telstar_Cluster_V1_MasterBody: Sendable {
@@ -522,6 +540,16 @@ nonisolated struct Telstar_Cluster_V1_MasterBody: Sendable {
     set {kind = .helloAgain(newValue)}
   }
 
+  /// How far the master's store is committed; beside every kind of message of a session.
+  var store: Telstar_Cluster_V1_StorePosition {
+    get {_store ?? Telstar_Cluster_V1_StorePosition()}
+    set {_store = newValue}
+  }
+  /// Returns true if `store` has been explicitly set.
+  var hasStore: Bool {self._store != nil}
+  /// Clears the value of `store`. Subsequent reads from it will return its default value.
+  mutating func clearStore() {self._store = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -540,6 +568,8 @@ nonisolated struct Telstar_Cluster_V1_MasterBody: Sendable {
   }
 
   init() {}
+
+  fileprivate var _store: Telstar_Cluster_V1_StorePosition? = nil
 }
 
 nonisolated struct Telstar_Cluster_V1_Empty: Sendable {
@@ -552,34 +582,169 @@ nonisolated struct Telstar_Cluster_V1_Empty: Sendable {
   init() {}
 }
 
-nonisolated struct Telstar_Cluster_V1_Hello: Sendable {
+/// A commit of the store: the one with this number since the opening that has this term and this random name.
+nonisolated struct Telstar_Cluster_V1_StorePosition: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var lowestVersion: UInt32 = 0
+  var term: Int64 = 0
 
-  var highestVersion: UInt32 = 0
+  var opening: String = String()
 
-  var serial: String = String()
-
-  var incarnation: UInt64 = 0
-
-  var journalID: String = String()
-
-  var bootID: String = String()
-
-  var softwareVersion: String = String()
-
-  var highestTerm: Int64 = 0
-
-  var highestLeaseSerial: Int64 = 0
-
-  var heldLeases: [Int64] = []
+  var number: Int64 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
+}
+
+/// Ends of a journal: number of the segment (upper 32 bits) and octets in it. It only grows.
+nonisolated struct Telstar_Cluster_V1_JournalPosition: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Handed to the operating system.
+  var written: UInt64 = 0
+
+  /// On disk.
+  var synced: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// What a journal holds of a lease; little-endian bits, as in LeaseEntries.
+nonisolated struct Telstar_Cluster_V1_HeldLease: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var lease: Int64 = 0
+
+  /// Started by the master's permission.
+  var started: Data = Data()
+
+  /// Reported and acknowledged, or returned.
+  var closed: Data = Data()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct Telstar_Cluster_V1_Hello: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var lowestVersion: UInt32 {
+    get {_storage._lowestVersion}
+    set {_uniqueStorage()._lowestVersion = newValue}
+  }
+
+  var highestVersion: UInt32 {
+    get {_storage._highestVersion}
+    set {_uniqueStorage()._highestVersion = newValue}
+  }
+
+  var serial: String {
+    get {_storage._serial}
+    set {_uniqueStorage()._serial = newValue}
+  }
+
+  var incarnation: UInt64 {
+    get {_storage._incarnation}
+    set {_uniqueStorage()._incarnation = newValue}
+  }
+
+  var journalID: String {
+    get {_storage._journalID}
+    set {_uniqueStorage()._journalID = newValue}
+  }
+
+  var bootID: String {
+    get {_storage._bootID}
+    set {_uniqueStorage()._bootID = newValue}
+  }
+
+  var softwareVersion: String {
+    get {_storage._softwareVersion}
+    set {_uniqueStorage()._softwareVersion = newValue}
+  }
+
+  var highestTerm: Int64 {
+    get {_storage._highestTerm}
+    set {_uniqueStorage()._highestTerm = newValue}
+  }
+
+  var highestLeaseSerial: Int64 {
+    get {_storage._highestLeaseSerial}
+    set {_uniqueStorage()._highestLeaseSerial = newValue}
+  }
+
+  var heldLeases: [Int64] {
+    get {_storage._heldLeases}
+    set {_uniqueStorage()._heldLeases = newValue}
+  }
+
+  /// Details of held leases, as many as fit.
+  var held: [Telstar_Cluster_V1_HeldLease] {
+    get {_storage._held}
+    set {_uniqueStorage()._held = newValue}
+  }
+
+  /// The store that newest_store is of.
+  var storeID: String {
+    get {_storage._storeID}
+    set {_uniqueStorage()._storeID = newValue}
+  }
+
+  /// The newest commit that a master has told.
+  var newestStore: Telstar_Cluster_V1_StorePosition {
+    get {_storage._newestStore ?? Telstar_Cluster_V1_StorePosition()}
+    set {_uniqueStorage()._newestStore = newValue}
+  }
+  /// Returns true if `newestStore` has been explicitly set.
+  var hasNewestStore: Bool {_storage._newestStore != nil}
+  /// Clears the value of `newestStore`. Subsequent reads from it will return its default value.
+  mutating func clearNewestStore() {_uniqueStorage()._newestStore = nil}
+
+  /// How many processes have opened the journal, this one included; 0 if it is not known.
+  var journalSession: UInt64 {
+    get {_storage._journalSession}
+    set {_uniqueStorage()._journalSession = newValue}
+  }
+
+  /// The incarnations of the processes before this one, the last one first, 8 at most.
+  var earlierIncarnations: [UInt64] {
+    get {_storage._earlierIncarnations}
+    set {_uniqueStorage()._earlierIncarnations = newValue}
+  }
+
+  /// Where the journal ended when this process opened it.
+  var journalFound: Telstar_Cluster_V1_JournalPosition {
+    get {_storage._journalFound ?? Telstar_Cluster_V1_JournalPosition()}
+    set {_uniqueStorage()._journalFound = newValue}
+  }
+  /// Returns true if `journalFound` has been explicitly set.
+  var hasJournalFound: Bool {_storage._journalFound != nil}
+  /// Clears the value of `journalFound`. Subsequent reads from it will return its default value.
+  mutating func clearJournalFound() {_uniqueStorage()._journalFound = nil}
+
+  /// The journal's files are not those that the last process wrote, but a copy.
+  var journalCopied: Bool {
+    get {_storage._journalCopied}
+    set {_uniqueStorage()._journalCopied = newValue}
+  }
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 nonisolated struct Telstar_Cluster_V1_SatelliteLoad: Sendable {
@@ -810,6 +975,10 @@ nonisolated struct Telstar_Cluster_V1_Welcome: Sendable {
   var hasGroup: Bool {self._group != nil}
   /// Clears the value of `group`. Subsequent reads from it will return its default value.
   mutating func clearGroup() {self._group = nil}
+
+  /// The satellite's journal is older than what the master has seen of it, or a copy: what it found started when it was
+  /// opened may have been sent.
+  var journalDistrusted: Bool = false
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1092,7 +1261,7 @@ nonisolated extension Telstar_Cluster_V1_RevocationReason: SwiftProtobuf._ProtoN
 }
 
 nonisolated extension Telstar_Cluster_V1_RejectionCode: SwiftProtobuf._ProtoNameProviding {
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0REJECTION_CODE_UNSPECIFIED\0\u{1}REJECTION_CODE_UNSUPPORTED_VERSION\0\u{1}REJECTION_CODE_KEY_NOT_ALLOWED\0\u{1}REJECTION_CODE_DISABLED\0\u{1}REJECTION_CODE_SAFE_MODE\0\u{1}REJECTION_CODE_NOT_LEADER\0\u{1}REJECTION_CODE_OTHER\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0REJECTION_CODE_UNSPECIFIED\0\u{1}REJECTION_CODE_UNSUPPORTED_VERSION\0\u{1}REJECTION_CODE_KEY_NOT_ALLOWED\0\u{1}REJECTION_CODE_DISABLED\0\u{1}REJECTION_CODE_SAFE_MODE\0\u{1}REJECTION_CODE_NOT_LEADER\0\u{1}REJECTION_CODE_OTHER\0\u{1}REJECTION_CODE_COPIED_JOURNAL\0")
 }
 
 nonisolated extension Telstar_Cluster_V1_FrameHeader: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -1157,7 +1326,7 @@ nonisolated extension Telstar_Cluster_V1_FrameHeader: SwiftProtobuf.Message, Swi
 
 nonisolated extension Telstar_Cluster_V1_SatelliteBody: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".SatelliteBody"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}heartbeat\0\u{1}credit\0\u{3}lease_accepted\0\u{1}start\0\u{1}reports\0\u{1}returned\0\u{3}signing_key_request\0\u{1}goodbye\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}heartbeat\0\u{1}credit\0\u{3}lease_accepted\0\u{1}start\0\u{1}reports\0\u{1}returned\0\u{3}signing_key_request\0\u{1}goodbye\0\u{2}\u{6}journal\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1282,6 +1451,7 @@ nonisolated extension Telstar_Cluster_V1_SatelliteBody: SwiftProtobuf.Message, S
           self.kind = .goodbye(v)
         }
       }()
+      case 15: try { try decoder.decodeSingularMessageField(value: &self._journal) }()
       default: break
       }
     }
@@ -1331,11 +1501,15 @@ nonisolated extension Telstar_Cluster_V1_SatelliteBody: SwiftProtobuf.Message, S
     }()
     case nil: break
     }
+    try { if let v = self._journal {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: Telstar_Cluster_V1_SatelliteBody, rhs: Telstar_Cluster_V1_SatelliteBody) -> Bool {
     if lhs.kind != rhs.kind {return false}
+    if lhs._journal != rhs._journal {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1343,7 +1517,7 @@ nonisolated extension Telstar_Cluster_V1_SatelliteBody: SwiftProtobuf.Message, S
 
 nonisolated extension Telstar_Cluster_V1_MasterBody: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".MasterBody"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}welcome\0\u{1}grant\0\u{1}started\0\u{3}reports_applied\0\u{1}revoke\0\u{3}signing_key\0\u{1}heartbeat\0\u{1}rejected\0\u{1}superseded\0\u{3}hello_again\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}welcome\0\u{1}grant\0\u{1}started\0\u{3}reports_applied\0\u{1}revoke\0\u{3}signing_key\0\u{1}heartbeat\0\u{1}rejected\0\u{1}superseded\0\u{3}hello_again\0\u{2}\u{5}store\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1481,6 +1655,7 @@ nonisolated extension Telstar_Cluster_V1_MasterBody: SwiftProtobuf.Message, Swif
           self.kind = .helloAgain(v)
         }
       }()
+      case 15: try { try decoder.decodeSingularMessageField(value: &self._store) }()
       default: break
       }
     }
@@ -1534,11 +1709,15 @@ nonisolated extension Telstar_Cluster_V1_MasterBody: SwiftProtobuf.Message, Swif
     }()
     case nil: break
     }
+    try { if let v = self._store {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: Telstar_Cluster_V1_MasterBody, rhs: Telstar_Cluster_V1_MasterBody) -> Bool {
     if lhs.kind != rhs.kind {return false}
+    if lhs._store != rhs._store {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1563,9 +1742,9 @@ nonisolated extension Telstar_Cluster_V1_Empty: SwiftProtobuf.Message, SwiftProt
   }
 }
 
-nonisolated extension Telstar_Cluster_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".Hello"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}lowest_version\0\u{3}highest_version\0\u{1}serial\0\u{1}incarnation\0\u{3}journal_id\0\u{3}boot_id\0\u{3}software_version\0\u{3}highest_term\0\u{3}highest_lease_serial\0\u{3}held_leases\0")
+nonisolated extension Telstar_Cluster_V1_StorePosition: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".StorePosition"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{1}opening\0\u{1}number\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1573,66 +1752,288 @@ nonisolated extension Telstar_Cluster_V1_Hello: SwiftProtobuf.Message, SwiftProt
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.lowestVersion) }()
-      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.highestVersion) }()
-      case 3: try { try decoder.decodeSingularStringField(value: &self.serial) }()
-      case 4: try { try decoder.decodeSingularFixed64Field(value: &self.incarnation) }()
-      case 5: try { try decoder.decodeSingularStringField(value: &self.journalID) }()
-      case 6: try { try decoder.decodeSingularStringField(value: &self.bootID) }()
-      case 7: try { try decoder.decodeSingularStringField(value: &self.softwareVersion) }()
-      case 8: try { try decoder.decodeSingularInt64Field(value: &self.highestTerm) }()
-      case 9: try { try decoder.decodeSingularInt64Field(value: &self.highestLeaseSerial) }()
-      case 10: try { try decoder.decodeRepeatedInt64Field(value: &self.heldLeases) }()
+      case 1: try { try decoder.decodeSingularInt64Field(value: &self.term) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.opening) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.number) }()
       default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if self.lowestVersion != 0 {
-      try visitor.visitSingularUInt32Field(value: self.lowestVersion, fieldNumber: 1)
+    if self.term != 0 {
+      try visitor.visitSingularInt64Field(value: self.term, fieldNumber: 1)
     }
-    if self.highestVersion != 0 {
-      try visitor.visitSingularUInt32Field(value: self.highestVersion, fieldNumber: 2)
+    if !self.opening.isEmpty {
+      try visitor.visitSingularStringField(value: self.opening, fieldNumber: 2)
     }
-    if !self.serial.isEmpty {
-      try visitor.visitSingularStringField(value: self.serial, fieldNumber: 3)
+    if self.number != 0 {
+      try visitor.visitSingularInt64Field(value: self.number, fieldNumber: 3)
     }
-    if self.incarnation != 0 {
-      try visitor.visitSingularFixed64Field(value: self.incarnation, fieldNumber: 4)
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Telstar_Cluster_V1_StorePosition, rhs: Telstar_Cluster_V1_StorePosition) -> Bool {
+    if lhs.term != rhs.term {return false}
+    if lhs.opening != rhs.opening {return false}
+    if lhs.number != rhs.number {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Telstar_Cluster_V1_JournalPosition: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".JournalPosition"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}written\0\u{1}synced\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.written) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.synced) }()
+      default: break
+      }
     }
-    if !self.journalID.isEmpty {
-      try visitor.visitSingularStringField(value: self.journalID, fieldNumber: 5)
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.written != 0 {
+      try visitor.visitSingularUInt64Field(value: self.written, fieldNumber: 1)
     }
-    if !self.bootID.isEmpty {
-      try visitor.visitSingularStringField(value: self.bootID, fieldNumber: 6)
+    if self.synced != 0 {
+      try visitor.visitSingularUInt64Field(value: self.synced, fieldNumber: 2)
     }
-    if !self.softwareVersion.isEmpty {
-      try visitor.visitSingularStringField(value: self.softwareVersion, fieldNumber: 7)
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Telstar_Cluster_V1_JournalPosition, rhs: Telstar_Cluster_V1_JournalPosition) -> Bool {
+    if lhs.written != rhs.written {return false}
+    if lhs.synced != rhs.synced {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Telstar_Cluster_V1_HeldLease: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".HeldLease"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}lease\0\u{1}started\0\u{1}closed\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt64Field(value: &self.lease) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.started) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.closed) }()
+      default: break
+      }
     }
-    if self.highestTerm != 0 {
-      try visitor.visitSingularInt64Field(value: self.highestTerm, fieldNumber: 8)
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.lease != 0 {
+      try visitor.visitSingularInt64Field(value: self.lease, fieldNumber: 1)
     }
-    if self.highestLeaseSerial != 0 {
-      try visitor.visitSingularInt64Field(value: self.highestLeaseSerial, fieldNumber: 9)
+    if !self.started.isEmpty {
+      try visitor.visitSingularBytesField(value: self.started, fieldNumber: 2)
     }
-    if !self.heldLeases.isEmpty {
-      try visitor.visitPackedInt64Field(value: self.heldLeases, fieldNumber: 10)
+    if !self.closed.isEmpty {
+      try visitor.visitSingularBytesField(value: self.closed, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Telstar_Cluster_V1_HeldLease, rhs: Telstar_Cluster_V1_HeldLease) -> Bool {
+    if lhs.lease != rhs.lease {return false}
+    if lhs.started != rhs.started {return false}
+    if lhs.closed != rhs.closed {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Telstar_Cluster_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".Hello"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}lowest_version\0\u{3}highest_version\0\u{1}serial\0\u{1}incarnation\0\u{3}journal_id\0\u{3}boot_id\0\u{3}software_version\0\u{3}highest_term\0\u{3}highest_lease_serial\0\u{3}held_leases\0\u{1}held\0\u{3}store_id\0\u{3}newest_store\0\u{3}journal_session\0\u{3}earlier_incarnations\0\u{3}journal_found\0\u{3}journal_copied\0")
+
+  fileprivate class _StorageClass {
+    var _lowestVersion: UInt32 = 0
+    var _highestVersion: UInt32 = 0
+    var _serial: String = String()
+    var _incarnation: UInt64 = 0
+    var _journalID: String = String()
+    var _bootID: String = String()
+    var _softwareVersion: String = String()
+    var _highestTerm: Int64 = 0
+    var _highestLeaseSerial: Int64 = 0
+    var _heldLeases: [Int64] = []
+    var _held: [Telstar_Cluster_V1_HeldLease] = []
+    var _storeID: String = String()
+    var _newestStore: Telstar_Cluster_V1_StorePosition? = nil
+    var _journalSession: UInt64 = 0
+    var _earlierIncarnations: [UInt64] = []
+    var _journalFound: Telstar_Cluster_V1_JournalPosition? = nil
+    var _journalCopied: Bool = false
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _lowestVersion = source._lowestVersion
+      _highestVersion = source._highestVersion
+      _serial = source._serial
+      _incarnation = source._incarnation
+      _journalID = source._journalID
+      _bootID = source._bootID
+      _softwareVersion = source._softwareVersion
+      _highestTerm = source._highestTerm
+      _highestLeaseSerial = source._highestLeaseSerial
+      _heldLeases = source._heldLeases
+      _held = source._held
+      _storeID = source._storeID
+      _newestStore = source._newestStore
+      _journalSession = source._journalSession
+      _earlierIncarnations = source._earlierIncarnations
+      _journalFound = source._journalFound
+      _journalCopied = source._journalCopied
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularUInt32Field(value: &_storage._lowestVersion) }()
+        case 2: try { try decoder.decodeSingularUInt32Field(value: &_storage._highestVersion) }()
+        case 3: try { try decoder.decodeSingularStringField(value: &_storage._serial) }()
+        case 4: try { try decoder.decodeSingularFixed64Field(value: &_storage._incarnation) }()
+        case 5: try { try decoder.decodeSingularStringField(value: &_storage._journalID) }()
+        case 6: try { try decoder.decodeSingularStringField(value: &_storage._bootID) }()
+        case 7: try { try decoder.decodeSingularStringField(value: &_storage._softwareVersion) }()
+        case 8: try { try decoder.decodeSingularInt64Field(value: &_storage._highestTerm) }()
+        case 9: try { try decoder.decodeSingularInt64Field(value: &_storage._highestLeaseSerial) }()
+        case 10: try { try decoder.decodeRepeatedInt64Field(value: &_storage._heldLeases) }()
+        case 11: try { try decoder.decodeRepeatedMessageField(value: &_storage._held) }()
+        case 12: try { try decoder.decodeSingularStringField(value: &_storage._storeID) }()
+        case 13: try { try decoder.decodeSingularMessageField(value: &_storage._newestStore) }()
+        case 14: try { try decoder.decodeSingularUInt64Field(value: &_storage._journalSession) }()
+        case 15: try { try decoder.decodeRepeatedFixed64Field(value: &_storage._earlierIncarnations) }()
+        case 16: try { try decoder.decodeSingularMessageField(value: &_storage._journalFound) }()
+        case 17: try { try decoder.decodeSingularBoolField(value: &_storage._journalCopied) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._lowestVersion != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._lowestVersion, fieldNumber: 1)
+      }
+      if _storage._highestVersion != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._highestVersion, fieldNumber: 2)
+      }
+      if !_storage._serial.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._serial, fieldNumber: 3)
+      }
+      if _storage._incarnation != 0 {
+        try visitor.visitSingularFixed64Field(value: _storage._incarnation, fieldNumber: 4)
+      }
+      if !_storage._journalID.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._journalID, fieldNumber: 5)
+      }
+      if !_storage._bootID.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._bootID, fieldNumber: 6)
+      }
+      if !_storage._softwareVersion.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._softwareVersion, fieldNumber: 7)
+      }
+      if _storage._highestTerm != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._highestTerm, fieldNumber: 8)
+      }
+      if _storage._highestLeaseSerial != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._highestLeaseSerial, fieldNumber: 9)
+      }
+      if !_storage._heldLeases.isEmpty {
+        try visitor.visitPackedInt64Field(value: _storage._heldLeases, fieldNumber: 10)
+      }
+      if !_storage._held.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._held, fieldNumber: 11)
+      }
+      if !_storage._storeID.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._storeID, fieldNumber: 12)
+      }
+      try { if let v = _storage._newestStore {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+      } }()
+      if _storage._journalSession != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._journalSession, fieldNumber: 14)
+      }
+      if !_storage._earlierIncarnations.isEmpty {
+        try visitor.visitPackedFixed64Field(value: _storage._earlierIncarnations, fieldNumber: 15)
+      }
+      try { if let v = _storage._journalFound {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+      } }()
+      if _storage._journalCopied != false {
+        try visitor.visitSingularBoolField(value: _storage._journalCopied, fieldNumber: 17)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: Telstar_Cluster_V1_Hello, rhs: Telstar_Cluster_V1_Hello) -> Bool {
-    if lhs.lowestVersion != rhs.lowestVersion {return false}
-    if lhs.highestVersion != rhs.highestVersion {return false}
-    if lhs.serial != rhs.serial {return false}
-    if lhs.incarnation != rhs.incarnation {return false}
-    if lhs.journalID != rhs.journalID {return false}
-    if lhs.bootID != rhs.bootID {return false}
-    if lhs.softwareVersion != rhs.softwareVersion {return false}
-    if lhs.highestTerm != rhs.highestTerm {return false}
-    if lhs.highestLeaseSerial != rhs.highestLeaseSerial {return false}
-    if lhs.heldLeases != rhs.heldLeases {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._lowestVersion != rhs_storage._lowestVersion {return false}
+        if _storage._highestVersion != rhs_storage._highestVersion {return false}
+        if _storage._serial != rhs_storage._serial {return false}
+        if _storage._incarnation != rhs_storage._incarnation {return false}
+        if _storage._journalID != rhs_storage._journalID {return false}
+        if _storage._bootID != rhs_storage._bootID {return false}
+        if _storage._softwareVersion != rhs_storage._softwareVersion {return false}
+        if _storage._highestTerm != rhs_storage._highestTerm {return false}
+        if _storage._highestLeaseSerial != rhs_storage._highestLeaseSerial {return false}
+        if _storage._heldLeases != rhs_storage._heldLeases {return false}
+        if _storage._held != rhs_storage._held {return false}
+        if _storage._storeID != rhs_storage._storeID {return false}
+        if _storage._newestStore != rhs_storage._newestStore {return false}
+        if _storage._journalSession != rhs_storage._journalSession {return false}
+        if _storage._earlierIncarnations != rhs_storage._earlierIncarnations {return false}
+        if _storage._journalFound != rhs_storage._journalFound {return false}
+        if _storage._journalCopied != rhs_storage._journalCopied {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2078,7 +2479,7 @@ nonisolated extension Telstar_Cluster_V1_Report: SwiftProtobuf.Message, SwiftPro
 
 nonisolated extension Telstar_Cluster_V1_Welcome: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Welcome"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}protocol_version\0\u{3}store_id\0\u{1}term\0\u{3}heartbeat_milliseconds\0\u{3}known_leases\0\u{1}group\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}protocol_version\0\u{3}store_id\0\u{1}term\0\u{3}heartbeat_milliseconds\0\u{3}known_leases\0\u{1}group\0\u{3}journal_distrusted\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2092,6 +2493,7 @@ nonisolated extension Telstar_Cluster_V1_Welcome: SwiftProtobuf.Message, SwiftPr
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.heartbeatMilliseconds) }()
       case 5: try { try decoder.decodeRepeatedInt64Field(value: &self.knownLeases) }()
       case 6: try { try decoder.decodeSingularStringField(value: &self._group) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.journalDistrusted) }()
       default: break
       }
     }
@@ -2120,6 +2522,9 @@ nonisolated extension Telstar_Cluster_V1_Welcome: SwiftProtobuf.Message, SwiftPr
     try { if let v = self._group {
       try visitor.visitSingularStringField(value: v, fieldNumber: 6)
     } }()
+    if self.journalDistrusted != false {
+      try visitor.visitSingularBoolField(value: self.journalDistrusted, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2130,6 +2535,7 @@ nonisolated extension Telstar_Cluster_V1_Welcome: SwiftProtobuf.Message, SwiftPr
     if lhs.heartbeatMilliseconds != rhs.heartbeatMilliseconds {return false}
     if lhs.knownLeases != rhs.knownLeases {return false}
     if lhs._group != rhs._group {return false}
+    if lhs.journalDistrusted != rhs.journalDistrusted {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -115,7 +115,7 @@ public final class MasterLink: Sendable {
             welcome.heartbeat = self.configuration.heartbeat
             message = .welcome(welcome)
         }
-        let body = MasterCodec.encode(message)
+        let body = MasterCodec.encode(message, store: self.decisions.store())
         guard body.count <= self.configuration.maximumMessageOctets else {
             self.troubles.logger.error(
                 "message to satellite exceeds the link's bound and is dropped",
@@ -196,7 +196,6 @@ public final class MasterLink: Sendable {
     /// Sends heartbeats and ends silent sessions.
     private func beat() async {
         let interval = self.configuration.heartbeat
-        let body = MasterCodec.encode(.heartbeat)
         var last = ContinuousClock.now
         while (try? await Task.sleep(for: interval)) != nil {
             let now = ContinuousClock.now
@@ -211,6 +210,7 @@ public final class MasterLink: Sendable {
             }
             await self.perform(actions)
             // Where there is no room, other frames are waiting, which are signs of life as well.
+            let body = MasterCodec.encode(.heartbeat, store: self.decisions.store())
             for session in sessions { _ = self.push(body, to: session) }
         }
     }
@@ -220,6 +220,7 @@ public final class MasterLink: Sendable {
             switch action {
             case .send(let message): _ = await self.control.send(message)
             case .event(let event): await self.emit(event)
+            case .noteJournal(let session, let position): self.decisions.noteJournal(session, position)
             case .warn(let trouble, let text):
                 let isLogged = self.troubles.warn(trouble.rawValue, text)
                 if isLogged, trouble == .keyNotAllowed || trouble == .version { await self.emit(.turnedAway(text)) }

@@ -53,14 +53,23 @@ public struct MasterLinkDecisions: Sendable {
     public var sharedKey: @Sendable (_ serial: String) async -> String?
     /// Decides on a satellite that has proved the shared key, and stores its public key durably before it answers.
     public var enrol: @Sendable (_ serial: String, _ publicKey: [UInt8]) async -> Bool
+    /// The newest commit of the store, told with every message of a session; `nil` tells nothing.
+    public var store: @Sendable () -> StorePosition?
+    /// Notes how far a satellite's journal is written; called before the message that told it is passed on.
+    public var noteJournal: @Sendable (_ session: SatelliteSession, _ position: JournalPosition) -> Void
 
     /// Composes decisions; without the last two nobody can enrol.
     public init(
         record: @escaping @Sendable (_ publicKey: [UInt8]) -> SatelliteRecord?,
         blob: @escaping @Sendable (_ hash: BlobHash) async -> [UInt8]?,
         sharedKey: @escaping @Sendable (_ serial: String) async -> String? = { _ in nil },
-        enrol: @escaping @Sendable (_ serial: String, _ publicKey: [UInt8]) async -> Bool = { _, _ in false }
+        enrol: @escaping @Sendable (_ serial: String, _ publicKey: [UInt8]) async -> Bool = { _, _ in false },
+        store: @escaping @Sendable () -> StorePosition? = { nil },
+        noteJournal: @escaping @Sendable (_ session: SatelliteSession, _ position: JournalPosition) -> Void = { _, _ in
+        }
     ) {
+        self.store = store
+        self.noteJournal = noteJournal
         self.record = record
         self.blob = blob
         self.sharedKey = sharedKey

@@ -13,6 +13,7 @@ struct SessionStateMachine: Sendable {
     enum Action: Sendable {
         case send(ZeroMQMessage)
         case event(MasterLinkEvent)
+        case noteJournal(SatelliteSession, JournalPosition)
         case warn(Trouble, String)
     }
 
@@ -22,6 +23,7 @@ struct SessionStateMachine: Sendable {
         case keyNotAllowed
         case version
         case superseded
+        case copiedJournal
         case gap
     }
 
@@ -188,19 +190,22 @@ struct SessionStateMachine: Sendable {
         self.connections[route]?.received = header.sequence
         self.connections[route]?.lastHeard = now
         let message: SatelliteMessage
+        let journal: JournalPosition?
         do {
             guard header.protocolVersion == connection.version else {
                 throw WireError("version \(header.protocolVersion) instead of \(connection.version)")
             }
             guard let whole = try self.assemble(route, header, body) else { return [] }
-            message = try SatelliteCodec.decode(whole)
+            (message, journal) = try SatelliteCodec.decodeWhole(whole)
         } catch {
             return [.warn(.garbage, "satellite \(name) sent \(error); the frame is dropped")]
         }
         switch message {
         case .hello: return [.warn(.garbage, "satellite \(name) sent a hello within a session; the frame is dropped")]
         case .goodbye: return [self.end(connection, .goodbye)]
-        default: return [.event(.message(session: connection.session, message))]
+        default:
+            let note = journal.map { [Action.noteJournal(connection.session, $0)] } ?? []
+            return note + [.event(.message(session: connection.session, message))]
         }
     }
 
@@ -242,8 +247,17 @@ struct SessionStateMachine: Sendable {
         guard self.superseded[record.id]?.contains(hello.incarnation) != true else {
             return [.send(self.stray(.message(.superseded), routingID, header))]
         }
+        let others = self.connections.values.filter { $0.session.satellite == record.id }
+        // A process that goes on with the journal itself comes with the same files; its former session is then over.
+        if hello.journalIsCopy, others.contains(where: { $0.session.incarnation != hello.incarnation }) {
+            let text =
+                "satellite \(record.serial) is running already, and a second process came with a copy of its journal; the "
+                + "second is turned away: stop it, and give every satellite a key and a data directory of its own"
+            let rejection = Rejection(code: .copiedJournal, text: text)
+            return [.send(self.stray(.message(.rejected(rejection)), routingID, header)), .warn(.copiedJournal, text)]
+        }
         var actions: [Action] = []
-        for older in self.connections.values where older.session.satellite == record.id {
+        for older in others {
             actions += self.giveWay(older, to: hello.incarnation)
         }
         // The routing id's former session, if a rotated key came over the same connection: impossible, but harmless.

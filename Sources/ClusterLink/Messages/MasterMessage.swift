@@ -40,6 +40,9 @@ public struct Welcome: Sendable, Hashable {
     public var knownLeases: [LeaseSerial]
     /// The satellite's group, or `nil` for none.
     public var group: String?
+    /// Whether the satellite came with an older copy of its journal: what it found started may have been sent, and must not
+    /// be sent by it.
+    public var journalIsDistrusted = false
 
     /// Composes a welcome; ``protocolVersion`` and ``heartbeat`` are filled in by the link.
     public init(storeID: String, term: Term, knownLeases: [LeaseSerial], group: String? = nil) {
@@ -84,6 +87,8 @@ public struct Rejection: Sendable, Hashable, CustomStringConvertible {
         case notLeader = 5
         /// See the text.
         case other = 6
+        /// The satellite's journal is a copy, and the process that writes the original is connected.
+        case copiedJournal = 7
     }
 
     /// The reason, for programs.

@@ -44,6 +44,20 @@ public struct Hello: Sendable, Hashable {
     public var highestLeaseSerial: LeaseSerial
     /// The leases with entries that it has not finished and reported.
     public var heldLeases: [LeaseSerial]
+    /// What its journal holds of them; of as many as fit, the others are missing.
+    public var journaledLeases: [JournaledLease] = []
+    /// The newest commit of its store that a master has told; `nil` if none was told.
+    public var newestStore: StorePosition?
+    /// How many processes have opened the journal, this one included; 0 from a program that does not count them.
+    public var journalSession: UInt64 = 0
+    /// The incarnations of the processes before this one, the last one first; at most 8.
+    public var earlierIncarnations: [UInt64] = []
+    /// Where the journal ended when this process opened it.
+    public var journalFound: UInt64 = 0
+    /// How far the journal is written; `nil` from a program that does not tell.
+    public var journalPosition: JournalPosition?
+    /// Whether the journal's files are a copy of those that the last process wrote.
+    public var journalIsCopy = false
 
     /// Composes a hello.
     public init(

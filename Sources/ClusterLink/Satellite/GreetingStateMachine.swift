@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MailingModel
 import ZeroMQ
 
 /// One satellite's conversation with one master: greeting, welcome, sequence numbers, silence.
@@ -36,6 +37,9 @@ struct GreetingStateMachine: Sendable {
 
     private(set) var phase: Phase = .down
     private(set) var lastHeard: ContinuousClock.Instant = .now
+    /// The newest commit that the master has told since the Hello.
+    private(set) var newestStore: StorePosition?
+    private var storeID = ""
     private var incarnation: UInt64 = 0
     private var greeting: UInt32 = 0
     private var version = LinkProtocol.supportedVersions.lowerBound
@@ -66,6 +70,7 @@ struct GreetingStateMachine: Sendable {
         self.version = LinkProtocol.supportedVersions.lowerBound
         self.sent = 0
         self.received = 0
+        self.newestStore = nil
         self.assembler = PartAssembler(limit: self.limit)
         self.lastHeard = now
         return self.frames(of: SatelliteCodec.encode(.hello(hello)))
@@ -107,11 +112,12 @@ struct GreetingStateMachine: Sendable {
         guard header.sequence == self.received + 1 else { return .greet(reason: "frames from the master were lost") }
         self.received = header.sequence
         let word: MasterWord
+        let store: StorePosition?
         do {
             guard let whole = try self.assembler.take(message.frames[1], part: header.part, of: header.parts) else {
                 return .nothing
             }
-            word = try MasterCodec.decode(whole)
+            (word, store) = try MasterCodec.decodeWhole(whole, of: self.storeID)
         } catch {
             return .garbage("\(error)")
         }
@@ -123,11 +129,22 @@ struct GreetingStateMachine: Sendable {
             }
             self.version = welcome.protocolVersion
             self.phase = .welcomed
+            self.storeID = welcome.storeID
+            self.newestStore = store
             return .welcomed(welcome)
-        case .message(.heartbeat): return .nothing
-        case .message(let message): return self.judge(message, now: now)
+        case .message(.heartbeat):
+            self.told(store)
+            return .nothing
+        case .message(let message):
+            self.told(store)
+            return self.judge(message, now: now)
         case .helloAgain: return .greet(reason: "the master has forgotten this satellite")
         }
+    }
+
+    /// The master has told a commit; before the Welcome that counts for nothing.
+    private mutating func told(_ store: StorePosition?) {
+        if self.phase == .welcomed, let store { self.newestStore = store }
     }
 
     /// Whether the Hello must be repeated, because nothing has come of it.

@@ -32,9 +32,27 @@ public final class SatelliteLink: Sendable {
     private let configuration: SatelliteLinkConfiguration
     private let hello: @Sendable () async -> Hello
     private let load: @Sendable () async -> SatelliteLoad
+    private let memory: Memory
     private let troubles: TroubleLog
     private let queue: BoundedQueue<SatelliteLinkEvent>
     private let state: Mutex<State>
+
+    /// What goes beside every message, and what came beside one.
+    public struct Memory: Sendable {
+        /// How far the satellite's journal is written.
+        public var journal: @Sendable () -> JournalPosition?
+        /// Notes the newest commit that the master has told; called before the message that came with it is passed on.
+        public var noteStore: @Sendable (StorePosition) -> Void
+
+        /// Composes a memory; without arguments nothing is told and nothing is noted.
+        public init(
+            journal: @escaping @Sendable () -> JournalPosition? = { nil },
+            noteStore: @escaping @Sendable (StorePosition) -> Void = { _ in }
+        ) {
+            self.journal = journal
+            self.noteStore = noteStore
+        }
+    }
 
     /// Prepares a link; ``run()`` connects.
     ///
@@ -42,13 +60,16 @@ public final class SatelliteLink: Sendable {
     ///   - configuration: Masters, keys and bounds.
     ///   - hello: Asked at each greeting, so that it says what is held then. Its incarnation must stay the same.
     ///   - load: Asked at each heartbeat.
+    ///   - memory: Asked and told with every message.
     ///   - logger: Takes trouble, at a bounded rate.
     public init(
         _ configuration: SatelliteLinkConfiguration,
         hello: @escaping @Sendable () async -> Hello,
         load: @escaping @Sendable () async -> SatelliteLoad,
+        memory: Memory = Memory(),
         logger: Logger
     ) {
+        self.memory = memory
         self.configuration = configuration
         self.hello = hello
         self.load = load
@@ -124,7 +145,7 @@ public final class SatelliteLink: Sendable {
     /// - Returns: Whether it was queued, and if not, why.
     @discardableResult
     public func send(_ message: SatelliteMessage, over connection: UInt64? = nil) async -> SendResult {
-        let body = SatelliteCodec.encode(message)
+        let body = SatelliteCodec.encode(message, journal: self.memory.journal())
         guard body.count <= self.configuration.maximumMessageOctets else {
             self.troubles.logger.error(
                 "message to the master exceeds the link's bound and is dropped",
@@ -222,6 +243,7 @@ public final class SatelliteLink: Sendable {
                 await self.leave(place, "the connection to the master at \(address) was lost")
             case .message(let message):
                 let outcome = self.state.withLock { $0.greetings[place].received(message, now: .now) }
+                self.noteStore(place)
                 if await self.perform(outcome, place) { return true }
             case .failure(let failure, let address, _):
                 self.troubles.warn("connect \(place)", "cannot connect to the master at \(address): \(failure)")
@@ -230,6 +252,12 @@ public final class SatelliteLink: Sendable {
             }
         }
         return false
+    }
+
+    /// Passes on what the master that is followed has told of its store.
+    private func noteStore(_ place: Int) {
+        let store = self.state.withLock { $0.active == place ? $0.greetings[place].newestStore : nil }
+        if let store { self.memory.noteStore(store) }
     }
 
     private func perform(_ outcome: GreetingStateMachine.Outcome, _ place: Int) async -> Bool {
@@ -278,6 +306,7 @@ public final class SatelliteLink: Sendable {
             return (state.active ?? place, state.connection)
         }
         guard let former else { return }
+        self.noteStore(place)
         if former != place { await self.emit(.disconnected(reason: "a master with a higher term was found")) }
         await self.emit(.connected(welcome, connection: connection))
     }
@@ -315,7 +344,10 @@ public final class SatelliteLink: Sendable {
             if let silent {
                 await self.greet(silent, "the master at \(self.configuration.masters[silent].control) is silent")
             } else if heartbeat != nil {
-                let body = SatelliteCodec.encode(.heartbeat(await self.load()))
+                let body = SatelliteCodec.encode(
+                    .heartbeat(await self.load()),
+                    journal: self.memory.journal()
+                )
                 // Where there is no room, other frames are waiting, which are signs of life as well.
                 _ = self.push(body)
             }

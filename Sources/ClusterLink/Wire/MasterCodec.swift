@@ -23,8 +23,10 @@ enum MasterCodec {
         }
     }
 
-    static func encode(_ message: MasterMessage) -> [UInt8] {
+    /// The octets of a message, with the newest commit of the master's store.
+    static func encode(_ message: MasterMessage, store: StorePosition? = nil) -> [UInt8] {
         var wire = Telstar_Cluster_V1_MasterBody()
+        if let store { wire.store = .init(store) }
         switch message {
         case .welcome(let welcome):
             wire.welcome = .with {
@@ -34,6 +36,7 @@ enum MasterCodec {
                 $0.heartbeatMilliseconds = WireValue.milliseconds(welcome.heartbeat)
                 $0.knownLeases = welcome.knownLeases.map(\.rawValue)
                 if let group = welcome.group { $0.group = group }
+                $0.journalDistrusted = welcome.journalIsDistrusted
             }
         case .grant(let grant): wire.grant = GrantCodec.wire(grant)
         case .started(let lease, let entries, let refused):
@@ -64,8 +67,20 @@ enum MasterCodec {
         return wire.encoded()
     }
 
-    static func decode(_ octets: [UInt8]) throws(WireError) -> MasterWord {
+    static func decode(_ octets: [UInt8]) throws(WireError) -> MasterWord { try self.decodeWhole(octets, of: "").word }
+
+    /// What a frame says, and the newest commit of the master's store, whose name is `storeID`; a Welcome names it itself.
+    static func decodeWhole(
+        _ octets: [UInt8],
+        of storeID: String
+    ) throws(WireError) -> (word: MasterWord, store: StorePosition?) {
         let wire: Telstar_Cluster_V1_MasterBody = try WireError.wrap { try .init(serializedBytes: octets) }
+        var name = storeID
+        if case .welcome(let welcome)? = wire.kind { name = welcome.storeID }
+        return (try self.word(wire), wire.hasStore ? wire.store.value(of: name) : nil)
+    }
+
+    private static func word(_ wire: Telstar_Cluster_V1_MasterBody) throws(WireError) -> MasterWord {
         switch wire.kind {
         case .welcome(let welcome):
             var value = Welcome(
@@ -76,6 +91,7 @@ enum MasterCodec {
             )
             value.protocolVersion = welcome.protocolVersion
             value.heartbeat = WireValue.duration(milliseconds: welcome.heartbeatMilliseconds)
+            value.journalIsDistrusted = welcome.journalDistrusted
             return .message(.welcome(value))
         case .grant(let grant): return .message(.grant(try GrantCodec.value(grant)))
         case .started(let started):
@@ -97,6 +113,24 @@ enum MasterCodec {
         case .helloAgain: return .helloAgain
         case nil: throw WireError("a master's message of an unknown kind")
         }
+    }
+}
+
+extension Telstar_Cluster_V1_StorePosition {
+    init(_ position: StorePosition) {
+        self.init()
+        self.term = position.term.rawValue
+        self.opening = position.opening
+        self.number = position.number
+    }
+
+    func value(of storeID: String) -> StorePosition {
+        StorePosition(
+            storeID: storeID,
+            term: Term(rawValue: self.term),
+            opening: self.opening,
+            number: self.number
+        )
     }
 }
 

@@ -6,8 +6,12 @@ import SwiftProtobuf
 
 /// The wire form of what satellites say.
 enum SatelliteCodec {
-    static func encode(_ message: SatelliteMessage) -> [UInt8] {
+    /// The octets of a message, with how far the satellite's journal is written; a Hello has that in it.
+    static func encode(_ message: SatelliteMessage, journal: JournalPosition? = nil) -> [UInt8] {
         var wire = Telstar_Cluster_V1_SatelliteBody()
+        var journal = journal
+        if case .hello(let hello) = message { journal = hello.journalPosition }
+        if let journal { wire.journal = self.wire(journal) }
         switch message {
         case .hello(let hello): wire.hello = self.wire(hello)
         case .heartbeat(let load):
@@ -52,10 +56,34 @@ enum SatelliteCodec {
         return wire.encoded()
     }
 
-    static func decode(_ octets: [UInt8]) throws(WireError) -> SatelliteMessage {
+    static func decode(_ octets: [UInt8]) throws(WireError) -> SatelliteMessage { try self.decodeWhole(octets).message }
+
+    /// A message, and how far its satellite's journal is written.
+    static func decodeWhole(
+        _ octets: [UInt8]
+    ) throws(WireError) -> (message: SatelliteMessage, journal: JournalPosition?) {
         let wire: Telstar_Cluster_V1_SatelliteBody = try WireError.wrap { try .init(serializedBytes: octets) }
+        let journal =
+            wire.hasJournal ? JournalPosition(written: wire.journal.written, synced: wire.journal.synced) : nil
+        return (try self.message(wire, journal), journal)
+    }
+
+    private static func wire(_ journal: JournalPosition) -> Telstar_Cluster_V1_JournalPosition {
+        .with {
+            $0.written = journal.written
+            $0.synced = journal.synced
+        }
+    }
+
+    private static func message(
+        _ wire: Telstar_Cluster_V1_SatelliteBody,
+        _ journal: JournalPosition?
+    ) throws(WireError) -> SatelliteMessage {
         switch wire.kind {
-        case .hello(let hello): return .hello(try self.value(hello))
+        case .hello(let hello):
+            var value = try self.value(hello)
+            value.journalPosition = journal
+            return .hello(value)
         case .heartbeat(let load):
             return .heartbeat(
                 SatelliteLoad(
@@ -104,12 +132,42 @@ enum SatelliteCodec {
             $0.highestTerm = hello.highestTerm.rawValue
             $0.highestLeaseSerial = hello.highestLeaseSerial.rawValue
             $0.heldLeases = hello.heldLeases.map(\.rawValue)
+            $0.held = self.wire(hello.journaledLeases)
+            if let store = hello.newestStore {
+                $0.storeID = store.storeID
+                $0.newestStore = .init(store)
+            }
+            $0.journalSession = hello.journalSession
+            $0.earlierIncarnations = hello.earlierIncarnations
+            if hello.journalFound > 0 {
+                $0.journalFound = self.wire(
+                    JournalPosition(written: hello.journalFound, synced: hello.journalFound)
+                )
+            }
+            $0.journalCopied = hello.journalIsCopy
+        }
+    }
+
+    /// Octets of sets that a Hello carries at most, so that it stays within one frame.
+    private static let longestDetails = 192 * 1024
+
+    private static func wire(_ leases: [JournaledLease]) -> [Telstar_Cluster_V1_HeldLease] {
+        var octets = 0
+        return leases.prefix { lease in
+            octets += lease.started.octets.count + lease.closed.octets.count + 24
+            return octets <= self.longestDetails
+        }.map { lease in
+            .with {
+                $0.lease = lease.lease.rawValue
+                $0.started = .init(lease.started.octets)
+                $0.closed = .init(lease.closed.octets)
+            }
         }
     }
 
     private static func value(_ wire: Telstar_Cluster_V1_Hello) throws(WireError) -> Hello {
         guard wire.lowestVersion <= wire.highestVersion else { throw WireError("an empty range of versions") }
-        return Hello(
+        var hello = Hello(
             protocolVersions: wire.lowestVersion...wire.highestVersion,
             serial: wire.serial,
             incarnation: wire.incarnation,
@@ -120,5 +178,20 @@ enum SatelliteCodec {
             highestLeaseSerial: LeaseSerial(rawValue: wire.highestLeaseSerial),
             heldLeases: WireValue.leases(wire.heldLeases)
         )
+        for held in wire.held {
+            hello.journaledLeases.append(
+                JournaledLease(
+                    LeaseSerial(rawValue: held.lease),
+                    started: try WireValue.bitmap(Array(held.started)),
+                    closed: try WireValue.bitmap(Array(held.closed))
+                )
+            )
+        }
+        if wire.hasNewestStore { hello.newestStore = wire.newestStore.value(of: wire.storeID) }
+        hello.journalSession = wire.journalSession
+        hello.earlierIncarnations = wire.earlierIncarnations
+        hello.journalFound = wire.journalFound.written
+        hello.journalIsCopy = wire.journalCopied
+        return hello
     }
 }

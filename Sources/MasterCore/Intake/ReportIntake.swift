@@ -10,6 +10,7 @@ import Synchronization
 final class ReportIntake: Sendable {
     private let store: any MailingStore
     private let channel: any SatelliteChannel
+    private let directory: SatelliteDirectory
     private let configuration: MasterConfiguration.Intake
     private let time: MasterTime
     private let health: StoreHealth
@@ -23,6 +24,7 @@ final class ReportIntake: Sendable {
     init(
         store: any MailingStore,
         channel: any SatelliteChannel,
+        directory: SatelliteDirectory,
         configuration: MasterConfiguration.Intake,
         time: MasterTime,
         health: StoreHealth,
@@ -31,6 +33,7 @@ final class ReportIntake: Sendable {
     ) {
         self.store = store
         self.channel = channel
+        self.directory = directory
         self.configuration = configuration
         self.time = time
         self.health = health
@@ -102,7 +105,12 @@ final class ReportIntake: Sendable {
         while true {
             do {
                 CrashPoint.reached(.masterBeforeApply)
-                let result = try await self.store.apply(reports, from: work.satellite, at: self.time.now())
+                let result = try await self.store.apply(
+                    reports,
+                    from: work.satellite,
+                    at: self.time.now(),
+                    journal: self.directory.sighting(of: work.satellite)
+                )
                 CrashPoint.reached(.masterAfterApply)
                 self.count(reports, result)
                 self.health.succeeded("applying reports")

@@ -18,6 +18,7 @@ final class StartIntake: Sendable {
 
     private let store: any MailingStore
     private let channel: any SatelliteChannel
+    private let directory: SatelliteDirectory
     private let time: MasterTime
     private let health: StoreHealth
     private let logger: Logger
@@ -27,12 +28,14 @@ final class StartIntake: Sendable {
     init(
         store: any MailingStore,
         channel: any SatelliteChannel,
+        directory: SatelliteDirectory,
         time: MasterTime,
         health: StoreHealth,
         logger: Logger
     ) {
         self.store = store
         self.channel = channel
+        self.directory = directory
         self.time = time
         self.health = health
         self.logger = logger
@@ -78,7 +81,12 @@ final class StartIntake: Sendable {
         while let group = groups.last, !Task.isCancelled {
             do {
                 CrashPoint.reached(.masterBeforeStart)
-                let decisions = try await self.store.start(Array(group), by: session.satellite, at: self.time.now())
+                let decisions = try await self.store.start(
+                    Array(group),
+                    by: session.satellite,
+                    at: self.time.now(),
+                    journal: self.directory.sighting(of: session.satellite)
+                )
                 CrashPoint.reached(.masterAfterStart)
                 self.health.succeeded("starting recipients")
                 for decision in decisions {

@@ -49,12 +49,17 @@ extension Dispatcher {
             )
             return
         }
-        try await self.compare(hello, of: session)
+        let isAhead = try await self.compare(hello, of: session)
         if let reason = self.safeMode.reason {
             let text = "the master is in safe mode until its operator confirms the store: \(reason)"
             _ = await self.channel.send(.rejected(Rejection(code: .safeMode, text: text)), to: session)
             return
         }
+        if isAhead, self.reconciled[session.satellite] != hello.incarnation {
+            try await self.settleFinished(by: session, hello)
+            self.reconciled[session.satellite] = hello.incarnation
+        }
+        let isDistrusted = try await self.examineJournal(hello, of: session)
         let changes = self.ledgers[session.satellite]?.changes
         let stored = try await self.store.leases(of: session.satellite)
         let held = Set(hello.heldLeases)
@@ -88,17 +93,14 @@ extension Dispatcher {
         self.backlogIsStale = true
         let known = remaining.filter { $0.open > 0 && held.contains($0.serial) }
         let identity = self.store.identity
-        _ = await self.channel.send(
-            .welcome(
-                Welcome(
-                    storeID: identity.storeID,
-                    term: identity.term,
-                    knownLeases: known.map(\.serial).sorted(),
-                    group: record.group
-                )
-            ),
-            to: session
+        var welcome = Welcome(
+            storeID: identity.storeID,
+            term: identity.term,
+            knownLeases: known.map(\.serial).sorted(),
+            group: record.group
         )
+        welcome.journalIsDistrusted = isDistrusted
+        _ = await self.channel.send(.welcome(welcome), to: session)
         let names = Set(known.map(\.serial))
         for serial in hello.heldLeases where !names.contains(serial) {
             _ = await self.channel.send(.revoke(serial, .unknown), to: session)
@@ -110,28 +112,6 @@ extension Dispatcher {
             "satellite welcomed",
             metadata: satellite.merging(["leases": "\(known.count)", "version": "\(hello.softwareVersion)"]) { $1 }
         )
-    }
-
-    /// A satellite that has seen more than the store can have given out proves that the store is an old copy.
-    private func compare(_ hello: Hello, of session: SatelliteSession) async throws {
-        self.safeMode.saw(hello.highestLeaseSerial)
-        let reason: String
-        if hello.highestTerm > self.store.identity.term {
-            reason =
-                "satellite \(session.serial) has seen term \(hello.highestTerm.rawValue), the store is at term "
-                + "\(self.store.identity.term.rawValue): it is a restored or cloned copy"
-        } else if let ledger = self.store as? any LeaseLedger {
-            let highest = try await ledger.highestLeaseSerial()
-            guard hello.highestLeaseSerial > highest else { return }
-            reason =
-                "satellite \(session.serial) has seen lease \(hello.highestLeaseSerial), the store has given out "
-                + "\(highest) at most: it is a restored or cloned copy"
-        } else {
-            return
-        }
-        guard self.safeMode.enter(reason, logger: self.logger) else { return }
-        // Whoever was welcomed before would wait for leave to start that it is not given.
-        await self.dropAll(except: session)
     }
 
     // MARK: Taking back

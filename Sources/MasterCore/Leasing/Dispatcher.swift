@@ -41,6 +41,8 @@ actor Dispatcher {
     private var everLeased: Set<MailingID> = []
     /// Mailings with recipients that were settled here, and that may be complete by that.
     var settledMailings: Set<MailingID> = []
+    /// The processes whose memory a restored store was brought in line with.
+    var reconciled: [SatelliteID: UInt64] = [:]
 
     init(
         store: any MailingStore,

@@ -37,6 +37,7 @@ public final class SatelliteDirectory: Sendable {
     }
 
     private let contents = Mutex(Contents())
+    private let sightings = Mutex<[SatelliteID: JournalSighting]>([:])
 
     /// Makes an empty directory, which allows nobody.
     public init() {}
@@ -45,6 +46,21 @@ public final class SatelliteDirectory: Sendable {
     public func record(publicKey: [UInt8]) -> SatelliteRecord? {
         self.contents.withLock { $0.enabled(publicKey: publicKey) }
     }
+
+    /// Notes how far a satellite's journal is written.
+    func noteJournal(_ position: JournalPosition, of session: SatelliteSession) {
+        self.sightings.withLock { sightings in
+            if let known = sightings[session.satellite], known.incarnation == session.incarnation,
+                known.position.written >= position.written
+            {
+                return
+            }
+            sightings[session.satellite] = JournalSighting(incarnation: session.incarnation, position: position)
+        }
+    }
+
+    /// How far a satellite's journal was seen written, as its process told last.
+    func sighting(of satellite: SatelliteID) -> JournalSighting? { self.sightings.withLock { $0[satellite] } }
 
     /// A satellite by its number.
     public subscript(id: SatelliteID) -> SatelliteRecord? { self.contents.withLock { $0.records[id] } }
@@ -113,7 +129,9 @@ public final class SatelliteDirectory: Sendable {
             sharedKey: { serial in
                 self.records.first { $0.serial == serial && $0.enabled }?.sharedKey
             },
-            enrol: { serial, key in await self.enrol(serial, key: key, store: store, now: now(), logger: logger) }
+            enrol: { serial, key in await self.enrol(serial, key: key, store: store, now: now(), logger: logger) },
+            store: { store.position },
+            noteJournal: { session, position in self.noteJournal(position, of: session) }
         )
     }
 

@@ -20,6 +20,8 @@ protocol StoreConnection: AnyObject {
     var changedRows: Int { get }
     /// Whether a transaction is open.
     var isInsideTransaction: Bool { get }
+    /// A writing verb runs in the open transaction, which then counts as a commit that others may be told of.
+    func noteChange()
     /// Opens a transaction, and makes sure that this process may write.
     func begin() throws
     /// Ends the transaction; what it changed is on disk when this returns.

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import MailingModel
+
 /// A database that carries verbs out: each in a transaction, writing ones one after another.
 protocol StoreEngine: Sendable {
     /// Who this store is and under which term it was opened.
     var identity: StoreIdentity { get }
+    /// The newest commit of this opening.
+    var position: StorePosition { get }
     /// What verbs need beside the database.
     var context: StoreContext { get }
     /// The writing verbs that wait for their turn.

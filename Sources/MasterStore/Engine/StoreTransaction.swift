@@ -58,6 +58,7 @@ final class StoreTransaction {
         _ context: StoreContext
     ) throws -> Answer {
         let transaction = StoreTransaction(connection, context)
+        connection.noteChange()
         let answer = try verb(transaction)
         try transaction.flush()
         return answer

@@ -142,28 +142,69 @@ enum TakingBack {
     ) throws -> Int {
         var settled = 0
         for serial in serials {
-            guard var lease = try transaction.lease(serial) else { continue }
+            guard let lease = try transaction.lease(serial) else { continue }
             let places = (0..<lease.size).filter { lease.started.contains($0) && !lease.closed.contains($0) }
             guard !places.isEmpty else { continue }
             let name = try transaction.satelliteName(lease.satellite) ?? "?"
-            let trace = AttemptTrace(
-                stage: .master,
-                text: "satellite \(name) did not report whether the message was sent; it may have arrived"
-            )
-            try transaction.readAhead(places.map { lease.recipient(at: $0) })
-            for place in places { lease.close(place) }
-            transaction.update(lease)
-            for place in places {
-                let isSettled = try Self.settle(
-                    place,
-                    of: lease,
-                    trace,
-                    mailingEnds: mailingEnds,
-                    at: now,
-                    transaction
-                )
-                settled += isSettled ? 1 : 0
+            let text = "satellite \(name) did not report whether the message was sent; it may have arrived"
+            settled += try Self.settle(places, of: lease, text, mailingEnds: mailingEnds, at: now, transaction)
+        }
+        return settled
+    }
+
+    /// Counts open recipients of a satellite's leases as uncertain that its journal has finished, in a store that was
+    /// restored from an older copy; what the journal holds as started counts as started.
+    ///
+    /// - Returns: How many were settled.
+    static func settleFinished(
+        by satellite: SatelliteID,
+        holding held: Set<LeaseSerial>,
+        _ details: [JournaledLease],
+        at now: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws -> Int {
+        let details = Dictionary(details.map { ($0.lease, $0) }) { first, _ in first }
+        let name = try transaction.satelliteName(satellite) ?? "?"
+        let text =
+            "the store was restored from an older copy; satellite \(name) finished this recipient after that copy"
+        var settled = 0
+        for var lease in try LeaseRow.fetch(of: satellite, transaction) {
+            let open = (0..<lease.size).filter { !lease.closed.contains($0) }
+            let finished: [Int]
+            if held.contains(lease.serial) {
+                guard let detail = details[lease.serial] else { continue }
+                for place in open where detail.started.contains(place) { lease.started.insert(place) }
+                finished = open.filter { detail.closed.contains($0) }
+            } else {
+                finished = open
             }
+            for place in finished { lease.started.insert(place) }
+            // The transaction must have read the lease to see its last place closed.
+            _ = try transaction.lease(lease.serial)
+            transaction.update(lease)
+            settled += try Self.settle(finished, of: lease, text, mailingEnds: false, at: now, transaction)
+        }
+        return settled
+    }
+
+    private static func settle(
+        _ places: [Int],
+        of lease: LeaseRow,
+        _ text: String,
+        mailingEnds: Bool,
+        at now: Timestamp,
+        _ transaction: StoreTransaction
+    ) throws -> Int {
+        guard !places.isEmpty else { return 0 }
+        var lease = lease
+        try transaction.readAhead(places.map { lease.recipient(at: $0) })
+        for place in places { lease.close(place) }
+        transaction.update(lease)
+        let trace = AttemptTrace(stage: .master, text: text)
+        var settled = 0
+        for place in places {
+            let isSettled = try Self.settle(place, of: lease, trace, mailingEnds: mailingEnds, at: now, transaction)
+            settled += isSettled ? 1 : 0
         }
         return settled
     }

@@ -24,6 +24,7 @@ internal import Darwin
 final class Leadership: Sendable {
     private struct State {
         var commit: Int64 = 0
+        var committed: Int64 = 0
         var loss: String?
         var heard = ContinuousClock.now
     }
@@ -82,6 +83,19 @@ final class Leadership: Sendable {
             [.text(self.reign.applicationName("writer"))]
         )
     }
+
+    /// The newest commit that others may be told of.
+    var position: StorePosition {
+        StorePosition(
+            storeID: self.reign.storeID,
+            term: Term(rawValue: self.reign.term),
+            opening: self.reign.nonce,
+            number: self.state.withLock { $0.committed }
+        )
+    }
+
+    /// The transaction that was begun last is committed, and has changed something.
+    func committed() { self.state.withLock { $0.committed = $0.commit } }
 
     /// Makes sure that this master still reigns, and that nobody takes over before the open transaction ends.
     ///

@@ -247,6 +247,8 @@ final class PostgreSQLEngine: StoreEngine {
         }
     }
 
+    var position: StorePosition { self.leadership.position }
+
     // MARK: Access
 
     // The functions around a continuation are `@concurrent`; see `SQLiteEngine`.

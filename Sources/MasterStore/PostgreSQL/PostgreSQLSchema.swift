@@ -168,5 +168,12 @@ enum PostgreSQLSchema {
             ADD COLUMN segment_tracked smallint NOT NULL DEFAULT 0;
         ALTER TABLE tombstone ADD COLUMN segment smallint NOT NULL DEFAULT 0, ADD COLUMN tracked bigint;
         """,
+        // How far each satellite's journal was seen.
+        """
+        CREATE TABLE satellite_journal(
+            satellite integer PRIMARY KEY, journal text NOT NULL, boot text NOT NULL, session bigint NOT NULL,
+            incarnation bigint NOT NULL, written bigint NOT NULL, synced bigint NOT NULL,
+            distrusted smallint NOT NULL) WITH (fillfactor = 20);
+        """,
     ]
 }

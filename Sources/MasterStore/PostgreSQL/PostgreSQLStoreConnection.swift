@@ -9,6 +9,7 @@ final class PostgreSQLStoreConnection: StoreConnection {
     private let leadership: Leadership?
     private let texts: StatementTexts
     private(set) var changedRows = 0
+    private var hasChanged = false
 
     init(_ connection: PostgreSQLConnection, _ texts: StatementTexts, leadership: Leadership? = nil) {
         self.connection = connection
@@ -115,7 +116,10 @@ final class PostgreSQLStoreConnection: StoreConnection {
 
     var isInsideTransaction: Bool { self.connection.isOpen && self.connection.isInTransaction }
 
+    func noteChange() { self.hasChanged = true }
+
     func begin() throws {
+        self.hasChanged = false
         try self.connection.execute(script: "BEGIN")
         do {
             try self.leadership?.claim(self.connection)
@@ -137,6 +141,8 @@ final class PostgreSQLStoreConnection: StoreConnection {
             guard let leadership = self.leadership else { throw error }
             guard try leadership.wasCommitted(lost: error) else { throw error }
         }
+        // A renewal of the reign alone is no commit that anybody could miss.
+        if self.hasChanged { self.leadership?.committed() }
     }
 
     func rollback() throws { try self.connection.execute(script: "ROLLBACK") }

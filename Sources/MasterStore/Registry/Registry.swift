@@ -118,6 +118,7 @@ enum Registry {
         }
         try transaction.prepare("UPDATE satellite SET removed = 1, keys = ?, shared_key = NULL WHERE id = ?")
             .bind(1, [UInt8]()).bind(2, Int(id.rawValue)).run()
+        try JournalMarks.remove(id, transaction)
         try Self.noteAffinities(transaction)
     }
 

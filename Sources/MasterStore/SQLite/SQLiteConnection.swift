@@ -6,8 +6,20 @@ internal import GRDBSQLite
 /// A connection to an SQLite file, on the library's queue.
 final class SQLiteConnection: StoreConnection {
     let database: Database
+    /// Counts the commits of the writing connection; `nil` for one that only reads.
+    private let commits: Commits?
+    private var hasChanged = false
 
-    init(_ database: Database) { self.database = database }
+    /// The count of commits, and the term under which they are counted.
+    struct Commits {
+        let term: Int64
+        let progress: StoreProgress
+    }
+
+    init(_ database: Database, commits: Commits? = nil) {
+        self.database = database
+        self.commits = commits
+    }
 
     func prepare(_ sql: String) throws -> any StoreStatement { try self.statement(sql) }
 
@@ -72,12 +84,23 @@ final class SQLiteConnection: StoreConnection {
 
     var isInsideTransaction: Bool { self.database.isInsideTransaction }
 
+    func noteChange() { self.hasChanged = true }
+
     func begin() throws {
         self.boundStatements()
+        self.hasChanged = false
         try self.execute("BEGIN IMMEDIATE")
     }
 
-    func commit() throws { try self.execute("COMMIT") }
+    func commit() throws {
+        guard self.hasChanged, let commits = self.commits else { return try self.execute("COMMIT") }
+        let number = commits.progress.next()
+        try self.statement("UPDATE leadership SET \"commit\" = ? WHERE term = ?").bind(1, number)
+            .bind(2, commits.term).run()
+        try self.execute("COMMIT")
+        commits.progress.committed(number)
+    }
+
     func rollback() throws { try self.execute("ROLLBACK") }
     func savepoint() throws { try self.execute("SAVEPOINT verb") }
     func releaseSavepoint() throws { try self.execute("RELEASE verb") }

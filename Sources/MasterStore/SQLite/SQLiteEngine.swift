@@ -22,6 +22,8 @@ final class SQLiteEngine: StoreEngine {
     let context: StoreContext
 
     private let pool: DatabasePool
+    private let opening: String
+    private let progress = StoreProgress()
     let queue: WriteQueue
     private let checkpointer: Checkpointer
     private let lock: LockFile
@@ -38,8 +40,10 @@ final class SQLiteEngine: StoreEngine {
         do {
             try LockFile.makePrivate(path: path)
             let pool = try DatabasePool(path: path, configuration: Self.connections(configuration))
-            let identity = try pool.writeWithoutTransaction { try Self.prepare($0) }
+            let opening = String(UInt64.random(in: 0 ... .max), radix: 36)
+            let identity = try pool.writeWithoutTransaction { try Self.prepare($0, opening: opening) }
             self.pool = pool
+            self.opening = opening
             self.identity = identity
             self.context = StoreContext(
                 secrets: secrets,
@@ -53,7 +57,8 @@ final class SQLiteEngine: StoreEngine {
         }
         let checkpointer = Checkpointer(databasePath: path, threshold: configuration.checkpointSize)
         self.checkpointer = checkpointer
-        self.queue = WriteQueue(writer: Writer(pool: self.pool)) { connection in
+        let commits = SQLiteConnection.Commits(term: self.identity.term.rawValue, progress: self.progress)
+        self.queue = WriteQueue(writer: Writer(pool: self.pool, commits: commits)) { connection in
             guard let connection = connection as? SQLiteConnection else { return }
             checkpointer.runIfNeeded(connection.database)
         }
@@ -61,10 +66,21 @@ final class SQLiteEngine: StoreEngine {
 
     private struct Writer: StoreWriter {
         let pool: DatabasePool
+        let commits: SQLiteConnection.Commits
 
         func enter(_ work: @escaping @Sendable (Result<any StoreConnection, any Error>) -> Void) {
-            self.pool.asyncWriteWithoutTransaction { work(.success(SQLiteConnection($0))) }
+            let commits = self.commits
+            self.pool.asyncWriteWithoutTransaction { work(.success(SQLiteConnection($0, commits: commits))) }
         }
+    }
+
+    var position: StorePosition {
+        StorePosition(
+            storeID: self.identity.storeID,
+            term: self.identity.term,
+            opening: self.opening,
+            number: self.progress.committed
+        )
     }
 
     private static func connections(_ configuration: SQLiteConfiguration) -> GRDB.Configuration {
@@ -80,7 +96,7 @@ final class SQLiteEngine: StoreEngine {
     }
 
     /// Sets the writer up: durable commits, newest tables, next term.
-    private static func prepare(_ database: Database) throws -> StoreIdentity {
+    private static func prepare(_ database: Database, opening: String) throws -> StoreIdentity {
         // The library sets NORMAL with the write-ahead log, which would lose acknowledged commits at a power cut.
         try database.execute(sql: "PRAGMA synchronous = FULL")
         guard try Int.fetchOne(database, sql: "PRAGMA synchronous") == 2 else {
@@ -93,6 +109,11 @@ final class SQLiteEngine: StoreEngine {
             let storeID = try String.fetchOne(database, sql: "SELECT value FROM meta WHERE name = 'store_id'")
             let term = try Int64.fetchOne(database, sql: "SELECT value FROM meta WHERE name = 'term'")
             guard let storeID, let term else { throw StoreError(.corrupt, "the store has no identity") }
+            try database.execute(
+                sql: "INSERT INTO leadership(term, nonce, \"commit\") VALUES (?, ?, 0)",
+                arguments: [term, opening]
+            )
+            try database.execute(sql: "DELETE FROM leadership WHERE term <= ?", arguments: [term - 100])
             identity = StoreIdentity(
                 storeID: storeID,
                 term: Term(rawValue: term),

@@ -175,5 +175,13 @@ enum Schema {
         ALTER TABLE tombstone ADD COLUMN segment INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE tombstone ADD COLUMN tracked INTEGER;
         """,
+        // The openings of the store and their commits, and how far each satellite's journal was seen.
+        """
+        CREATE TABLE leadership(term INTEGER PRIMARY KEY, nonce TEXT NOT NULL, "commit" INTEGER NOT NULL);
+        CREATE TABLE satellite_journal(
+            satellite INTEGER PRIMARY KEY, journal TEXT NOT NULL, boot TEXT NOT NULL, session INTEGER NOT NULL,
+            incarnation INTEGER NOT NULL, written INTEGER NOT NULL, synced INTEGER NOT NULL,
+            distrusted INTEGER NOT NULL);
+        """,
     ]
 }

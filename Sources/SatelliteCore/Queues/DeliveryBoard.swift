@@ -125,6 +125,20 @@ struct DeliveryBoard {
         text: "not sent: the lease was taken back while the master was away"
     )
 
+    /// Ends started places of an earlier process that may have been sent since the journal was copied.
+    mutating func distrust(_ lease: HeldLease, _ places: [Int], now: ContinuousClock.Instant) -> BoardActions {
+        var actions = BoardActions()
+        for index in places where self.leases[lease.serial]?.startedUnprepared.remove(index) != nil {
+            self.finish(Place(lease: lease, index: index, since: now), .uncertain(Self.distrust), &actions)
+        }
+        return actions
+    }
+
+    private static let distrust = AttemptTrace(
+        stage: .finalDot,
+        text: "the satellite's journal is an older copy, and the recipient may have been sent after it was made"
+    )
+
     /// Takes note of the master's decision on places asked for.
     mutating func decideStart(
         _ serial: LeaseSerial,

@@ -156,6 +156,24 @@ private struct DiskJournalFile: JournalFile {
         }
     }
 
+    /// The inode and its generation, which a file system gives no second file; where there are no generations, the inode
+    /// and the device.
+    var identity: String {
+        var status = stat()
+        guard fstat(self.descriptor.number, &status) == 0 else { return "" }
+        var generation = 0
+        let isKnown = withUnsafeMutablePointer(to: &generation) {
+            ioctl(self.descriptor.number, Self.getVersion, UnsafeMutableRawPointer($0)) == 0
+        }
+        let inode = String(status.st_ino, radix: 16)
+        return isKnown
+            ? "\(inode)-\(String(UInt32(truncatingIfNeeded: generation), radix: 16))"
+            : "\(inode)@\(String(status.st_dev, radix: 16))"
+    }
+
+    /// `FS_IOC_GETVERSION` of linux/fs.h.
+    private static let getVersion: UInt = 0x8008_7601
+
     func synchronize() throws(JournalError) {
         guard fdatasync(self.descriptor.number) == 0 else { throw DiskJournalDirectory.failure("syncing", self.path) }
     }

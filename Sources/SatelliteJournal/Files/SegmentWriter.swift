@@ -21,6 +21,8 @@ struct SegmentWriter {
     static let slackPerSegment = 1024
     /// Octets for the session records of later processes.
     static let slackForSessions = 8192
+    /// Octets of unreserved room without which the master's commits are not noted.
+    static let slackForStores = 4096
 
     private(set) var state: JournalState
     private(set) var session: JournalSession
@@ -29,6 +31,12 @@ struct SegmentWriter {
     private(set) var older: [UInt64]
     /// The first write or sync that failed; nothing is written after it.
     private(set) var failure: JournalError?
+    /// Up to where everything is on disk.
+    private(set) var synced: UInt64 = 0
+    /// Segments that were filled since the last sync.
+    private var unsynced: [UInt64: any JournalFile] = [:]
+    /// The newest commit of its store that the master has told; ``state`` has what is written of it.
+    var store: StorePosition?
 
     private var home: [LeaseSerial: UInt64]
     private var openPlaces: Int
@@ -57,6 +65,32 @@ struct SegmentWriter {
         self.segmentSize = segmentSize
         self.textLimit = textLimit
         self.openPlaces = state.leases.values.reduce(0) { $0 + $1.openCount }
+        self.store = state.store
+    }
+
+    /// The end of what is written.
+    var written: UInt64 { Self.end(self.current.number, self.current.offset) }
+
+    /// An end of the journal as one number, which only grows.
+    static func end(_ segment: UInt64, _ offset: Int) -> UInt64 { segment << 32 | UInt64(offset) }
+
+    /// What has to be synced so that everything written up to now is on disk, and where that ends.
+    mutating func beginSync() -> (files: [UInt64: any JournalFile], end: UInt64) {
+        defer { self.unsynced = [:] }
+        var files = self.unsynced
+        files[self.current.number] = self.current.file
+        return (files, self.written)
+    }
+
+    /// Everything up to `end` is on disk.
+    mutating func endSync(_ end: UInt64) { self.synced = max(self.synced, end) }
+
+    /// Keeps the newest commit that the master has told for the next write, if there is room to spare.
+    mutating func appendStore() throws(JournalError) {
+        guard let store, store != self.state.store, self.available - self.reserved >= Self.slackForStores else {
+            return
+        }
+        try self.append(.store(store))
     }
 
     /// All segments that exist.
@@ -97,6 +131,8 @@ struct SegmentWriter {
         if self.current.offset + self.pending.bytes.count + self.scratch.bytes.count > self.segmentSize {
             try self.flush()
             try self.rotate()
+            // It stands at the head of the new segment already, with that file's identity.
+            if case .session = record { return self.account(record) }
         }
         self.pending.raw(self.scratch.bytes)
         self.account(record)
@@ -136,7 +172,7 @@ struct SegmentWriter {
     private mutating func account(_ record: JournalRecord) {
         let before: Int
         switch record {
-        case .session, .started, .dot, .done:
+        case .session, .started, .dot, .done, .store:
             _ = self.state.apply(record)
             return
         case .lease(let grant): before = self.state.leases[grant.serial]?.openCount ?? 0
@@ -164,11 +200,14 @@ struct SegmentWriter {
             throw error
         }
         self.older.append(self.current.number)
+        self.unsynced[self.current.number] = self.current.file
         self.current = self.ahead.removeFirst()
         self.session.highestTerm = self.state.highestTerm
         self.session.highestLease = self.state.highestLease
+        self.session.file = self.current.file.identity
         var header = ByteEncoder()
         self.frame.append(.session(self.session), to: &header, textLimit: 0)
+        if let store = self.state.store { self.frame.append(.store(store), to: &header, textLimit: 0) }
         do {
             try self.current.file.write(header.bytes, at: 0)
         } catch {

@@ -20,11 +20,16 @@ enum JournalRecord: Hashable, Sendable {
     case returned(LeaseSerial, EntryBitmap)
     /// All that is known of a lease, so that the segment with its earlier records may go.
     case checkpoint(LeaseProgress)
+    /// The newest commit of its store that the master has told.
+    case store(StorePosition)
 }
 
 /// Whose journal it is and which process writes it.
 struct JournalSession: Hashable, Sendable {
-    static let formVersion: UInt8 = 1
+    /// Form 2 added what follows the highest lease.
+    static let formVersion: UInt8 = 2
+    /// How many earlier incarnations are kept.
+    static let rememberedIncarnations = 8
 
     /// The journal's random name, 32 hexadecimal digits; a new journal has a new one.
     var journalID: String
@@ -36,6 +41,22 @@ struct JournalSession: Hashable, Sendable {
     var highestTerm: Term
     /// The highest lease serial seen in grants.
     var highestLease: LeaseSerial
+    /// How many processes have opened the journal, this one included; those before form 2 were not counted.
+    var number: UInt64 = 1
+    /// The incarnations of the processes before this one, the last one first.
+    var earlier: [UInt64] = []
+    /// Identifies the file that holds this record; another identity means that the file was copied. Empty if unknown.
+    var file = ""
+
+    /// The session of the process that opens the journal after this one.
+    func next(bootID: String, incarnation: UInt64) -> JournalSession {
+        var next = self
+        next.bootID = bootID
+        next.incarnation = incarnation
+        next.number += 1
+        next.earlier = Array(([self.incarnation] + self.earlier).prefix(Self.rememberedIncarnations))
+        return next
+    }
 }
 
 extension JournalRecord {
@@ -48,6 +69,7 @@ extension JournalRecord {
         case forget = 6
         case returned = 7
         case checkpoint = 8
+        case store = 9
     }
 
     /// Writes the record's kind and contents, with at most `textLimit` octets of a reply's text.
@@ -61,6 +83,10 @@ extension JournalRecord {
             encoder.unsigned(session.incarnation)
             encoder.signed(session.highestTerm.rawValue)
             encoder.signed(session.highestLease.rawValue)
+            encoder.unsigned(session.number)
+            encoder.count(session.earlier.count)
+            for incarnation in session.earlier { encoder.unsigned(incarnation) }
+            encoder.string(session.file)
         case .lease(let grant):
             encoder.octet(Kind.lease.rawValue)
             grant.encode(into: &encoder)
@@ -89,6 +115,12 @@ extension JournalRecord {
         case .checkpoint(let progress):
             encoder.octet(Kind.checkpoint.rawValue)
             progress.encode(into: &encoder, textLimit: textLimit)
+        case .store(let position):
+            encoder.octet(Kind.store.rawValue)
+            encoder.string(position.storeID)
+            encoder.signed(position.term.rawValue)
+            encoder.string(position.opening)
+            encoder.signed(position.number)
         }
     }
 
@@ -98,19 +130,7 @@ extension JournalRecord {
         guard let kind = Kind(rawValue: octet) else { throw DecodingFailure(reason: "unknown kind of record \(octet)") }
         switch kind {
         case .session:
-            let version = try decoder.octet()
-            guard version == JournalSession.formVersion else {
-                throw DecodingFailure(reason: "unknown form \(version)")
-            }
-            self = .session(
-                JournalSession(
-                    journalID: try decoder.string(),
-                    bootID: try decoder.string(),
-                    incarnation: try decoder.unsigned(),
-                    highestTerm: Term(rawValue: try decoder.signed()),
-                    highestLease: LeaseSerial(rawValue: try decoder.signed())
-                )
-            )
+            self = .session(try JournalSession(from: &decoder))
         case .lease:
             self = .lease(try LeaseGrant(from: &decoder))
         case .started:
@@ -128,8 +148,37 @@ extension JournalRecord {
             self = .returned(LeaseSerial(rawValue: try decoder.signed()), try decoder.places())
         case .checkpoint:
             self = .checkpoint(try LeaseProgress(from: &decoder))
+        case .store:
+            self = .store(
+                StorePosition(
+                    storeID: try decoder.string(),
+                    term: Term(rawValue: try decoder.signed()),
+                    opening: try decoder.string(),
+                    number: try decoder.signed()
+                )
+            )
         }
         try decoder.finish()
+    }
+}
+
+extension JournalSession {
+    fileprivate init(from decoder: inout ByteDecoder) throws(DecodingFailure) {
+        let version = try decoder.octet()
+        guard (1...Self.formVersion).contains(version) else {
+            throw DecodingFailure(reason: "unknown form \(version)")
+        }
+        self.init(
+            journalID: try decoder.string(),
+            bootID: try decoder.string(),
+            incarnation: try decoder.unsigned(),
+            highestTerm: Term(rawValue: try decoder.signed()),
+            highestLease: LeaseSerial(rawValue: try decoder.signed())
+        )
+        guard version >= 2 else { return }
+        self.number = try decoder.unsigned()
+        for _ in 0..<(try decoder.count(ofAtLeast: 1)) { self.earlier.append(try decoder.unsigned()) }
+        self.file = try decoder.string()
     }
 }
 

@@ -16,6 +16,8 @@ struct JournalState: Hashable, Sendable {
     private(set) var highestLease = LeaseSerial(rawValue: 0)
     /// Places that a process left between dot and reply, or that a power cut made doubtful.
     private(set) var doubtful: [LeaseSerial: EntryBitmap] = [:]
+    /// The newest commit of its store that the master has told.
+    var store: StorePosition?
 
     /// What a record did to the set of leases held.
     enum Effect: Equatable {
@@ -42,17 +44,19 @@ struct JournalState: Hashable, Sendable {
             return self.close(lease, places, \.forgotten)
         case .returned(let lease, let places):
             return self.close(lease, places, \.returned)
+        case .store(let position):
+            self.store = position
         }
         return .none
     }
 
     /// Marks what the end of the process that wrote the last session leaves in doubt.
     ///
-    /// A dot without a reply always; if the machine has been started anew, every started place without an outcome,
-    /// since a dot's record is not synced.
-    mutating func endSession(sameBoot: Bool) {
+    /// A dot without a reply always. Every started place without an outcome if the dots cannot be trusted: the machine has
+    /// been started anew, and a dot's record is not synced; or the journal is a copy, and dots were written behind it.
+    mutating func endSession(dotsAreKnown: Bool) {
         for (lease, progress) in self.leases {
-            let open = sameBoot ? progress.dotted : progress.started.union(progress.dotted)
+            let open = dotsAreKnown ? progress.dotted : progress.started.union(progress.dotted)
             let doubtful = open.removing(progress.finished).removing(progress.forgotten).removing(progress.returned)
             if doubtful.count > 0 { self.doubtful[lease, default: EntryBitmap()].formUnion(doubtful) }
         }
@@ -60,7 +64,7 @@ struct JournalState: Hashable, Sendable {
 
     private mutating func begin(_ session: JournalSession) -> Effect {
         if let previous = self.session, previous.incarnation != session.incarnation {
-            self.endSession(sameBoot: previous.bootID == session.bootID)
+            self.endSession(dotsAreKnown: previous.bootID == session.bootID)
         }
         self.session = session
         self.highestTerm = max(self.highestTerm, session.highestTerm)

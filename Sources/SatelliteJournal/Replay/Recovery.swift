@@ -27,4 +27,7 @@ public struct Recovery: Sendable {
     /// What was found damaged, or `nil`; the journal has a new identifier then, so that the master treats started,
     /// unreported recipients as uncertain.
     public var damage: String?
+    /// Whether the files are not those that the last process wrote: they were copied or restored, so that everything
+    /// started and not reported is in ``uncertain``.
+    public var isCopy = false
 }

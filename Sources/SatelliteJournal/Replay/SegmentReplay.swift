@@ -49,9 +49,9 @@ struct SegmentReplay {
         }
     }
 
-    /// Ends the last session: the process that wrote it is dead.
-    mutating func finish() {
+    /// Ends the last session: the process that wrote it is dead, or goes on with the original of this copy.
+    mutating func finish(isCopy: Bool) {
         let sameBoot = self.state.session?.bootID == self.bootID && self.damage == nil
-        self.state.endSession(sameBoot: sameBoot)
+        self.state.endSession(dotsAreKnown: sameBoot && !isCopy)
     }
 }

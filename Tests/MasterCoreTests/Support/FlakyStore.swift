@@ -23,6 +23,37 @@ final class FlakyStore: MailingStore {
 
     var identity: StoreIdentity { self.inner.identity }
     var problem: String? { self.inner.problem }
+    var position: StorePosition { self.inner.position }
+
+    func knows(_ position: StorePosition) async throws -> Bool {
+        try await self.pass("knows")
+        return try await self.inner.knows(position)
+    }
+
+    func settleFinished(
+        by satellite: SatelliteID,
+        holding leases: [LeaseSerial],
+        _ details: [JournaledLease],
+        at now: Timestamp
+    ) async throws -> Int {
+        try await self.pass("settleFinished")
+        return try await self.inner.settleFinished(by: satellite, holding: leases, details, at: now)
+    }
+
+    func unknownStart(among leases: [JournaledLease], of satellite: SatelliteID) async throws -> LeaseSerial? {
+        try await self.pass("unknownStart")
+        return try await self.inner.unknownStart(among: leases, of: satellite)
+    }
+
+    func journal(of satellite: SatelliteID) async throws -> JournalMark? {
+        try await self.pass("journal")
+        return try await self.inner.journal(of: satellite)
+    }
+
+    func setJournal(_ mark: JournalMark, of satellite: SatelliteID) async throws {
+        try await self.pass("setJournal")
+        try await self.inner.setJournal(mark, of: satellite)
+    }
 
     /// Lets verbs fail from now on; `nil` lets everything succeed.
     func fail(_ verbs: [String], with code: StoreError.Code?) {
@@ -240,19 +271,21 @@ final class FlakyStore: MailingStore {
     func start(
         _ requests: [StartRequest],
         by satellite: SatelliteID,
-        at now: Timestamp
+        at now: Timestamp,
+        journal: JournalSighting?
     ) async throws -> [StartDecision] {
         try await self.pass("start")
-        return try await self.inner.start(requests, by: satellite, at: now)
+        return try await self.inner.start(requests, by: satellite, at: now, journal: journal)
     }
 
     func apply(
         _ reports: [DeliveryReport],
         from satellite: SatelliteID,
-        at now: Timestamp
+        at now: Timestamp,
+        journal: JournalSighting?
     ) async throws -> IntakeResult {
         try await self.pass("apply")
-        return try await self.inner.apply(reports, from: satellite, at: now)
+        return try await self.inner.apply(reports, from: satellite, at: now, journal: journal)
     }
 
     func takeBack(

@@ -25,11 +25,12 @@ final class ScriptedSatellite {
         term: Int64 = 0,
         highest: Int64 = 0,
         journal: String = "journal",
-        incarnation: UInt64 = 1
+        incarnation: UInt64 = 1,
+        change: (inout Hello) -> Void = { _ in }
     ) {
         self.channel = channel
         self.record = record
-        let hello = Hello(
+        var hello = Hello(
             serial: record.serial,
             incarnation: incarnation,
             journalID: journal,
@@ -39,6 +40,7 @@ final class ScriptedSatellite {
             highestLeaseSerial: LeaseSerial(rawValue: highest),
             heldLeases: holding
         )
+        change(&hello)
         (self.session, self.mailbox) = channel.connect(record, hello)
     }
 

@@ -14,6 +14,7 @@ final class TestMaster {
     let master: Master
     let store: FlakyStore
     let channel: ScriptedChannel
+    let directory: SatelliteDirectory
     let clock: ManualClock
     let task: Task<Void, any Error>
 
@@ -21,12 +22,14 @@ final class TestMaster {
         master: Master,
         store: FlakyStore,
         channel: ScriptedChannel,
+        directory: SatelliteDirectory,
         clock: ManualClock,
         task: Task<Void, any Error>
     ) {
         self.master = master
         self.store = store
         self.channel = channel
+        self.directory = directory
         self.clock = clock
         self.task = task
     }
@@ -49,10 +52,11 @@ final class TestMaster {
         )
         let store = FlakyStore(sqlite)
         let channel = ScriptedChannel()
+        let satellites = SatelliteDirectory()
         let master = Master(
             store: store,
             channel: channel,
-            directory: SatelliteDirectory(),
+            directory: satellites,
             configuration: configuration,
             cursorKey: key,
             clock: clock,
@@ -60,7 +64,14 @@ final class TestMaster {
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         )
         let task = Task { try await master.run() }
-        let test = TestMaster(master: master, store: store, channel: channel, clock: clock, task: task)
+        let test = TestMaster(
+            master: master,
+            store: store,
+            channel: channel,
+            directory: satellites,
+            clock: clock,
+            task: task
+        )
         do {
             try await body(test)
         } catch {

@@ -22,6 +22,7 @@ struct WriteQueueTests {
             func write(_ batch: RowBatch) throws { throw NoStatements() }
             func makeSegment(_ segment: Segment) throws { throw NoStatements() }
             func removeSegment(_ segment: Segment) throws -> SegmentRemoval { throw NoStatements() }
+            func noteChange() {}
             func begin() throws {
                 self.writer.pass(.milliseconds(100))
                 self.writer.transactions.withLock { $0 += 1 }
