@@ -105,7 +105,7 @@ extension Satellite {
             self.reporting.fire()
         case .revoke(let lease, let reason):
             self.logger.debug("lease revoked", metadata: ["lease": "\(lease)", "reason": "\(reason)"])
-            self.change { board, _ in reason == .unknown ? board.abandon(lease) : board.withdraw(lease) }
+            self.change { board, _ in reason == .unknown ? board.abandon(lease) : board.revoke(lease) }
         case .signingKey(let hash, let pem): await self.keys.received(hash, pem: pem)
         case .rejected(let rejection): self.rejected(rejection)
         case .superseded:

@@ -267,6 +267,7 @@ public final class Satellite: Sendable {
             }
             self.bookkeeping.fire()
         }
+        if actions.recall { self.forEachDriver { $0.giveBackRevoked() } }
         if actions.mayStart { self.starting.fire() }
     }
 

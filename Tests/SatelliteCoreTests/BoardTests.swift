@@ -75,6 +75,40 @@ struct BoardTests {
         #expect(board.planStarts(now: self.now).reduce(0) { $0 + $1.1.count } == 100)
     }
 
+    @Test("a revoked lease gives back what waits, what is ready, and what a connection had not begun with")
+    func revoked() throws {
+        var (board, lease) = try self.board(100)
+        let actions = self.start(&board)
+        let id = try #require(actions.open.first?.id)
+        let block = board.take(for: id, at: "site", now: self.now)
+        let started = board.startedCount
+        #expect(started == 32 && !block.isEmpty)
+        let revoked = board.revoke(lease.serial)
+        #expect(lease.isRevoked && revoked.recall)
+        #expect(revoked.returned.reduce(0) { $0 + $1.places.count } == 100 - block.count)
+        #expect(board.startedCount == block.count && board.readyCount == 0)
+        let given = board.giveBack(Array(block.dropFirst()), at: "site")
+        let last = board.putBack([block[0]], at: "site", now: self.now)
+        let places = EntryBitmap((revoked.returned + given.returned + last.returned).flatMap(\.places.places))
+        #expect(places.count == 100)
+        #expect(board.leases.isEmpty && board.withConnections == 0)
+        #expect(revoked.finished.isEmpty && given.finished.isEmpty && last.finished.isEmpty)
+    }
+
+    @Test("an answer to a wish that crossed the revocation sends nothing")
+    func revokedWhileAsked() throws {
+        var (board, lease) = try self.board(10)
+        let plan = board.planStarts(now: self.now)
+        var returned = board.revoke(lease.serial).returned
+        for (serial, places) in plan {
+            let actions = board.decideStart(serial, started: places, refused: EntryBitmap(), now: self.now)
+            #expect(actions.open.isEmpty)
+            returned += actions.returned
+        }
+        #expect(EntryBitmap(returned.flatMap(\.places.places)).count == 10)
+        #expect(board.leases.isEmpty && board.startedCount == 0 && board.askedCount == 0)
+    }
+
     @Test("express recipients are asked for and taken first")
     func expressFirst() throws {
         var (board, _) = try self.board(100)

@@ -20,35 +20,63 @@ struct TakingBackTests {
 
     private func addresses(_ count: Int) -> [String] { (0..<count).map { "u\($0)@x.mail.test" } }
 
-    @Test("pause in the middle of DATA: what was never started goes back, the message under way is finished")
-    func pause() async throws {
-        try await Cluster.with(
-            self.holding,
-            configure: {
-                $0.startBlock = 3
-                $0.connectionBlock = 1
-                $0.connectionsPerSite = 1
-            }
-        ) { cluster in
-            cluster.grant(1, self.addresses(20))
+    @Test(
+        "after a revocation only a message whose final dot was sent is finished; the rest goes back, started or not",
+        arguments: [RevocationReason.paused, .deleted, .ended, .removed, .reassigned]
+    )
+    func revocation(reason: RevocationReason) async throws {
+        try await Cluster.with(self.holding, configure: { $0.connectionsPerSite = 1 }) { cluster in
+            cluster.grant(1, self.addresses(100))
             try await cluster.sink.state.until("a message held back") { $0.heldBack.count == 1 }
-            cluster.master.say(.revoke(self.lease, .paused))
-            try await cluster.master.state.until("the rest is given back") { state in
-                (state.returned[self.lease]?.count ?? 0) + (state.started[self.lease]?.count ?? 0) == 20
+            #expect(cluster.master.state.value.started[self.lease]?.count ?? 0 > 1)
+            cluster.master.say(.revoke(self.lease, reason))
+            try await cluster.master.state.until("what waits is given back") { state in
+                state.returned[self.lease]?.count ?? 0 >= 98
             }
-            let started = cluster.master.state.value.started[self.lease]?.count ?? 0
-            #expect(started < 20)
             cluster.sink.release()
-            try await cluster.sink.state.until("the next") { $0.heldBack.count == 1 || $0.messages.count == started }
-            while cluster.sink.state.value.messages.count < started {
-                cluster.sink.release()
-                let before = cluster.sink.state.value.messages.count
-                guard before < started else { break }
-                try await cluster.sink.state.until("one more") { !$0.heldBack.isEmpty || $0.messages.count > before }
-            }
-            try await cluster.master.untilReported(started)
-            #expect(cluster.master.outcomes.count == started)
-            #expect(!cluster.sink.hasDuplicates)
+            try await cluster.master.state.until("all but one are given back") { $0.returned[self.lease]?.count == 99 }
+            try await cluster.master.untilReported(1)
+            #expect(cluster.master.outcomes.summary == "delivered 1")
+            #expect(cluster.sink.state.value.messages.count == 1)
+            #expect(cluster.satellite.status().started == 0)
+        }
+    }
+
+    @Test("a message in its envelope is cut off by a revocation, and the connection's next lease is sent")
+    func revocationInEnvelope() async throws {
+        let held = Watched(0)
+        var script = TestSink.Script()
+        script.recipient = { address, _ in
+            guard address.hasPrefix("u") else { return nil }
+            held.change { $0 += 1 }
+            return .postpone
+        }
+        try await Cluster.with(script) { cluster in
+            cluster.grant(1, self.addresses(10))
+            try await held.until("a recipient held back") { $0 > 0 }
+            cluster.master.say(.revoke(self.lease, .deleted))
+            try await cluster.master.state.until("all are given back") { $0.returned[self.lease]?.count == 10 }
+            cluster.grant(2, ["other@x.mail.test"])
+            try await cluster.master.untilReported(1)
+            #expect(cluster.sink.state.value.messages == ["other@x.mail.test": 1])
+        }
+    }
+
+    @Test("what was started and given back is not taken up by the next process")
+    func revocationAndRestart() async throws {
+        let directory = try Cluster.temporaryDirectory()
+        defer { Cluster.remove(directory) }
+        var stuck = TestSink.Script()
+        stuck.mail = { _ in .postpone }
+        try await Cluster.with(stuck, directory: directory) { cluster in
+            cluster.grant(1, self.addresses(10))
+            try await cluster.master.state.until("started") { $0.started[self.lease]?.count ?? 0 > 0 }
+            cluster.master.say(.revoke(self.lease, .paused))
+            try await cluster.master.state.until("all are given back") { $0.returned[self.lease]?.count == 10 }
+        }
+        try await Cluster.with(directory: directory) { cluster in
+            #expect(cluster.satellite.status().started == 0)
+            #expect(cluster.satellite.status().waiting == 0)
         }
     }
 

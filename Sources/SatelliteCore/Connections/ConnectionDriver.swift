@@ -24,7 +24,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
     /// Taken, not begun.
     private var block: ArraySlice<Place> = []
     /// With the connection: the message under way, and perhaps the one whose envelope rides behind it.
-    private var current: [(id: UInt64, place: Place)] = []
+    private var current: [(id: UInt64, place: Place, hasDot: Bool)] = []
     private var nextID: UInt64 = 1
     private var lastProgress: ContinuousClock.Instant = .now
 
@@ -70,6 +70,20 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         self.giveBack()
     }
 
+    /// Gives back what is of a revoked lease and has no final dot on its way.
+    ///
+    /// A message under way is cut off with its connection, which certainly keeps it from being delivered, unless one ahead
+    /// of it waits for the answer to its final dot: then it is cut off when its own turn comes.
+    func giveBackRevoked() {
+        let places = self.block.filter(\.lease.isRevoked)
+        if !places.isEmpty {
+            self.block.removeAll(where: \.lease.isRevoked)
+            self.satellite.change { board, _ in board.giveBack(places, at: self.request.site) }
+        }
+        guard let first = self.current.first, first.place.lease.isRevoked, !first.hasDot else { return }
+        self.connection?.abort()
+    }
+
     // MARK: The connection's questions
 
     func connectionReady(_ connection: SMTPConnection) {
@@ -84,11 +98,15 @@ final class ConnectionDriver: SMTPConnectionDelegate {
             if self.block.isEmpty { self.block = self.satellite.take(for: self.request)[...] }
             guard let place = self.block.popFirst() else { return nil }
             self.lastProgress = .now
+            guard !place.lease.isRevoked else {
+                self.satellite.change { board, _ in board.giveBack([place], at: self.request.site) }
+                continue
+            }
             let id = self.nextID
             self.nextID += 1
             do {
                 let transaction = try self.context.compose(place, id: id)
-                self.current.append((id, place))
+                self.current.append((id, place, false))
                 return transaction
             } catch {
                 self.end(place, error.outcome)
@@ -97,10 +115,13 @@ final class ConnectionDriver: SMTPConnectionDelegate {
     }
 
     func willSendFinalDot(_ connection: SMTPConnection, _ id: UInt64) {
-        guard let place = self.current.first(where: { $0.id == id })?.place else {
+        guard let index = self.current.firstIndex(where: { $0.id == id }) else {
             preconditionFailure("a final dot for transaction \(id), which is not under way")
         }
+        let place = self.current[index].place
+        guard !place.lease.isRevoked else { return connection.abort() }
         CrashPoint.reached(.satelliteBeforeDot)
+        self.current[index].hasDot = true
         guard self.satellite.recordDot(place) else { return connection.abort() }
         CrashPoint.reached(.satelliteAfterDot)
         if CrashPoint.isArmed {
@@ -119,6 +140,9 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         case .reply(let stage, let reply):
             self.hasWorked = true
             self.end(place, OutcomePolicy.outcome(AttemptTrace(stage, reply, host: connection.host)))
+        case .lost where place.lease.isRevoked:
+            self.hasWorked = true
+            self.satellite.change { board, _ in board.giveBack([place], at: self.request.site) }
         case .lost(let stage, let reason):
             self.hasWorked = true
             self.end(place, .deferred(AttemptTrace(DeliveryStage(stage), reason, host: connection.host)))

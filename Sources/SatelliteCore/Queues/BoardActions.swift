@@ -16,10 +16,12 @@ struct BoardActions: Sendable {
     var refused: [(lease: LeaseSerial, places: EntryBitmap)] = []
     /// Whether there may be something to ask leave for.
     var mayStart = false
+    /// Whether connections may hold places of revoked leases.
+    var recall = false
 
     var isEmpty: Bool {
         self.wake.isEmpty && self.open.isEmpty && self.finished.isEmpty && self.returned.isEmpty && self.refused.isEmpty
-            && !self.mayStart
+            && !self.mayStart && !self.recall
     }
 }
 

@@ -65,5 +65,6 @@ extension BoardActions {
         self.returned += other.returned
         self.refused += other.refused
         self.mayStart = self.mayStart || other.mayStart
+        self.recall = self.recall || other.recall
     }
 }

@@ -111,10 +111,68 @@ struct DeliveryBoard {
         return actions
     }
 
-    /// Ends everything of a lease that the master no longer knows, except what a connection has begun with.
+    /// Takes a lease back at the master's word: what has no final dot on its way is not sent, started or not.
+    ///
+    /// What waits is given back now. What a connection has begun with follows from ``giveBack(_:at:)``, and what is asked
+    /// for when its answer comes.
+    mutating func revoke(_ serial: LeaseSerial) -> BoardActions {
+        let lease = self.leases[serial]?.lease
+        var actions = self.withdraw(serial)
+        guard let lease, let standing = self.leases[serial] else { return actions }
+        lease.revoke()
+        var unsent = EntryBitmap(standing.startedUnprepared)
+        self.leases[serial]?.startedUnprepared = []
+        for key in self.sites.keys {
+            for queue in DeliveryClass.allCases.indices {
+                self.sites[key]?.ready[queue].removeAll { place in
+                    guard place.lease.serial == serial else { return false }
+                    unsent.insert(place.index)
+                    return true
+                }
+            }
+        }
+        self.giveBackStarted(serial, unsent, &actions)
+        actions.recall = self.leases[serial] != nil
+        return actions
+    }
+
+    /// Takes places of revoked leases from a connection that has not sent their final dot.
+    ///
+    /// Those of a lease that the master does not know are reported: it may have counted them as uncertain.
+    mutating func giveBack(_ places: [Place], at key: String) -> BoardActions {
+        var actions = BoardActions()
+        self.sites[key]?.withConnections -= places.count
+        for place in places { self.withhold(place, &actions) }
+        return actions
+    }
+
+    private mutating func withhold(_ place: Place, _ actions: inout BoardActions) {
+        let serial = place.lease.serial
+        if self.leases[serial]?.isAbandoned == true {
+            self.finish(place, .deferred(Self.abandonment), &actions)
+        } else {
+            self.giveBackStarted(serial, EntryBitmap([place.index]), &actions)
+        }
+    }
+
+    private mutating func giveBackStarted(_ serial: LeaseSerial, _ places: EntryBitmap, _ actions: inout BoardActions) {
+        guard places.count > 0 else { return }
+        self.leases[serial]?.started -= places.count
+        self.closeIfDone(serial)
+        if let last = actions.returned.indices.last, actions.returned[last].lease == serial {
+            actions.returned[last].places.formUnion(places)
+        } else {
+            actions.returned.append((serial, places))
+        }
+    }
+
+    /// Ends everything of a lease that the master no longer knows, except what has its final dot on its way.
     mutating func abandon(_ serial: LeaseSerial) -> BoardActions {
         for (_, asked) in self.leases[serial]?.asked ?? [:] { self.unask(asked.place, site: asked.site) }
+        let lease = self.leases[serial]?.lease
         var actions = self.withdraw(serial)
+        lease?.revoke()
+        actions.recall = self.leases[serial] != nil
         self.leases[serial]?.isAbandoned = true
         for key in self.sites.keys { self.finishReady(key, Self.abandonment, &actions) { $0.lease.serial == serial } }
         return actions
@@ -284,7 +342,9 @@ struct DeliveryBoard {
     ) -> BoardActions {
         var place = place
         place.requeues += 1
-        guard place.requeues > self.limits.maximumRequeues else { return self.putBack([place], at: key, now: now) }
+        guard place.requeues > self.limits.maximumRequeues, !place.lease.isRevoked else {
+            return self.putBack([place], at: key, now: now)
+        }
         var actions = BoardActions()
         self.sites[key]?.withConnections -= 1
         self.finish(place, .deferred(trace), &actions)
@@ -422,7 +482,9 @@ struct DeliveryBoard {
         atFront: Bool = false
     ) {
         let queue = Int(place.deliveryClass.rawValue)
-        if self.isClosed {
+        if place.lease.isRevoked {
+            self.withhold(place, &actions)
+        } else if self.isClosed {
             self.finish(place, .deferred(Self.shutdownTrace), &actions)
         } else if let trace = self.sites[key]?.traceOfPause(now) {
             self.finish(place, .deferred(trace), &actions)

@@ -2,12 +2,14 @@
 
 import MailFormat
 import MailingModel
+import Synchronization
 
 /// A lease as it is worked on: what was granted, and the compiled content once it is there.
 final class HeldLease: Sendable {
     let grant: LeaseGrant
     /// When it was taken on by this process.
     let since: ContinuousClock.Instant
+    private let revocation = Atomic(false)
 
     init(_ grant: LeaseGrant, since: ContinuousClock.Instant) {
         self.grant = grant
@@ -15,6 +17,14 @@ final class HeldLease: Sendable {
     }
 
     var serial: LeaseSerial { self.grant.serial }
+
+    /// Whether the master took the lease back, so that no message of it may be completed any more.
+    ///
+    /// Connections ask for each message, without the board's lock.
+    var isRevoked: Bool { self.revocation.load(ordering: .acquiring) }
+
+    /// Lets no further message of the lease be completed; one whose final dot is on its way goes on.
+    func revoke() { self.revocation.store(true, ordering: .releasing) }
 }
 
 /// One recipient of a lease on its way to a connection.

@@ -42,6 +42,68 @@ struct TakingBackTests {
         }
     }
 
+    @Test("started recipients that a satellite gives back at a pause wait again, and are sent once after it")
+    func pausedStarted() async throws {
+        try await TestMaster.run { test in
+            let satellite = try await test.connected("a")
+            let id = try await test.running(20)
+            let grants = try await satellite.take(20)
+            for grant in grants { _ = try await satellite.start(grant.serial, grant.entries.indices) }
+            _ = try await test.master.pauseMailing(id)
+            let sent = grants[0].entries[0].recipient
+            for grant in grants {
+                let places = grant.entries.indices.filter { grant.entries[$0].recipient != sent }
+                satellite.say(.returned(grant.serial, neverStarted: EntryBitmap(places)))
+                satellite.say(.returned(grant.serial, neverStarted: EntryBitmap(places)))
+            }
+            let report = TestValues.delivered(sent, lease: grants[0].serial, attempt: 1)
+            try await satellite.acknowledged(satellite.report([report]))
+            try await test.until("nothing is held") { try await test.store.leases(of: nil).allSatisfy { $0.open == 0 } }
+            #expect(try await test.master.mailing(id).counters.pending == 19)
+            _ = try await test.master.startMailing(id)
+            let again = try await satellite.take(19)
+            #expect(!again.flatMap(\.entries).contains { $0.recipient == sent })
+            try await satellite.deliver(again)
+            let counters = try await test.master.mailing(id).counters
+            #expect(counters.delivered == 20 && counters.pending == 0)
+        }
+    }
+
+    @Test("started recipients that a satellite gives back at an end expire, and the mailing is finished")
+    func endedStarted() async throws {
+        try await TestMaster.run { test in
+            let satellite = try await test.connected("a")
+            let id = try await test.running(20)
+            let grants = try await satellite.take(20)
+            for grant in grants { _ = try await satellite.start(grant.serial, grant.entries.indices) }
+            #expect(try await test.master.closeMailing(id).status != .finished)
+            for grant in grants {
+                satellite.say(.returned(grant.serial, neverStarted: EntryBitmap(grant.entries.indices)))
+            }
+            try await test.until("finished") { try await test.state(id) == .finished }
+            let counters = try await test.master.mailing(id).counters
+            #expect(counters.expired == 20 && counters.uncertain == 0)
+        }
+    }
+
+    @Test("started recipients of a deleted mailing are given back to nobody")
+    func deletedStarted() async throws {
+        try await TestMaster.run { test in
+            let satellite = try await test.connected("a")
+            let id = try await test.running(20)
+            let grants = try await satellite.take(20)
+            for grant in grants { _ = try await satellite.start(grant.serial, grant.entries.indices) }
+            try await test.master.deleteMailing(id)
+            for grant in grants {
+                satellite.say(.returned(grant.serial, neverStarted: EntryBitmap(grant.entries.indices)))
+            }
+            let other = try await test.running(5)
+            try await satellite.deliver(try await satellite.take(5))
+            #expect(try await test.master.mailing(other).counters.delivered == 5)
+            #expect(try await test.store.leases(of: nil).isEmpty)
+        }
+    }
+
     @Test("a satellite that comes back in time goes on with what it holds")
     func resume() async throws {
         try await TestMaster.run { test in
