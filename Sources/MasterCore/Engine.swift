@@ -114,6 +114,7 @@ final class Engine: Sendable {
             group.addTask { await self.listen() }
             group.addTask { await self.dispatch() }
             group.addTask { await self.keepSchedules() }
+            group.addTask { await self.keepTime() }
             group.addTask { await self.retention.run() }
             group.addTask { await self.counters.run() }
             group.addTask { await self.serveKeys() }
@@ -195,6 +196,38 @@ final class Engine: Sendable {
             } catch {
                 await self.pause(after: error, while: "keeping schedules")
             }
+        }
+    }
+
+    /// Dates anew what waits longer than any retry may: at the start, since an earlier process may have gone by a wrong
+    /// clock, and when a jump of the clock was followed.
+    private func keepTime() async {
+        var isDue = true
+        while !Task.isCancelled {
+            let now = self.time.now()
+            if self.time.civil.takeFollowed() { isDue = true }
+            if isDue {
+                do {
+                    let count = try await self.store.dateAnew(at: now)
+                    isDue = false
+                    if count > 0 {
+                        self.logger.warning(
+                            "recipients waited longer than any retry may, for the clock was wrong; they are dated anew",
+                            metadata: ["recipients": "\(count)"]
+                        )
+                        await self.dispatcher.workChanged()
+                    }
+                } catch is CancellationError {
+                    return
+                } catch {
+                    self.logger.warning(
+                        "what waits cannot be dated anew now; it is tried again",
+                        metadata: ["error": "\(error)"]
+                    )
+                }
+            }
+            // Cancelled is as good as over.
+            try? await self.time.sleep(until: self.time.elapsed() + self.configuration.longestSleep)
         }
     }
 
@@ -399,6 +432,8 @@ final class Engine: Sendable {
             status.ready = false
             status.problems.append("the store cannot be read: \(error)")
         }
+        if let problem = self.time.civil.problem { status.problems.append(problem) }
+        status.warnings = await self.schedules.warnings
         if status.unroutable > 0 {
             status.problems.append(
                 "\(status.unroutable) recipients have no satellite that may deliver to them: check the satellites' groups and domain affinities"

@@ -44,7 +44,8 @@ public final class Master: Sendable {
         self.store = store
         self.configuration = configuration
         self.directory = directory
-        self.now = now
+        let time = MasterTime(clock: clock, now: now, logger: logger)
+        self.now = time.now
         self.logger = logger
         self.cursors = FeedCursorCodec(storeID: store.identity.storeID, key: cursorKey)
         self.keys = KeyRing()
@@ -54,7 +55,7 @@ public final class Master: Sendable {
             channel: channel,
             directory: directory,
             configuration: configuration,
-            time: MasterTime(clock: clock, now: now),
+            time: time,
             logger: logger
         )
     }

@@ -281,6 +281,22 @@ extension DatabaseStore: MailingStore {
         try await self.write { try TakingBack.settle(leases, mailingEnds: false, at: now, $0) }
     }
 
+    /// Dates anew what is due later than any retry may be, a transaction for each step.
+    public func dateAnew(at now: Timestamp) async throws -> Int {
+        var filter = MailingFilter()
+        filter.statuses = [.filling, .ready, .running, .paused]
+        var count = 0
+        for mailing in try await self.mailings(filter).map(\.id)
+        where try await self.read({ try Redating.isNeeded(of: mailing, at: now, $0) }) {
+            var dated = 0
+            repeat {
+                dated = try await self.write { try Redating.dateAnew(mailing, at: now, $0) }
+                count += dated
+            } while dated == Redating.step
+        }
+        return count
+    }
+
     /// The next moment at which something becomes due.
     public func nextDue(after now: Timestamp, finishGrace: Duration) async throws -> Timestamp? {
         try await self.read { try Overview.nextDue(after: now, finishGrace: finishGrace, $0) }

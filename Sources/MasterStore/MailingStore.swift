@@ -134,6 +134,11 @@ public protocol MailingStore: Sendable {
 
     // MARK: Leasing
 
+    /// Dates waiting recipients anew that are due later than any retry may be: the clock was wrong when they were dated.
+    ///
+    /// - Returns: How many.
+    func dateAnew(at now: Timestamp) async throws -> Int
+
     /// Work that could be leased at `now`: mailings that are ready or running within their schedule, express recipients
     /// of filling ones too; one row for each mailing, bucket, class and kind with at least one claimable recipient.
     func backlog(at now: Timestamp) async throws -> [Backlog]

@@ -238,6 +238,8 @@ public struct ClaimRequest: Sendable, Hashable {
     public var affinity: DomainAffinity
     /// The most recipients.
     public var limit: Int
+    /// About how many octets they may take on their way; at least one recipient is granted however long it is.
+    public var maximumOctets: Int
 
     /// Composes a wish.
     public init(
@@ -247,8 +249,10 @@ public struct ClaimRequest: Sendable, Hashable {
         isWaiting: Bool,
         satellite: SatelliteID,
         affinity: DomainAffinity,
-        limit: Int
+        limit: Int,
+        maximumOctets: Int = 4 << 20
     ) {
+        self.maximumOctets = maximumOctets
         self.mailing = mailing
         self.bucket = bucket
         self.deliveryClass = deliveryClass

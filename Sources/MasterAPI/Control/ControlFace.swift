@@ -101,7 +101,7 @@ extension ControlFace {
             switch request.method {
             case .get:
                 struct Answer: Encodable { var mailings: [ControlMailing] }
-                return try Self.encode(Answer(mailings: try await self.master.mailings().map(ControlMailing.init)))
+                return try Self.encode(Answer(mailings: try await self.master.mailings().map { ControlMailing($0) }))
             case .post:
                 let draft = try await self.body(request, as: ControlMailingDraft.self)
                 let mailing = try await self.master.createMailing(draft.draft)
@@ -128,7 +128,8 @@ extension ControlFace {
             return try Self.encode(["deleted": number])
         case (.post, "start"):
             _ = try await self.master.startMailing(id)
-            return try Self.encode(ControlMailing(try await self.master.mailing(id)))
+            let started = try await self.master.mailing(id)
+            return try Self.encode(ControlMailing(started, warnings: started.startWarnings))
         case (.post, "pause"):
             _ = try await self.master.pauseMailing(id)
             return try Self.encode(ControlMailing(try await self.master.mailing(id)))

@@ -19,15 +19,18 @@ struct ControlMailing: Encodable {
     var total, delivered, deferred, failed, uncertain, expired, pending: Int
     var created: String
     var started, ended: String?
+    /// In the answer to its start: what receivers may refuse it for.
+    var warnings: [String]?
 
     enum CodingKeys: String, CodingKey {
         case id, status, subject, total, delivered, deferred, failed, uncertain, expired, pending, created, started,
-            ended
+            ended, warnings
         case mailFrom = "mail_from"
         case senderName = "sender_name"
     }
 
-    init(_ mailing: Mailing) {
+    init(_ mailing: Mailing, warnings: [String]? = nil) {
+        self.warnings = warnings
         self.id = mailing.id.rawValue
         self.status = "\(mailing.status)"
         self.subject = mailing.subject

@@ -51,6 +51,27 @@ struct ClaimBatch {
         return batches
     }
 
+    /// Takes the first requests off, as many as fit; one at least if there is any.
+    mutating func takeFirst(upTo octets: Int, expecting size: (ClaimRequest) -> Int) -> ClaimBatch? {
+        guard !self.requests.isEmpty else { return nil }
+        var sum = 0
+        let fitting = self.requests.prefix { request in
+            sum += size(request)
+            return sum <= octets
+        }
+        var first = self
+        first.requests = Array(self.requests.prefix(max(1, fitting.count)))
+        self.requests.removeFirst(first.requests.count)
+        return first
+    }
+
+    /// Takes out what is for satellites that do not fit; whether there was any.
+    mutating func leaveOut(_ isLeft: (SatelliteID) -> Bool) -> Bool {
+        let count = self.requests.count
+        self.requests.removeAll { isLeft($0.satellite) }
+        return self.requests.count < count
+    }
+
     /// Whose a grant is.
     func satellite(of grant: LeaseGrant) -> SatelliteID? { Place(grant).flatMap { self.owners[$0] } }
 

@@ -34,8 +34,10 @@ actor Dispatcher {
     private var isGranting = true
     private var hasStarted = false
     private var lastProgress: Duration
-    /// Leases that the link could not carry; taken back in the next turn.
-    private var unsendable: [LeaseSerial] = []
+    /// Leases that the link could not carry, and when they are taken back.
+    private var unsendable: [(serial: LeaseSerial, due: Duration)] = []
+    /// Mailings whose latest lease was among them, with its size.
+    private var tooLong: [MailingID: Int] = [:]
     /// Mailings that got their first leases; the keeper of schedules wants to know.
     private(set) var newlyLeased: Set<MailingID> = []
     private var everLeased: Set<MailingID> = []
@@ -64,7 +66,8 @@ actor Dispatcher {
         self.logger = logger
         self.planner = LeasePlanner(
             maximumRecipients: configuration.leasing.maximumRecipients,
-            minimumShare: configuration.leasing.minimumShare
+            minimumShare: configuration.leasing.minimumShare,
+            maximumOctets: configuration.leasing.maximumOctets
         )
         self.lastProgress = time.elapsed()
     }
@@ -99,6 +102,7 @@ actor Dispatcher {
     /// A mailing's recipients must not be leased any more, or not as before.
     func mailingStopped(_ id: MailingID) {
         self.planner.drop(id)
+        self.tooLong[id] = nil
         self.workChanged()
     }
 
@@ -244,35 +248,60 @@ actor Dispatcher {
                 continue
             }
             var granted = 0
-            for batch in ClaimBatch.batches(of: requests) {
-                CrashPoint.reached(.masterBeforeClaim)
-                let grants: [LeaseGrant]
-                do {
-                    grants = try await self.store.claim(
-                        batch.requests,
-                        at: self.time.now(),
-                        lifetime: self.configuration.leasing.lifetime
-                    )
-                } catch {
-                    // What was planned and not claimed is still in the store.
-                    self.backlogIsStale = true
-                    self.backlogRead = nil
-                    throw error
-                }
-                CrashPoint.reached(.masterAfterClaim)
-                for (request, count) in batch.outcomes(of: grants)
-                where self.planner.claimed(request, granted: count) {
-                    self.backlogIsStale = true
-                }
-                for grant in grants {
-                    granted += grant.entries.count
-                    guard let satellite = batch.satellite(of: grant) else { continue }
-                    await self.hand(grant, to: satellite)
+            for var batch in ClaimBatch.batches(of: requests) {
+                while true {
+                    // What a satellite has not taken up yet stays bounded, however long its recipients are; the rest is still
+                    // in the store.
+                    if batch.leaveOut({ self.isFull($0) }) { self.readAgainAtOnce() }
+                    let part = batch.takeFirst(upTo: self.configuration.leasing.claimedOctets) {
+                        self.planner.expectedOctets(of: $0)
+                    }
+                    guard let part else { break }
+                    granted += try await self.claim(part)
                 }
             }
             // Rows that give nothing are read again a little later, not at once.
             guard granted > 0 else { return }
         }
+    }
+
+    /// Claims and hands over; returns how many recipients were granted.
+    private func claim(_ batch: ClaimBatch) async throws -> Int {
+        CrashPoint.reached(.masterBeforeClaim)
+        let grants: [LeaseGrant]
+        do {
+            grants = try await self.store.claim(
+                batch.requests,
+                at: self.time.now(),
+                lifetime: self.configuration.leasing.lifetime
+            )
+        } catch {
+            // What was planned and not claimed is still in the store.
+            self.readAgainAtOnce()
+            throw error
+        }
+        CrashPoint.reached(.masterAfterClaim)
+        for (request, count) in batch.outcomes(of: grants) where self.planner.claimed(request, granted: count) {
+            self.backlogIsStale = true
+        }
+        var granted = 0
+        for grant in grants {
+            granted += grant.entries.count
+            self.planner.learn(grant.mailing, octets: grant.octets, recipients: grant.entries.count)
+            guard let satellite = batch.satellite(of: grant) else { continue }
+            await self.hand(grant, to: satellite)
+        }
+        return granted
+    }
+
+    /// Whether a satellite has to acknowledge grants before it gets more.
+    private func isFull(_ id: SatelliteID) -> Bool {
+        (self.ledgers[id]?.unacceptedOctets ?? 0) >= self.configuration.leasing.maximumUnacceptedOctets
+    }
+
+    private func readAgainAtOnce() {
+        self.backlogIsStale = true
+        self.backlogRead = nil
     }
 
     private var mayGrant: Bool { self.isGranting && self.safeMode.reason == nil }
@@ -288,21 +317,26 @@ actor Dispatcher {
         if self.everLeased.insert(grant.mailing).inserted { self.newlyLeased.insert(grant.mailing) }
         guard let ledger = self.ledgers[satellite] else {
             // The satellite was removed while its lease was being claimed.
-            self.unsendable.append(grant.serial)
+            self.unsendable.append((grant.serial, .zero))
+            self.bell.ring()
             return
         }
         guard let session = ledger.session else { return }
         self.ledgers[satellite]?.granted(grant, now: now)
         switch await self.channel.send(.grant(grant), to: session) {
-        case .queued, .notConnected:
-            break
+        case .queued: self.tooLong[grant.mailing] = nil
+        case .notConnected: break
         case .tooLarge:
             self.logger.warning(
                 "a lease is too long for the link; it is revoked and granted again in shorter ones",
                 metadata: ["lease": "\(grant.serial)", "mailing": "\(grant.mailing)"]
             )
             self.planner.shorten(grant.mailing, from: grant.entries.count)
-            self.unsendable.append(grant.serial)
+            // Taken back and planned anew in the next turn, at once; one recipient alone would be refused again.
+            let isAlone = grant.entries.count == 1
+            self.unsendable.append((grant.serial, isAlone ? now + self.configuration.longestSleep : .zero))
+            self.tooLong[grant.mailing] = grant.octets
+            self.bell.ring()
         }
     }
 
@@ -349,7 +383,8 @@ actor Dispatcher {
         self.ledgers.mapValues { ledger in
             ledger.room(
                 maximumLease: self.configuration.leasing.maximumRecipients,
-                maximumUnaccepted: self.configuration.leasing.maximumUnaccepted
+                maximumUnaccepted: self.configuration.leasing.maximumUnaccepted,
+                maximumUnacceptedOctets: self.configuration.leasing.maximumUnacceptedOctets
             )
         }
     }
@@ -383,6 +418,7 @@ actor Dispatcher {
         if self.backlogIsStale, self.mayGrant {
             deadline = min(deadline, (self.backlogRead ?? elapsed) + Self.readInterval)
         }
+        for lease in self.unsendable { deadline = min(deadline, max(elapsed, lease.due)) }
         for ledger in self.ledgers.values {
             if let sent = ledger.oldestUnaccepted {
                 deadline = min(deadline, sent + self.configuration.leasing.acceptance)
@@ -421,18 +457,26 @@ actor Dispatcher {
 
     // MARK: What others may know
 
-    /// Leases that the link could not carry.
+    /// Leases that the link could not carry and that are to be taken back now.
     func takeUnsendable() -> [LeaseSerial] {
-        defer { self.unsendable = [] }
-        return self.unsendable
+        let now = self.time.elapsed()
+        let due = self.unsendable.filter { $0.due <= now }.map(\.serial)
+        self.unsendable.removeAll { $0.due <= now }
+        return due
     }
 
-    func keepUnsendable(_ serials: [LeaseSerial]) { self.unsendable = serials + self.unsendable }
+    func keepUnsendable(_ serials: [LeaseSerial]) { self.unsendable += serials.map { ($0, .zero) } }
 
     /// Fills in what this actor knows.
     func describe(_ status: inout MasterStatus) {
         status.backlog = self.planner.backlog
         status.unroutable = self.planner.unroutable
+        for (mailing, octets) in self.tooLong.sorted(by: { $0.key < $1.key }) {
+            status.problems.append(
+                "a lease of mailing \(mailing) takes \(octets) octets, too many for the cluster link; it is granted in "
+                    + "shorter ones"
+            )
+        }
         status.satellites = self.directory.records.map { record in
             let ledger = self.ledgers[record.id]
             let load = ledger?.load ?? SatelliteLoad()

@@ -85,8 +85,14 @@ struct SatelliteLedger: Sendable {
     ///
     /// Bulk room is given out once it is worth a lease: a satellite that finishes one recipient after the other would
     /// otherwise get as many leases of one.
-    func room(maximumLease: Int, maximumUnaccepted: Int) -> LeasePlanner.Room {
-        guard self.isWelcomed, !self.needsRecount, !self.load.draining, self.unaccepted < maximumUnaccepted else {
+    func room(
+        maximumLease: Int,
+        maximumUnaccepted: Int,
+        maximumUnacceptedOctets: Int = .max
+    ) -> LeasePlanner.Room {
+        guard self.isWelcomed, !self.needsRecount, !self.load.draining, self.unaccepted < maximumUnaccepted,
+            self.unacceptedOctets < maximumUnacceptedOctets
+        else {
             return LeasePlanner.Room(recipients: [:], leases: 0)
         }
         var recipients: [DeliveryClass: Int] = [:]
@@ -96,6 +102,12 @@ struct SatelliteLedger: Sendable {
             recipients[deliveryClass] = room >= worth ? room : 0
         }
         return LeasePlanner.Room(recipients: recipients, leases: maximumUnaccepted - self.unaccepted)
+    }
+
+    /// About how many octets of grants are on their way to it or not acknowledged.
+    var unacceptedOctets: Int {
+        guard self.unaccepted > 0 else { return 0 }
+        return self.leases.values.reduce(0) { $0 + ($1.isAccepted ? 0 : $1.octets) }
     }
 
     // MARK: Leases

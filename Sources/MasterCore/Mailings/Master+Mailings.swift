@@ -87,15 +87,21 @@ extension Master {
             }
             CrashPoint.reached(.masterAfterStartMailing)
             self.logger.info("mailing started", metadata: ["mailing": "\(id)", "status": "\(mailing.status)"])
+            for warning in mailing.startWarnings {
+                self.logger.warning(
+                    "a mailing was started that receivers may refuse",
+                    metadata: ["mailing": "\(id)", "warning": "\(warning)"]
+                )
+            }
             try await self.engine.mailingChanged(mailing, closesAtOnce: false)
             return mailing.status
         }
     }
 
-    /// Pauses a mailing: never-started recipients wait again at once, started ones are finished.
+    /// Pauses a mailing: never-started recipients wait again at once, and satellites give back those that they have started
+    /// and not sent.
     ///
-    /// Pausing a paused one is
-    /// allowed and changes nothing.
+    /// Pausing a paused one is allowed and changes nothing.
     ///
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``; ``MasterError/Code/badStatus(_:)`` unless ready, running or paused.
     public func pauseMailing(_ id: MailingID) async throws -> MailingStatus {

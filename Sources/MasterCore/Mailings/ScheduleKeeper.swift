@@ -23,6 +23,13 @@ actor ScheduleKeeper {
     /// Mailings whose end may have become known.
     private var toReadAgain: Set<MailingID> = []
     private var hasStarted = false
+    /// What people should know of mailings that were started.
+    private var notes: [MailingID: [String]] = [:]
+
+    /// What people should know of the mailings that were started and are not over.
+    var warnings: [String] {
+        self.notes.sorted { $0.key < $1.key }.flatMap { id, notes in notes.map { "mailing \(id): \($0)" } }
+    }
 
     /// What the engine does with what was decided here.
     struct Effects: Sendable {
@@ -72,6 +79,7 @@ actor ScheduleKeeper {
         self.ends[id] = nil
         self.settlements[id] = nil
         self.candidates[id] = nil
+        self.notes[id] = nil
     }
 
     /// Mailings were leased for the first time: their limit of duration counts from now.
@@ -131,6 +139,8 @@ actor ScheduleKeeper {
     /// Remembers when a mailing's time ends; one that is ending already waits for its last reports.
     private func note(_ mailing: Mailing) {
         self.ends[mailing.id] = nil
+        let warnings = mailing.status == .filling ? [] : StartWarnings.of(mailing.properties)
+        self.notes[mailing.id] = warnings.isEmpty ? nil : warnings
         if let ending = mailing.ending {
             self.settlements[mailing.id] = ending.advanced(by: self.configuration.settleAfterEnd)
         } else if mailing.status != .finished {

@@ -1,23 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Logging
 import MailingModel
 
 /// The two clocks of the master: one that measures waits, one that says what day it is.
 struct MasterTime: Sendable {
-    /// The civil clock; decides schedules, never waits.
+    /// The civil clock without short jumps; decides schedules, never waits.
     let now: @Sendable () -> Timestamp
+    /// Judges the civil clock.
+    let civil: CivilClock
     /// Time passed since the master was made.
     let elapsed: @Sendable () -> Duration
     private let sleepUntil: @Sendable (Duration) async throws -> Void
 
-    init(clock: any Clock<Duration>, now: @escaping @Sendable () -> Timestamp) {
-        self.init(measuring: clock, now: now)
+    init(clock: any Clock<Duration>, now: @escaping @Sendable () -> Timestamp, logger: Logger) {
+        self.init(measuring: clock, now: now, logger: logger)
     }
 
-    private init<Measure: Clock<Duration>>(measuring clock: Measure, now: @escaping @Sendable () -> Timestamp) {
+    private init<Measure: Clock<Duration>>(
+        measuring clock: Measure,
+        now: @escaping @Sendable () -> Timestamp,
+        logger: Logger
+    ) {
         let start = clock.now
-        self.now = now
-        self.elapsed = { start.duration(to: clock.now) }
+        let elapsed: @Sendable () -> Duration = { start.duration(to: clock.now) }
+        let civil = CivilClock(shown: now, elapsed: elapsed, logger: logger)
+        self.civil = civil
+        self.now = { civil.now() }
+        self.elapsed = elapsed
         self.sleepUntil = { try await clock.sleep(until: start.advanced(by: $0), tolerance: nil) }
     }
 

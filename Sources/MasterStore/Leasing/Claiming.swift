@@ -20,6 +20,12 @@ struct Claiming {
         var address: String
         var mergeFields: [UInt8]
         var attachments: [BlobHash]
+
+        /// About how many octets it takes in a grant.
+        var octets: Int {
+            64 + self.trackingID.utf8.count + self.address.utf8.count + self.mergeFields.count
+                + self.attachments.count * 32
+        }
     }
 
     private let transaction: StoreTransaction
@@ -78,25 +84,36 @@ struct Claiming {
         var forbidden: [RecipientID] = []
         candidates.reserveCapacity(Int(count))
         let ids = self.transaction.context.secrets.recipientIDs
+        var octets = 0
+        /// The first ordinal that is left because the lease is long enough.
+        var left = watermark + count
         try self.transaction.prepare(
             """
             SELECT id, address, domain, tracking, attachments, merge FROM \(self.segment.recipients)
             WHERE id >= ? AND id < ? ORDER BY id
             """
-        ).bind(1, start.packed).bind(2, end).rows { row in
+        ).bind(1, start.packed).bind(2, end).rowsWhile { row in
             let id = RecipientID(packed: row.int64(0))
-            if !touched.isEmpty, touched.contains(id) { return }
-            guard self.request.affinity.allows(row.text(2)) else { return forbidden.append(id) }
-            candidates.append(
-                Candidate(
-                    entry: LeaseRow.Entry(ordinal: id.ordinal, attempt: 1),
-                    delivery: nil,
-                    trackingID: row.optionalText(3) ?? ids.encode(id),
-                    address: row.text(1),
-                    mergeFields: row.blob(5),
-                    attachments: try Self.hashes(row.blob(4))
-                )
+            if !touched.isEmpty, touched.contains(id) { return true }
+            guard self.request.affinity.allows(row.text(2)) else {
+                forbidden.append(id)
+                return true
+            }
+            let candidate = Candidate(
+                entry: LeaseRow.Entry(ordinal: id.ordinal, attempt: 1),
+                delivery: nil,
+                trackingID: row.optionalText(3) ?? ids.encode(id),
+                address: row.text(1),
+                mergeFields: row.blob(5),
+                attachments: try Self.hashes(row.blob(4))
             )
+            octets += candidate.octets
+            guard candidates.isEmpty || octets <= self.request.maximumOctets else {
+                left = id.ordinal
+                return false
+            }
+            candidates.append(candidate)
+            return true
         }
         for id in forbidden {
             var delivery = DeliveryRow(id: id, modified: self.now)
@@ -104,7 +121,7 @@ struct Claiming {
             try self.transaction.save(delivery, replacing: nil)
         }
         try self.transaction.prepare("UPDATE bucket SET watermark = ? WHERE mailing = ? AND bucket = ?")
-            .bind(1, Int(watermark + count)).bind(2, Int(mailing.rawValue)).bind(3, Int(bucket.rawValue)).run()
+            .bind(1, Int(left)).bind(2, Int(mailing.rawValue)).bind(3, Int(bucket.rawValue)).run()
         return candidates
     }
 
@@ -134,23 +151,27 @@ struct Claiming {
             return chosen.count < self.limit
         }
         let deliveries = Dictionary(uniqueKeysWithValues: chosen.map { ($0.id, $0) })
+        var octets = 0
         try self.transaction.prepare(
             """
             SELECT id, address, tracking, attachments, merge FROM \(self.segment.recipients)
             WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id
             """
-        ).bind(1, list: chosen.map(\.id.packed)).rows { row in
-            guard let delivery = deliveries[RecipientID(packed: row.int64(0))] else { return }
-            candidates.append(
-                Candidate(
-                    entry: LeaseRow.Entry(ordinal: delivery.id.ordinal, attempt: delivery.attempt + 1),
-                    delivery: delivery,
-                    trackingID: row.optionalText(2) ?? ids.encode(delivery.id),
-                    address: row.text(1),
-                    mergeFields: row.blob(4),
-                    attachments: try Self.hashes(row.blob(3))
-                )
+        ).bind(1, list: chosen.map(\.id.packed)).rowsWhile { row in
+            guard let delivery = deliveries[RecipientID(packed: row.int64(0))] else { return true }
+            let candidate = Candidate(
+                entry: LeaseRow.Entry(ordinal: delivery.id.ordinal, attempt: delivery.attempt + 1),
+                delivery: delivery,
+                trackingID: row.optionalText(2) ?? ids.encode(delivery.id),
+                address: row.text(1),
+                mergeFields: row.blob(4),
+                attachments: try Self.hashes(row.blob(3))
             )
+            octets += candidate.octets
+            // The rest goes on waiting.
+            guard candidates.isEmpty || octets <= self.request.maximumOctets else { return false }
+            candidates.append(candidate)
+            return true
         }
         return (candidates, revision ?? self.mailing.revision)
     }

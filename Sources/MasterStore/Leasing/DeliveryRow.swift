@@ -111,6 +111,7 @@ struct DeliveryRow {
         mailing: MailingID,
         bucket: Bucket,
         at now: Timestamp,
+        after first: Timestamp = Timestamp(milliseconds: .min),
         page: Int,
         _ transaction: StoreTransaction,
         _ read: (DeliveryRow, _ domain: String) throws -> Bool
@@ -123,7 +124,7 @@ struct DeliveryRow {
             FROM \(segment.deliveries) AS known
             WHERE (id >> 22) = ? AND due <= ? AND (due, id) > (?, ?) ORDER BY due, id LIMIT ?
             """
-        var last = (due: Int64.min, id: Int64.min)
+        var last = (due: first.milliseconds, id: Int64.min)
         var wantsMore = true
         while wantsMore {
             var count = 0

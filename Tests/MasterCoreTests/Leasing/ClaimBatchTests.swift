@@ -39,6 +39,23 @@ struct ClaimBatchTests {
         )
     }
 
+    @Test("is taken off in parts of so many octets, of one request at least")
+    func parts() throws {
+        var batch = try #require(ClaimBatch.batches(of: (1...4).map { Self.request($0, 1, Int($0) * 10) }).first)
+        var parts: [[Int]] = []
+        while let part = batch.takeFirst(upTo: 30, expecting: \.limit) { parts.append(part.requests.map(\.limit)) }
+        #expect(parts == [[10, 20], [30], [40]])
+        #expect(batch.requests.isEmpty)
+    }
+
+    @Test("leaves out what is for a satellite that is full")
+    func leftOut() throws {
+        var batch = try #require(ClaimBatch.batches(of: [Self.request(1, 1, 10), Self.request(2, 2, 10)]).first)
+        #expect(batch.leaveOut { $0.rawValue == 2 })
+        #expect(!batch.leaveOut { $0.rawValue == 2 })
+        #expect(batch.requests.map(\.satellite.rawValue) == [1])
+    }
+
     @Test("never asks for one place on behalf of two satellites at once")
     func splits() {
         let batches = ClaimBatch.batches(of: [

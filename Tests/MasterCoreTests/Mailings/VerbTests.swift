@@ -267,6 +267,30 @@ struct VerbTests {
         }
     }
 
+    @Test("warn of a mailing that is started without a signature or a way to unsubscribe, while it is not over")
+    func startWarnings() async throws {
+        try await TestMaster.run { test in
+            let id = try await test.mailing()
+            #expect(try await test.master.status().warnings.isEmpty)
+            _ = try await test.master.startMailing(id)
+            let warnings = try await test.master.status().warnings
+            #expect(warnings.count == 2 && warnings.allSatisfy { $0.hasPrefix("mailing \(id): ") })
+            #expect(warnings.contains { $0.contains("DKIM") } && warnings.contains { $0.contains("List-Unsubscribe") })
+            var change = MailingChange()
+            change.trackingURL = .set("https://track.example.org/")
+            _ = try await test.master.setProperties(of: id, to: change)
+            #expect(try await test.master.status().warnings.count == 1)
+            _ = try await test.master.closeMailing(id)
+            #expect(try await test.master.status().warnings.isEmpty)
+            let target = try await test.mailing()
+            change = MailingChange()
+            change.testing = true
+            _ = try await test.master.setProperties(of: target, to: change)
+            _ = try await test.master.startMailing(target)
+            #expect(try await test.master.status().warnings.isEmpty)
+        }
+    }
+
     @Test("refuse a DKIM key that cannot be read, and one that is missing")
     func dkim() async throws {
         try await TestMaster.run { test in

@@ -327,6 +327,11 @@ final class FlakyStore: MailingStore {
         return try await self.inner.settleStarted(of: leases, at: now)
     }
 
+    func dateAnew(at now: Timestamp) async throws -> Int {
+        try await self.pass("dateAnew")
+        return try await self.inner.dateAnew(at: now)
+    }
+
     func nextDue(
         after now: Timestamp,
         finishGrace: Duration

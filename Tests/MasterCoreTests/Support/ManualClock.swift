@@ -19,6 +19,7 @@ final class ManualClock: Clock, Sendable {
 
     private struct State {
         var now = Instant(offset: .zero)
+        var error = Duration.zero
         var next = 0
         var sleepers: [Int: Sleeper] = [:]
         var cancelled: Set<Int> = []
@@ -31,7 +32,7 @@ final class ManualClock: Clock, Sendable {
 
     var now: Instant { self.state.withLock { $0.now } }
     var minimumResolution: Duration { .nanoseconds(1) }
-    var civil: Timestamp { Self.epoch.advanced(by: self.now.offset) }
+    var civil: Timestamp { self.state.withLock { Self.epoch.advanced(by: $0.now.offset + $0.error) } }
     /// Until when somebody sleeps, as offsets from the beginning.
     var deadlines: [Duration] { self.state.withLock { $0.sleepers.values.map(\.deadline.offset) } }
 
@@ -61,6 +62,9 @@ final class ManualClock: Clock, Sendable {
             sleeper?.continuation.resume(throwing: CancellationError())
         }
     }
+
+    /// Sets the civil clock, and it alone, so far from where it should be.
+    func set(wrongBy error: Duration) { self.state.withLock { $0.error = error } }
 
     /// Moves the clock and wakes whoever has slept long enough.
     func advance(by duration: Duration) {

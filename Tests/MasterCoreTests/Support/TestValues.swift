@@ -35,6 +35,16 @@ enum TestValues {
         )
     }
 
+    static func deferred(_ recipient: RecipientID, lease: LeaseSerial, attempt: Int32 = 1) -> DeliveryReport {
+        DeliveryReport(
+            recipient: recipient,
+            attempt: AttemptSerial(rawValue: attempt),
+            lease: lease,
+            outcome: .deferred(AttemptTrace(stage: .recipient, replyCode: 450, text: "later")),
+            endedAt: ManualClock.epoch
+        )
+    }
+
     static func delivered(_ recipient: RecipientID, lease: LeaseSerial, attempt: Int32 = 1) -> DeliveryReport {
         DeliveryReport(
             recipient: recipient,

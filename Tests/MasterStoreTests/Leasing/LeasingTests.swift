@@ -28,6 +28,69 @@ struct LeasingTests {
         }
     }
 
+    @Test("ends a lease at its octets, untouched and waiting, and loses nobody", arguments: StoreFactory.all)
+    func octets(factory: StoreFactory) async throws {
+        try await factory.withStore { fixture in
+            let id = try await fixture.makeMailing()
+            let drafts = (0..<40).map { number in
+                RecipientDraft(
+                    address: "r\(number)@a.example",
+                    domain: "a.example",
+                    trackingID: nil,
+                    mergeFields: [UInt8](repeating: 120, count: number == 7 ? 300_000 : 50_000)
+                )
+            }
+            _ = try await fixture.store.addRecipients(drafts, to: id, deliveryClass: .bulk, at: fixture.now)
+            let satellite = try await fixture.makeSatellite()
+            for isWaiting in [false, true] {
+                var seen: [RecipientID] = []
+                var serials: [LeaseSerial] = []
+                while let row = try await fixture.store.backlog(at: fixture.now).first(where: { $0.count > 0 }) {
+                    #expect(row.isWaiting == isWaiting)
+                    let request = ClaimRequest(
+                        mailing: id,
+                        bucket: row.bucket,
+                        deliveryClass: .bulk,
+                        isWaiting: row.isWaiting,
+                        satellite: satellite,
+                        affinity: DomainAffinity(),
+                        limit: 1_000,
+                        maximumOctets: 250_000
+                    )
+                    let grants = try await fixture.store.claim([request], at: fixture.now, lifetime: .seconds(60))
+                    let grant = try #require(grants.first)
+                    let octets = grant.entries.reduce(0) { $0 + $1.mergeFields.count }
+                    #expect(octets <= 250_000 || grant.entries.count == 1)
+                    seen += grant.entries.map(\.recipient)
+                    serials.append(grant.serial)
+                }
+                #expect(seen.count == 40 && Set(seen).count == 40)
+                _ = try await fixture.store.revoke(serials, at: fixture.now)
+            }
+        }
+    }
+
+    @Test("dates anew what waits longer than any retry may, and nothing else", arguments: StoreFactory.all)
+    func dateAnew(factory: StoreFactory) async throws {
+        try await factory.withStore { fixture in
+            let id = try await fixture.makeMailing()
+            try await fixture.add(3, to: id)
+            let satellite = try await fixture.makeSatellite()
+            let right = fixture.now
+            fixture.pass(.seconds(3 * 86_400))
+            try await fixture.deliverAll(satellite, Outcomes.deferred)
+            #expect(try await fixture.store.dateAnew(at: fixture.now) == 0)
+            fixture.now = right
+            #expect(try await fixture.store.dateAnew(at: right) == 3)
+            #expect(try await fixture.store.dateAnew(at: right) == 0)
+            let due = try #require(try await fixture.store.nextDue(after: right, finishGrace: .zero))
+            #expect(due <= right.advanced(by: .seconds(6 * 3_600)))
+            fixture.now = due
+            #expect(try await fixture.claimAll(satellite).flatMap(\.entries).count == 3)
+            try await fixture.checkTotals(id)
+        }
+    }
+
     @Test("sets a mailing running with its first lease and keeps that time", arguments: StoreFactory.all)
     func firstLease(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
