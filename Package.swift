@@ -81,7 +81,8 @@ let package = Package(
             dependencies: [
                 "ClusterLink", "DKIM", "DaemonSupport", "MailDNS", "MailingModel", "MasterAPI", "MasterCore",
                 "MasterStore",
-                "SMTPSink", "SatelliteCore", "Secrets", "ZeroMQ", argumentParser, httpClient, crypto, logging, metrics,
+                "SMTP", "SMTPSink", "SatelliteCore", "Secrets", "ZeroMQ", argumentParser, httpClient, crypto, logging,
+                metrics,
                 nioCore, nioPosix, nioSSL,
             ],
             swiftSettings: settings

@@ -3,6 +3,12 @@
 public import NIOCore
 import NIOPosix
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// Opens connections to mail servers.
 ///
 /// A connection lives on one event loop and pulls its transactions from its delegate there; no task, actor or future is
@@ -48,12 +54,29 @@ public enum SMTPClient {
                 bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: local, port: 0))
             }
             bootstrap.connect(to: remote).whenFailure { error in
-                bound.value.connectFailed(String(describing: error))
+                bound.value.connectFailed(Self.end(error, address, from: configuration.localAddress))
             }
         } catch {
-            let text = String(describing: error)
-            eventLoop.execute { bound.value.connectFailed(text) }
+            let end = Self.end(error, address, from: configuration.localAddress)
+            eventLoop.execute { bound.value.connectFailed(end) }
         }
         return connection
+    }
+
+    /// What a failure to connect says: something about the server or the way to it, or about this process only.
+    ///
+    /// `EADDRNOTAVAIL` is the host's lack of a free port for IPv4, or of the configured local address. For IPv6 it is what
+    /// a host without IPv6 says of every such address, which is about the way to the server.
+    static func end(_ error: any Error, _ address: String, from localAddress: String?) -> SMTPConnectionEnd {
+        guard let failure = error as? IOError else { return .connectFailed(String(describing: error)) }
+        let text = String(cString: strerror(failure.errnoCode))
+        switch failure.errnoCode {
+        case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .lacksResources("opening a socket: \(text)")
+        case EADDRNOTAVAIL where localAddress != nil:
+            return .lacksResources("connecting from \(localAddress ?? ""): \(text)")
+        case EADDRNOTAVAIL where !address.contains(":"), EAGAIN, EADDRINUSE:
+            return .lacksResources("no free local port for \(address): \(text)")
+        default: return .connectFailed(text)
+        }
     }
 }

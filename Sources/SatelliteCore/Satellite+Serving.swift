@@ -132,7 +132,7 @@ extension Satellite {
 
     /// Tells the master how much is taken: nothing while the journal has no room, or at the end.
     func sendCredit() async {
-        let takesNothing = self.condition.withLock { $0.isDiskFull || $0.isStopping }
+        let takesNothing = self.condition.withLock { $0.isDiskFull || $0.isStopping || $0.shortage != nil }
         await self.uplink.transmit(
             .credit([
                 .bulk: takesNothing ? 0 : self.configuration.bulkCredit,
@@ -168,6 +168,7 @@ extension Satellite {
             self.forEachDriver { $0.sweep(now: .now, patience: .seconds(2)) }
             await self.keys.repeatRequests(now: now)
             await self.retryDisk(now)
+            await self.noteShortage()
             let patience = self.configuration.reportRepetition
             if self.outbox.withLock({ $0.repeatOverdue(after: patience, now: now) }) {
                 self.logger.warning("the master has not acknowledged reports for a while; they are repeated")
@@ -186,6 +187,28 @@ extension Satellite {
             return true
         }
         if isDue { await self.sendCredit() }
+    }
+
+    /// Says once that this process lacks something, takes nothing more meanwhile, and says that it is over.
+    private func noteShortage() async {
+        let shortage = self.board.withLock { $0.shortage }
+        let changed = self.condition.withLock { condition in
+            defer { condition.shortage = shortage?.reason }
+            return (condition.shortage == nil) != (shortage == nil)
+        }
+        guard changed else { return }
+        if let shortage {
+            self.logger.error(
+                "this satellite is short of resources: connections wait, and no more recipients are taken",
+                metadata: [
+                    "reason": "\(shortage.reason)",
+                    "advice": "raise the limit of open files (LimitNOFILE) or lower smtp.maxConnections",
+                ]
+            )
+        } else {
+            self.logger.info("this satellite has the resources again that it was short of")
+        }
+        await self.sendCredit()
     }
 
     private func measure() {

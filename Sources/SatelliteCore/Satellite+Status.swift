@@ -38,9 +38,30 @@ extension Satellite {
                 journalOctets: room.size,
                 journalAvailable: room.available,
                 journalReserved: room.reserved,
-                sites: Self.sites(board, now)
+                sites: Self.sites(board, now),
+                problems: Self.problems(board, condition, now)
             )
         }
+    }
+
+    /// What a human should look at.
+    private static func problems(
+        _ board: DeliveryBoard,
+        _ condition: Condition,
+        _ now: ContinuousClock.Instant
+    ) -> [String] {
+        var problems: [String] = []
+        if let shortage = condition.shortage {
+            problems.append("short of resources, connections wait: \(shortage)")
+        }
+        if let trouble = condition.resolverTrouble {
+            problems.append("no name server answers, recipients wait: \(trouble)")
+        }
+        let alarms = board.sites.values.filter { $0.alarm != nil }.sorted { $0.route.name < $1.route.name }
+        for site in alarms.prefix(20) {
+            problems.append("\(site.route.name) objects to our configuration: \(site.alarm?.summary ?? "")")
+        }
+        return problems
     }
 
     var load: SatelliteLoad {
@@ -68,7 +89,8 @@ extension Satellite {
                 inFlight: site.withConnections,
                 connections: site.connections.count,
                 rate: site.rate,
-                isPaused: site.isPaused(now)
+                isPaused: site.isPaused(now),
+                reason: site.failingSince == nil ? nil : site.pauseTrace?.summary
             )
         }
         let busiest = sites.sorted {
@@ -103,6 +125,24 @@ extension Satellite {
             if !started.isEmpty { recovered.append(Preparation(lease: lease, places: started)) }
         }
         return (ready, recovered)
+    }
+
+    func announce(_ pause: SitePause) {
+        var metadata: Logger.Metadata = [
+            "site": "\(pause.site)", "stage": "\(pause.trace.stage.rawValue)", "reason": "\(pause.trace.summary)",
+            "about": "\(pause.subject.rawValue)", "seconds": "\(Int(pause.duration.seconds.rounded(.up)))",
+            "waiting_again": "\(pause.held)", "deferred": "\(pause.deferred)",
+        ]
+        if let host = pause.trace.mxHost { metadata["mx"] = "\(host)" }
+        guard pause.subject != .configuration else {
+            return self.logger.error(
+                "a site objects to how this satellite or the sender's domain is set up; it is left alone for a while",
+                metadata: metadata
+            )
+        }
+        // A host that does not answer is everyday for a large audience; a reply is worth reading.
+        let level: Logger.Level = pause.trace.replyCode == nil ? .info : .warning
+        self.logger.log(level: level, "a site cannot be used and is left alone for a while", metadata: metadata)
     }
 
     func announce(_ recovery: Recovery) {

@@ -40,7 +40,7 @@ public final class Satellite: Sendable {
 
     private let group: any EventLoopGroup
     private let clients: (encrypted: SMTPClientConfiguration, plaintext: SMTPClientConfiguration)
-    private let brokenTLS = Mutex<[String: ContinuousClock.Instant]>([:])
+    let tls: Mutex<TLSMemory>
     private let drivers = Mutex<[ConnectionID: NIOLoopBound<ConnectionDriver>]>([:])
     private let contexts = Mutex<(loops: [NIOLoopBound<LoopContext>], next: Int)>(([], 0))
 
@@ -53,6 +53,10 @@ public final class Satellite: Sendable {
         var failure: SatelliteError?
         var isSuperseded = false
         var attemptsBefore: [UInt64] = []
+        /// What this process lacks.
+        var shortage: String?
+        /// Why the resolver is held unable.
+        var resolverTrouble: String?
     }
 
     /// Opens the journal and the cache; nothing is sent and nothing is asked before ``run()``.
@@ -95,6 +99,7 @@ public final class Satellite: Sendable {
         )
         self.routes = RouteBook(resolver: resolver, configuration: configuration)
         self.clients = Self.makeClients(configuration)
+        self.tls = Mutex(TLSMemory(memory: configuration.brokenTLSMemory, pause: configuration.siteBackoff / 2))
         (self.preparations, self.prepare) = AsyncStream.makeStream(of: Preparation.self)
         var board = DeliveryBoard(configuration)
         var outbox = ReportOutbox(batchSize: configuration.reportBatch, window: configuration.reportsInFlight)
@@ -188,11 +193,16 @@ public final class Satellite: Sendable {
     }
 
     /// Hands the end of an attempt to the journal; `nil` if that failed, and the process is about to stop.
-    func recordDone(_ place: Place, _ outcome: DeliveryOutcome, site: String?) -> FinishedAttempt? {
+    func recordDone(
+        _ place: Place,
+        _ outcome: DeliveryOutcome,
+        site: String?,
+        clears: Bool = false
+    ) -> FinishedAttempt? {
         let now = WallClock.now()
         do {
             try self.journal.recordDone(place.lease.serial, place: place.index, outcome, endedAt: now)
-            return FinishedAttempt(report: place.report(outcome, endedAt: now), site: site)
+            return FinishedAttempt(report: place.report(outcome, endedAt: now), site: site, clears: clears)
         } catch {
             self.fail(error)
             return nil
@@ -210,7 +220,9 @@ public final class Satellite: Sendable {
         self.outbox.withLock { $0.append(attempts.map(\.report)) }
         self.reporting.fire()
         self.counters.add(attempts)
-        let ended = attempts.compactMap { attempt in attempt.site.map { ($0, attempt.report.lease) } }
+        let ended = attempts.compactMap { attempt in
+            attempt.site.map { (site: $0, lease: attempt.report.lease, clears: attempt.clears) }
+        }
         if !ended.isEmpty { self.change { board, now in board.ended(ended, now: now) } }
     }
 
@@ -220,16 +232,8 @@ public final class Satellite: Sendable {
     }
 
     func clientConfiguration(for host: String) -> SMTPClientConfiguration {
-        let isBroken = self.brokenTLS.withLock { hosts in hosts[host].map { ContinuousClock.now < $0 } ?? false }
-        return isBroken ? self.clients.plaintext : self.clients.encrypted
-    }
-
-    func tlsFailed(with host: String) {
-        let until = ContinuousClock.now + self.configuration.brokenTLSMemory
-        self.brokenTLS.withLock { hosts in
-            if hosts.count > 10_000 { hosts.removeAll() }
-            hosts[host] = until
-        }
+        let isPlaintext = self.tls.withLock { $0.prefersPlaintext(host, now: .now) }
+        return isPlaintext ? self.clients.plaintext : self.clients.encrypted
     }
 
     /// Nothing may be sent any more: the process must stop.
@@ -257,6 +261,11 @@ public final class Satellite: Sendable {
             for driver in woken { driver.eventLoop.execute { driver.value.wake() } }
         }
         for request in actions.open { self.open(request) }
+        if !actions.drain.isEmpty {
+            let leaving = self.drivers.withLock { drivers in actions.drain.compactMap { drivers[$0] } }
+            for driver in leaving { driver.eventLoop.execute { driver.value.drain() } }
+        }
+        for pause in actions.pauses { self.announce(pause) }
         if !actions.finished.isEmpty {
             self.publish(actions.finished.compactMap { self.recordDone($0.place, $0.outcome, site: nil) })
         }

@@ -8,7 +8,7 @@ public struct SatelliteConfiguration: Sendable {
     public var serial: String
     /// The program's version, for its Hello.
     public var softwareVersion = "0"
-    /// The name given with EHLO.
+    /// The name given with EHLO; empty gives the address literal of each connection's local address.
     public var heloName: String
     /// The directory of journal and cached content.
     public var dataDirectory: String
@@ -106,13 +106,30 @@ public struct SatelliteConfiguration: Sendable {
     ///
     /// Default 15 minutes.
     public var siteBackoffCeiling: Duration = .seconds(900)
+    /// How long a site may be in trouble before its recipients are deferred as they come; until then they wait, and only who
+    /// was tried has had an attempt.
+    ///
+    /// Default 5 minutes.
+    public var siteOutage: Duration = .seconds(300)
+    /// Replies in a row that are about the sender, our configuration or the channel, after which a site is paused.
+    ///
+    /// Default 5.
+    public var objectionsBeforePause = 5
+    /// The first pause in opening connections after the process had nothing left to open them with; doubles.
+    ///
+    /// Default 1 s.
+    public var shortagePause: Duration = .seconds(1)
+    /// The longest such pause.
+    ///
+    /// Default 30 s.
+    public var shortagePauseCeiling: Duration = .seconds(30)
     /// How long an address that refused a connection is tried last.
     ///
     /// Default 5 minutes.
     public var addressTrouble: Duration = .seconds(300)
-    /// How long a host with which TLS failed is spoken to in plaintext.
+    /// How long a host with which TLS failed, and which takes plaintext, is spoken to in plaintext.
     ///
-    /// Default 1 hour.
+    /// Default 1 hour; it ends before if plaintext is refused or TLS works.
     public var brokenTLSMemory: Duration = .seconds(3_600)
 
     /// Look-ups under way, at most.
@@ -127,6 +144,14 @@ public struct SatelliteConfiguration: Sendable {
     ///
     /// Default 60 s.
     public var failedLookupMemory: Duration = .seconds(60)
+    /// The first wait before a look-up that failed for now is repeated once, and again while it is the resolver that fails.
+    ///
+    /// Default 2 s; doubles up to 30 s.
+    public var lookupRetry: Duration = .seconds(2)
+    /// Domains in a row whose look-up failed for now, without any that succeeded, after which the resolver is held unable.
+    ///
+    /// Default 10.
+    public var failuresOfResolver = 10
 
     /// Whether `user@[192.0.2.1]` is delivered; else it fails, because a list's owner must not choose addresses to speak to.
     ///

@@ -16,8 +16,10 @@ public struct SatelliteStatus: Codable, Hashable, Sendable {
         public var connections: Int
         /// Attempts per second.
         public var rate: Double
-        /// Whether no connection is opened for a while, because no host could be talked to.
+        /// Whether no connection is opened for a while, because no host could be talked to or because of what one replied.
         public var isPaused: Bool
+        /// What was met, while the site is in trouble; or `nil`.
+        public var reason: String?
     }
 
     /// The satellite's name.
@@ -66,4 +68,6 @@ public struct SatelliteStatus: Codable, Hashable, Sendable {
     public var journalReserved: Int
     /// The busiest 50 sites, by recipients.
     public var sites: [Site]
+    /// What a human should look at: a lack of resources, sites that object to the configuration; empty if all is well.
+    public var problems: [String]
 }

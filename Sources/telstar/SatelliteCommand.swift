@@ -42,9 +42,15 @@ struct SatelliteCommand: AsyncParsableCommand {
             MasterEndpoint(control: $0.control, content: $0.content, publicKey: masterKey)
         }
         let link = SatelliteLinkConfiguration(masters: masters, keys: keys)
+        let core = try settings.core()
+        if core.heloName.isEmpty {
+            logger.warning(
+                "this machine has no full host name: EHLO gives its address, which many receivers refuse; set smtp.heloName"
+            )
+        }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let satellite = try Satellite(
-            try settings.core(),
+            core,
             resolver: try Resolvers.make(zoneFile: settings.zoneFile, forwardTo: settings.resolvers),
             group: group,
             logger: logger

@@ -33,7 +33,7 @@ struct BoardTests {
     )
 
     /// A board with one lease queued at "site".
-    private func board(
+    func board(
         _ count: Int,
         _ change: (inout SatelliteConfiguration) -> Void = { _ in }
     ) throws -> (DeliveryBoard, HeldLease) {
@@ -148,7 +148,9 @@ struct BoardTests {
         }
     }
 
-    @Test("when all hosts fail, what is started is deferred and the site pauses, longer each time")
+    @Test(
+        "when nobody answers, one has had an attempt, the others wait at the satellite, and the site pauses, longer each time"
+    )
     func pausing() throws {
         var (board, _) = try self.board(100)
         let actions = self.start(&board)
@@ -158,11 +160,13 @@ struct BoardTests {
             let ended = board.connectionEnded(request.id, at: "site", .unreachable(trace), now: self.now)
             finished += ended.finished.count
         }
-        #expect(finished == 32)
+        #expect(finished == 1)
+        #expect(board.startedCount == 0)
+        #expect(board.waitingCount == 99)
         let site = try #require(board.sites["site"])
         #expect(site.isPaused(self.now + .seconds(59)))
         #expect(!site.isPaused(self.now + .seconds(61)))
-        #expect(self.start(&board).finished.count == 32)
+        #expect(board.planStarts(now: self.now).isEmpty, "nothing is asked for while the site is left alone")
         _ = board.tick(.seconds(1), now: self.now + .seconds(61))
         var second = BoardActions()
         for (lease, places) in board.planStarts(now: self.now + .seconds(61)) {
@@ -211,7 +215,7 @@ struct BoardTests {
                 open += actions.open.map(\.id)
             }
             for _ in 0..<200 {
-                switch Int.random(in: 0..<9, using: &generator) {
+                switch Int.random(in: 0..<11, using: &generator) {
                 case 0, 1:
                     for (serial, places) in board.planStarts(now: self.now) {
                         let refused = EntryBitmap(places.places.filter { $0 % 7 == 0 })
@@ -222,7 +226,7 @@ struct BoardTests {
                     if let id = open.last { taken += board.take(for: id, at: "site", now: self.now) }
                 case 4:
                     if let place = taken.popLast() {
-                        note(board.ended([("site", place.lease.serial)], now: self.now))
+                        note(board.ended([("site", place.lease.serial, true)], now: self.now))
                         closed.append(place.index)
                     }
                 case 5:
@@ -235,6 +239,12 @@ struct BoardTests {
                 case 7:
                     board.disconnected()
                     board.isConnected = true
+                case 8:
+                    note(board.tick(.seconds(1), now: self.now + .seconds(Int.random(in: 0...1_000))))
+                case 9:
+                    board.lacked("no descriptor", now: self.now)
+                    let ruling = OutcomePolicy.Ruling(verdict: .deferred, subject: .sender, site: .backOff)
+                    note(board.objected("site", AttemptTrace(stage: .mail, text: ""), ruling, now: self.now))
                 default:
                     if let id = open.popLast() {
                         let trace = AttemptTrace(stage: .connect, text: "refused")
@@ -244,7 +254,7 @@ struct BoardTests {
             }
             note(board.withdraw(lease.serial))
             for place in taken {
-                note(board.ended([("site", place.lease.serial)], now: self.now))
+                note(board.ended([("site", place.lease.serial, true)], now: self.now))
                 closed.append(place.index)
             }
             for (serial, standing) in board.leases {
@@ -255,6 +265,219 @@ struct BoardTests {
             #expect(closed.sorted() == Array(0..<60))
             #expect(board.leases.isEmpty)
         }
+    }
+}
+
+@Suite("Sites that are left alone, and what the satellite lacks")
+struct PausingTests {
+    let now = ContinuousClock.now
+    let board = BoardTests()
+
+    let refusal = AttemptTrace(stage: .greeting, replyCode: 421, enhancedStatus: "4.7.0", text: "4.7.0 later")
+
+    /// Ends every connection that is asked for as `result` says, and returns what followed.
+    func end(
+        _ opened: BoardActions,
+        _ board: inout DeliveryBoard,
+        _ result: DeliveryBoard.ConnectionResult,
+        after seconds: Int = 0
+    ) -> BoardActions {
+        var actions = BoardActions()
+        for request in opened.open {
+            actions.append(board.connectionEnded(request.id, at: "site", result, now: self.now + .seconds(seconds)))
+        }
+        return actions
+    }
+
+    func start(_ board: inout DeliveryBoard, after seconds: Int = 0) -> BoardActions {
+        let now = self.now + .seconds(seconds)
+        var actions = board.tick(.seconds(1), now: now)
+        for (lease, places) in board.planStarts(now: now) {
+            actions.append(board.decideStart(lease, started: places, refused: EntryBitmap(), now: now))
+        }
+        return actions
+    }
+
+    @Test(
+        "421 in the greeting is nobody's attempt: all started recipients wait again, in order, and go out after the pause"
+    )
+    func greeting() throws {
+        var (board, lease) = try self.board.board(300)
+        let ended = self.end(self.start(&board), &board, .unreachable(self.refusal))
+        #expect(ended.finished.isEmpty)
+        #expect(ended.pauses.map(\.held) == [32])
+        #expect(ended.pauses.first?.subject == .sender)
+        #expect(board.waitingCount == 300)
+        #expect(self.start(&board, after: 59).open.isEmpty)
+        let opened = self.start(&board, after: 61)
+        let id = try #require(opened.open.first?.id)
+        #expect(opened.open.count == 1, "one connection tries")
+        #expect(board.take(for: id, at: "site", now: self.now + .seconds(61)).map(\.index) == Array(0..<16))
+        #expect(lease.serial.rawValue == 1)
+    }
+
+    @Test(
+        "once a site has been in trouble for long, its recipients are deferred as they come: the schedule takes its course"
+    )
+    func outage() throws {
+        var (board, _) = try self.board.board(300)
+        var deferred = 0
+        var second = 0
+        for pause in [60, 120, 240, 480] {
+            let ended = self.end(self.start(&board, after: second), &board, .unreachable(self.refusal), after: second)
+            deferred += ended.finished.count
+            second += pause + 1
+        }
+        #expect(deferred == 32, "only the fourth failure is past the limit")
+        #expect(self.start(&board, after: second - 200).finished.count == 32)
+        let traces = self.start(&board, after: second - 190).finished.map(\.outcome.trace)
+        #expect(traces.allSatisfy { $0 == self.refusal })
+        board.cleared("site")
+        #expect(board.sites["site"]?.failures == 0)
+    }
+
+    @Test("a reply that every recipient would hear pauses the site at once and calls its connections back")
+    func pauseAtOnce() throws {
+        var (board, lease) = try self.board.board(300)
+        let opened = self.start(&board)
+        let id = try #require(opened.open.first?.id)
+        let block = board.take(for: id, at: "site", now: self.now)
+        let trace = AttemptTrace(stage: .recipient, replyCode: 504, enhancedStatus: "5.5.2", text: "5.5.2 a full name")
+        let actions = board.objected("site", trace, OutcomePolicy.ruling(trace), now: self.now)
+        #expect(Set(actions.drain) == Set(opened.open.map(\.id)))
+        #expect(actions.pauses.first?.subject == .configuration)
+        #expect(board.sites["site"]?.alarm == trace)
+        let back = board.putBack(Array(block.dropFirst()), at: "site", now: self.now)
+        #expect(back.finished.isEmpty && back.open.isEmpty)
+        _ = board.ended([("site", lease.serial, false)], now: self.now)
+        #expect(board.waitingCount == 299)
+        #expect(board.startedCount == 0)
+    }
+
+    @Test("replies about the sender pause a site only several in a row")
+    func streak() throws {
+        var (board, lease) = try self.board.board(300)
+        _ = self.start(&board)
+        let trace = AttemptTrace(stage: .recipient, replyCode: 550, enhancedStatus: "5.7.1", text: "5.7.1 no")
+        let ruling = OutcomePolicy.ruling(trace)
+        for _ in 0..<4 { #expect(board.objected("site", trace, ruling, now: self.now).pauses.isEmpty) }
+        _ = board.ended([("site", lease.serial, true)], now: self.now)
+        for _ in 0..<4 { #expect(board.objected("site", trace, ruling, now: self.now).pauses.isEmpty) }
+        #expect(board.objected("site", trace, ruling, now: self.now).pauses.count == 1)
+        _ = board.connectionReady("site", now: self.now)
+        #expect(
+            board.sites["site"]?.isPaused(self.now) == true,
+            "a connection that was under way says nothing against it"
+        )
+    }
+
+    @Test(
+        "what the satellite lacks is nobody's attempt: connections wait, longer each time, and fewer are opened after"
+    )
+    func shortage() throws {
+        var (board, _) = try self.board.board(300)
+        let opened = self.start(&board)
+        #expect(opened.open.count == 15)
+        #expect(self.end(opened, &board, .lacking("too many open files")).finished.isEmpty)
+        #expect(board.shortage?.reason == "too many open files")
+        #expect(board.startedCount == 32)
+        #expect(board.sites["site"]?.isPaused(self.now) == false)
+        #expect(board.tick(.seconds(1), now: self.now).open.isEmpty)
+        let again = self.start(&board, after: 1)
+        #expect(again.open.count == 11)
+        _ = self.end(again, &board, .lacking("too many open files"), after: 1)
+        #expect(self.start(&board, after: 2).open.isEmpty)
+        #expect(!self.start(&board, after: 3).open.isEmpty)
+        _ = board.tick(.seconds(1), now: self.now + .seconds(5))
+        #expect(board.shortage == nil)
+    }
+
+    @Test("a started recipient that waits in vain because of the satellite's own lack is not deferred")
+    func waitingInVain() throws {
+        var (board, _) = try self.board.board(20)
+        let opened = self.start(&board)
+        _ = self.end(opened, &board, .lacking("no port"))
+        for second in stride(from: 2, through: 600, by: 2) {
+            let again = self.start(&board, after: second)
+            #expect(again.finished.isEmpty)
+            _ = self.end(again, &board, .lacking("no port"), after: second)
+        }
+    }
+
+    @Test("started recipients of a lease that was taken back meanwhile go to the master")
+    func takenBack() throws {
+        var (board, lease) = try self.board.board(40)
+        let opened = self.start(&board)
+        #expect(board.withdraw(lease.serial).returned.map(\.places.count) == [8])
+        let ended = self.end(opened, &board, .unreachable(self.refusal))
+        #expect(ended.returned.map(\.places.count) == [32])
+        #expect(board.leases.isEmpty)
+    }
+
+    @Test("at a shutdown what is started and nobody tried goes back, it is not deferred")
+    func shutdown() throws {
+        var (board, _) = try self.board.board(40)
+        _ = self.start(&board)
+        #expect(board.drain().returned.map(\.places.count) == [8])
+        let closed = board.close(now: self.now)
+        #expect(closed.finished.isEmpty)
+        #expect(closed.returned.map(\.places.count) == [32])
+    }
+}
+
+extension PausingTests {
+    @Test("without a master nothing that it holds for started is given back: it could become uncertain")
+    func withoutMaster() throws {
+        var (board, lease) = try self.board.board(40)
+        _ = self.end(self.start(&board), &board, .unreachable(self.refusal))
+        board.disconnected()
+        #expect(board.tick(.seconds(1), now: self.now + .seconds(601)).returned.isEmpty)
+        #expect(board.drain().returned.map(\.places.places) == [Array(32..<40)])
+        let closed = board.close(now: self.now)
+        #expect(closed.finished.map(\.place.index) == Array(0..<32))
+        #expect(closed.returned.isEmpty)
+        #expect(board.leases[lease.serial] == nil)
+    }
+}
+
+@Suite("What is known of hosts with which TLS failed")
+struct TLSMemoryTests {
+    private let now = ContinuousClock.now
+    private var memory = TLSMemory(memory: .seconds(3_600), pause: .seconds(30))
+
+    @Test("one broken handshake is no reason for plaintext, another after a pause is")
+    mutating func failing() {
+        #expect(!self.memory.failed("mx", now: self.now))
+        #expect(!self.memory.failed("mx", now: self.now + .seconds(1)), "a connection opened at the same time")
+        #expect(!self.memory.prefersPlaintext("mx", now: self.now + .seconds(1)))
+        #expect(self.memory.failed("mx", now: self.now + .seconds(60)))
+        #expect(self.memory.prefersPlaintext("mx", now: self.now + .seconds(3_000)))
+        #expect(!self.memory.prefersPlaintext("mx", now: self.now + .seconds(3_700)), "TLS is tried again")
+        #expect(!self.memory.prefersPlaintext("other", now: self.now))
+    }
+
+    @Test("a host that took plaintext before is spoken to in plaintext at once")
+    mutating func accepted() {
+        _ = self.memory.failed("mx", now: self.now)
+        _ = self.memory.failed("mx", now: self.now + .seconds(60))
+        self.memory.plaintextTaken("mx")
+        #expect(self.memory.failed("mx", now: self.now + .seconds(4_000)))
+    }
+
+    @Test("a host that refuses plaintext is never spoken to in plaintext again")
+    mutating func refused() {
+        _ = self.memory.failed("mx", now: self.now)
+        _ = self.memory.failed("mx", now: self.now + .seconds(60))
+        self.memory.plaintextRefused("mx")
+        #expect(!self.memory.prefersPlaintext("mx", now: self.now + .seconds(61)))
+        #expect(!self.memory.failed("mx", now: self.now + .seconds(600)))
+    }
+
+    @Test("TLS that works ends the memory")
+    mutating func works() {
+        _ = self.memory.failed("mx", now: self.now)
+        self.memory.worked("mx")
+        #expect(!self.memory.failed("mx", now: self.now + .seconds(600)))
     }
 }
 

@@ -33,6 +33,8 @@ struct Cluster: Sendable {
         null.test MX 0 .
         gone.test NXDOMAIN
         broken.test SERVFAIL
+        broken2.test SERVFAIL
+        broken3.test SERVFAIL
         """
 
     static func content(
@@ -137,6 +139,7 @@ struct Cluster: Sendable {
         configuration.usesTLS = false
         configuration.journal.segmentSize = 1 << 20
         configuration.tick = .milliseconds(20)
+        configuration.lookupRetry = .milliseconds(20)
         configuration.shutdownDrain = .seconds(1)
         configuration.shutdownLimit = .seconds(5)
         configuration.shutdownReports = .seconds(1)

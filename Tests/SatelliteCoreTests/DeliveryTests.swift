@@ -92,6 +92,75 @@ struct DeliveryTests {
         }
     }
 
+    @Test("421 in the greeting costs nobody an attempt, however many are started")
+    func refusedAtGreeting() async throws {
+        var script = TestSink.Script()
+        script.greeting = { connection in connection <= 3 ? .reply(421, "4.7.0 later", closing: .afterReply) : nil }
+        try await Cluster.with(script, configure: { $0.siteBackoff = .milliseconds(100) }) { cluster in
+            cluster.grant(1, (0..<300).map { "u\($0)@x.mail.test" })
+            try await cluster.master.untilReported(300)
+            #expect(cluster.master.outcomes.summary == "delivered 300")
+            #expect(!cluster.sink.hasDuplicates)
+        }
+    }
+
+    @Test("504 for the EHLO name ends nobody, pauses the site and is told")
+    func hostNameRefused() async throws {
+        var script = TestSink.Script()
+        script.recipient = { _, _ in .reply(504, "5.5.2 <vm>: Helo command rejected: need fully-qualified hostname") }
+        try await Cluster.with(script) { cluster in
+            cluster.grant(1, (0..<300).map { "u\($0)@x.mail.test" })
+            try await cluster.master.untilReported(1)
+            #expect(cluster.sink.state.value.messages.isEmpty)
+            let outcomes = cluster.master.outcomes
+            #expect(outcomes.values.allSatisfy { if case .deferred = $0 { true } else { false } })
+            #expect(outcomes.count <= 20, "one for each connection at most")
+            let status = cluster.satellite.status()
+            #expect(status.problems.contains { $0.contains("fully-qualified") })
+            #expect(status.sites.first?.isPaused == true)
+        }
+    }
+
+    @Test("a sender on a block list is deferred, and after a few the site is left alone")
+    func blocked() async throws {
+        var script = TestSink.Script()
+        script.recipient = { _, _ in .reply(554, "5.7.1 client host blocked") }
+        try await Cluster.with(script, configure: { $0.connectionsPerSite = 1 }) { cluster in
+            cluster.grant(1, (0..<100).map { "u\($0)@x.mail.test" })
+            try await cluster.master.untilReported(5)
+            #expect(cluster.master.outcomes.summary == "deferred 5")
+            #expect(cluster.satellite.status().sites.first?.isPaused == true)
+        }
+    }
+
+    @Test("a resolver that answers for no domain is told, and is nobody's attempt")
+    func resolverUnable() async throws {
+        try await Cluster.with(configure: { $0.failuresOfResolver = 3 }) { cluster in
+            cluster.grant(1, ["a@broken.test", "a@broken2.test", "a@broken3.test"])
+            while cluster.satellite.status().problems.isEmpty {
+                try Task.checkCancellation()
+                await Task.yield()
+            }
+            #expect(cluster.satellite.status().problems.first?.hasPrefix("no name server answers") == true)
+            #expect(cluster.master.state.value.reports.isEmpty)
+            #expect(cluster.master.state.value.started.isEmpty)
+        }
+    }
+
+    @Test("look-ups that fail for as long as a site may are an attempt: the schedule takes its course")
+    func resolverUnableForLong() async throws {
+        try await Cluster.with(
+            configure: {
+                $0.failuresOfResolver = 3
+                $0.siteOutage = .milliseconds(100)
+            }
+        ) { cluster in
+            cluster.grant(1, ["a@broken.test", "a@broken2.test", "a@broken3.test"])
+            try await cluster.master.untilReported(3)
+            #expect(cluster.master.outcomes.summary == "deferred 3")
+        }
+    }
+
     @Test("T14: a reply of 64 KB with NUL and invalid UTF-8 is a report of bounded, valid text")
     func hugeReply() async throws {
         var octets: [UInt8] = []

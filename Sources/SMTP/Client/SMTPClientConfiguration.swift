@@ -60,6 +60,8 @@ public enum SMTPClientTLS: Hashable, Sendable {
 /// How the client behaves on a connection.
 public struct SMTPClientConfiguration: Sendable {
     /// The name given with EHLO; octets that may not stand there are replaced by `-`.
+    ///
+    /// Empty gives the address literal of the connection's local address, as RFC 5321 §4.1.4 asks of a host without a name.
     public var heloName: String
     /// The waits.
     public var timeouts: SMTPClientTimeouts

@@ -63,8 +63,8 @@ final class SMTPClientHandler: ChannelInboundHandler {
         self.drive()
     }
 
-    func connectFailed(_ reason: String) {
-        self.machine.connectionLost(.connectFailed(reason))
+    func connectFailed(_ reason: SMTPConnectionEnd) {
+        self.machine.connectionLost(reason)
         self.drive()
     }
 
@@ -96,7 +96,7 @@ final class SMTPClientHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var input = self.unwrapInboundIn(data)
         while !self.machine.discardsInput {
-            switch self.parser.next(&input) {
+            switch self.parser.next(&input, passingOverEmptyLines: self.machine.passesOverEmptyLines) {
             case .reply:
                 let parser = self.parser
                 self.machine.received(code: parser.code, text: parser.text) { parser.makeReply() }
@@ -151,7 +151,7 @@ final class SMTPClientHandler: ChannelInboundHandler {
 
     private func perform(_ action: SMTPClientStateMachine.Action) {
         switch action {
-        case .send(let command): command.write(heloName: self.configuration.heloName, into: &self.output)
+        case .send(let command): command.write(heloName: self.heloName, into: &self.output)
         case .startTLS: self.startTLS()
         case .announceReady: self.delegate?.connectionReady(self.connection)
         case .pull:
@@ -165,6 +165,12 @@ final class SMTPClientHandler: ChannelInboundHandler {
         case .report(let id, let end): self.delegate?.transactionEnded(self.connection, id, end)
         case .close(let reason): self.close(reason)
         }
+    }
+
+    /// The configured name, else the address literal of this end of the connection.
+    private var heloName: String {
+        guard self.configuration.heloName.isEmpty else { return self.configuration.heloName }
+        return SMTPHostName.literal(of: self.context?.channel.localAddress) ?? ""
     }
 
     private func write(_ message: ByteBuffer, offset: Int, length: Int, isLast: Bool) {
@@ -211,7 +217,8 @@ final class SMTPClientHandler: ChannelInboundHandler {
             }
             try context.channel.pipeline.syncOperations.addHandler(handler, position: .first)
         } catch {
-            self.machine.connectionLost(.tlsFailed(String(describing: error)))
+            // Nothing was sent to the server yet: what failed is on this side.
+            self.machine.connectionLost(.lacksResources("setting TLS up: \(error)"))
         }
     }
 
@@ -219,7 +226,7 @@ final class SMTPClientHandler: ChannelInboundHandler {
         self.timer?.cancel()
         self.timer = nil
         switch reason {
-        case .greetingRefused, .helloRefused:
+        case .greetingRefused, .helloRefused, .tlsRefused:
             self.output.clear()
             SMTPCommand.quit.write(heloName: "", into: &self.output)
             self.flush()

@@ -101,6 +101,12 @@ struct SMTPClientStateMachine {
     /// Whether input is to be thrown away because it came in plaintext before the TLS handshake.
     var discardsInput: Bool { if case .handshake = self.phase { true } else { self.isClosed } }
 
+    /// Whether an empty line may stand before or within a reply: some servers write one behind the greeting or in EHLO's
+    /// answer.
+    ///
+    /// Nothing is grouped before pipelining is agreed, so that no answer can be taken for another's.
+    var passesOverEmptyLines: Bool { !self.mayPipeline }
+
     /// Whether a transaction is under way.
     var hasTransaction: Bool { self.current != nil }
 
@@ -302,7 +308,8 @@ struct SMTPClientStateMachine {
                 self.phase = .handshake
                 self.act(.startTLS)
             } else {
-                self.becomeReady()  // opportunistic: refused is as not offered
+                // Whether plaintext will do is not for one dialogue to say: the server may insist on what it now refuses.
+                self.end(.tlsRefused(reply()))
             }
         case .mail: self.receivedMail(code, reply)
         case .recipient: self.receivedRecipient(code, reply)

@@ -6,12 +6,16 @@ public import MailFormat
 public enum SMTPConnectionEnd: Hashable, Sendable, CustomStringConvertible {
     /// No TCP connection came about.
     case connectFailed(String)
+    /// This process could not try: no descriptor, memory, buffer or local address was left; nothing about the server.
+    case lacksResources(String)
     /// The greeting was not 220.
     case greetingRefused(SMTPReply)
     /// Neither EHLO nor HELO was accepted.
     case helloRefused(SMTPReply)
     /// The TLS handshake failed; the caller may remember it and reconnect in plaintext.
     case tlsFailed(String)
+    /// STARTTLS was offered and then refused; the caller may remember it and reconnect in plaintext.
+    case tlsRefused(SMTPReply)
     /// 421 between transactions, or in answer to MAIL, RSET or after another reply that ended a transaction.
     case unavailable(SMTPReply)
     /// The server closed at the named stage; `idle` between transactions.
@@ -43,7 +47,9 @@ public enum SMTPConnectionEnd: Hashable, Sendable, CustomStringConvertible {
         case .connectFailed(let text): "cannot connect: \(text)"
         case .greetingRefused(let reply): "greeted with \(reply.code) \(reply.text)"
         case .helloRefused(let reply): "EHLO refused: \(reply.code) \(reply.text)"
+        case .lacksResources(let text): "cannot try to connect: \(text)"
         case .tlsFailed(let text): "TLS failed: \(text)"
+        case .tlsRefused(let reply): "STARTTLS refused: \(reply.code) \(reply.text)"
         case .unavailable(let reply): "service not available: \(reply.code) \(reply.text)"
         case .closedByPeer(let stage): "connection closed by the server (stage \(stage.rawValue))"
         case .timedOut(let stage): "timed out (stage \(stage.rawValue))"

@@ -37,12 +37,19 @@ struct SMTPReplyParser {
     private var replyOctets = 0
     private var endsInCR = false
     private var isComplete = true
+    /// Whether a line of the present reply has been read and another must follow.
+    private var isInReply = false
 
     /// Whether part of a reply has been read whose end is still to come.
     var hasPartialReply: Bool { self.lineOctets > 0 || !self.isComplete }
 
     /// Consumes `input` up to the end of one reply.
-    mutating func next(_ input: inout ByteBuffer) -> Step {
+    ///
+    /// - Parameters:
+    ///   - input: The bytes at hand.
+    ///   - passesOver: Whether an empty line is skipped rather than taken for a violation.
+    /// - Returns: What the bytes amount to.
+    mutating func next(_ input: inout ByteBuffer, passingOverEmptyLines passesOver: Bool = false) -> Step {
         var step = Step.needsMore
         let consumed = input.withUnsafeReadableBytes { bytes in
             var position = 0
@@ -56,6 +63,7 @@ struct SMTPReplyParser {
                 }
                 guard let end else { return bytes.count }
                 position += end + 1
+                if passesOver, self.skipEmptyLine() { continue }
                 switch self.finishLine() {
                 case .needsMore: continue
                 case let other:
@@ -104,6 +112,15 @@ struct SMTPReplyParser {
         self.replyOctets += bytes.count
     }
 
+    /// Drops the line just read if it is empty; it counts towards the limit of its reply.
+    private mutating func skipEmptyLine() -> Bool {
+        guard self.lineOctets - (self.endsInCR ? 1 : 0) == 0 else { return false }
+        self.lineOctets = 0
+        self.endsInCR = false
+        if !self.isInReply { self.isComplete = true }
+        return true
+    }
+
     private mutating func finishLine() -> Step {
         var length = self.lineOctets - (self.endsInCR ? 1 : 0)
         let (first, second, third, separator) = self.prefix
@@ -118,9 +135,11 @@ struct SMTPReplyParser {
         self.code = Int(first - 0x30) * 100 + Int(second - 0x30) * 10 + Int(third - 0x30)
         if length == 0 || separator == 0x20 {
             self.isComplete = true
+            self.isInReply = false
             return .reply
         }
         guard separator == 0x2D else { return .violation("a line is not a reply") }
+        self.isInReply = true
         if self.text.count < Self.textLimit { self.text.append(0x0A) }
         return .needsMore
     }

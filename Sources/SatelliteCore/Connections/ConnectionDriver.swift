@@ -3,6 +3,7 @@
 import MailingModel
 import NIOCore
 import SMTP
+import Synchronization
 
 /// Makes one connection to a site and feeds it: tries the site's addresses in order, takes blocks of recipients, renders and
 /// signs each when the connection asks for it, journals dot and outcome.
@@ -17,8 +18,8 @@ final class ConnectionDriver: SMTPConnectionDelegate {
     private var isReady = false
     private var hasWorked = false
     private var isDraining = false
-    /// A candidate that is tried again in plaintext.
-    private var plaintextHost: String?
+    /// Whether the present connection is in plaintext because TLS failed with its host before.
+    private var isFallback = false
     private var lastFailure: AttemptTrace?
 
     /// Taken, not begun.
@@ -89,6 +90,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
     func connectionReady(_ connection: SMTPConnection) {
         self.isReady = true
         self.lastProgress = .now
+        if connection.isTLS { self.satellite.tls.withLock { $0.worked(connection.host) } }
         self.satellite.change { board, now in board.connectionReady(self.request.site, now: now) }
     }
 
@@ -109,7 +111,16 @@ final class ConnectionDriver: SMTPConnectionDelegate {
                 self.current.append((id, place, false))
                 return transaction
             } catch {
-                self.end(place, error.outcome)
+                guard let lack = error.lack else {
+                    self.end(place, error.outcome)
+                    continue
+                }
+                self.satellite.change { board, now in
+                    board.lacked(lack, now: now)
+                    return board.putBack([place], at: self.request.site, now: now)
+                }
+                self.drain()
+                return nil
             }
         }
     }
@@ -139,7 +150,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         switch end {
         case .reply(let stage, let reply):
             self.hasWorked = true
-            self.end(place, OutcomePolicy.outcome(AttemptTrace(stage, reply, host: connection.host)))
+            self.answered(place, AttemptTrace(stage, reply, host: connection.host))
         case .lost where place.lease.isRevoked:
             self.hasWorked = true
             self.satellite.change { board, _ in board.giveBack([place], at: self.request.site) }
@@ -165,16 +176,15 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         if self.isReady {
             if case .unavailable = reason {
                 self.satellite.change { board, now in
-                    board.objected(self.request.site, now: now)
+                    board.closedAsTooMany(self.request.site, now: now)
                     return BoardActions()
                 }
             }
             return self.finish(reason, host: connection.host)
         }
+        if case .lacksResources = reason { return self.leave(.lacking(reason.description)) }
         self.lastFailure = AttemptTrace(reason.stageOfFailure, reason, host: connection.host)
-        if case .tlsFailed = reason, self.plaintextHost != connection.host {
-            self.satellite.tlsFailed(with: connection.host)
-            self.plaintextHost = connection.host
+        if self.mayFallBack(from: reason, host: connection.host) {
             let again = Site.Candidate(host: connection.host, address: connection.address, port: connection.port)
             self.remaining = [again] + self.remaining
         } else {
@@ -186,6 +196,14 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         self.tryNext()
     }
 
+    /// Whether the host whose TLS failed is to be tried in plaintext now.
+    private func mayFallBack(from reason: SMTPConnectionEnd, host: String) -> Bool {
+        switch reason {
+        case .tlsFailed, .tlsRefused: self.satellite.tls.withLock { $0.failed(host, now: .now) }
+        default: false
+        }
+    }
+
     // MARK: Inner steps
 
     private func tryNext() {
@@ -193,19 +211,38 @@ final class ConnectionDriver: SMTPConnectionDelegate {
             let trace = self.lastFailure ?? AttemptTrace(stage: .connect, text: "the site has no usable address")
             return self.leave(self.isDraining ? .worked : .unreachable(trace))
         }
+        let configuration = self.satellite.clientConfiguration(for: candidate.host)
+        self.isFallback = configuration.tls == .off && self.satellite.configuration.usesTLS
         self.connection = SMTPClient.connect(
             host: candidate.host,
             address: candidate.address,
             port: candidate.port,
             on: self.context.loop,
-            configuration: self.satellite.clientConfiguration(for: candidate.host),
+            configuration: configuration,
             delegate: self
         )
     }
 
-    private func end(_ place: Place, _ outcome: DeliveryOutcome) {
+    /// Ends an attempt that a reply ended, and heeds what the reply means for others.
+    private func answered(_ place: Place, _ trace: AttemptTrace) {
+        let ruling = OutcomePolicy.ruling(trace)
+        if self.isFallback, let host = trace.mxHost {
+            if ruling.subject == .channel, ruling.site == .pause {
+                self.satellite.tls.withLock { $0.plaintextRefused(host) }
+            } else if ruling.verdict == .delivered || ruling.subject == .recipient {
+                self.satellite.tls.withLock { $0.plaintextTaken(host) }
+            }
+        }
+        self.end(place, OutcomePolicy.outcome(trace), clears: ruling.site == .goOn && ruling.subject != .channel)
+        guard ruling.site != .goOn else { return }
+        self.satellite.change { board, now in board.objected(self.request.site, trace, ruling, now: now) }
+    }
+
+    private func end(_ place: Place, _ outcome: DeliveryOutcome, clears: Bool = false) {
         CrashPoint.reached(.satelliteBeforeDone)
-        guard let attempt = self.satellite.recordDone(place, outcome, site: self.request.site) else { return }
+        guard
+            let attempt = self.satellite.recordDone(place, outcome, site: self.request.site, clears: clears)
+        else { return }
         self.context.finish(attempt)
     }
 

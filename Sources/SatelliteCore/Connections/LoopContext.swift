@@ -66,6 +66,7 @@ final class LoopContext {
         guard !entry.attachments.isEmpty else { return [] }
         return try entry.attachments.map { hash in
             guard let bytes = self.cache.recentBytes(of: hash) else {
+                if let lack = LocalResources.shortage() { throw CompositionFailure(lack: lack) }
                 throw CompositionFailure(
                     .deferred(AttemptTrace(stage: .render, text: "attachment \(hash) has not been fetched"))
                 )
@@ -117,11 +118,21 @@ final class LoopContext {
     }
 }
 
-/// Why no message can be made for a place: the outcome of the attempt.
+/// Why no message can be made for a place: the outcome of the attempt, or what this process lacks to make one.
 struct CompositionFailure: Error {
     let outcome: DeliveryOutcome
+    /// No attempt was made; the place waits again.
+    let lack: String?
 
-    init(_ outcome: DeliveryOutcome) { self.outcome = outcome }
+    init(_ outcome: DeliveryOutcome) {
+        self.outcome = outcome
+        self.lack = nil
+    }
+
+    init(lack: String) {
+        self.outcome = .deferred(AttemptTrace(stage: .render, text: lack))
+        self.lack = lack
+    }
 }
 
 /// An attempt that has ended, as the journal knows it.
@@ -129,6 +140,8 @@ struct FinishedAttempt: Sendable {
     var report: DeliveryReport
     /// The site, if a connection made the attempt.
     var site: String?
+    /// Whether its reply says that the site can be used.
+    var clears = false
 }
 
 extension Place {

@@ -64,7 +64,8 @@ final class BlobCache: Sendable {
         }
         guard isKnown else { return nil }
         if let bytes = self.read(name), Array(SHA256.hash(data: bytes)) == hash.bytes { return bytes }
-        self.remove(name)
+        // A file that could not be opened for want of a descriptor is as good as before.
+        if LocalResources.shortage() == nil { self.remove(name) }
         return nil
     }
 

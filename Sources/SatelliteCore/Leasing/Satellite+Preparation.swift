@@ -4,6 +4,7 @@ import Logging
 import MailDNS
 import MailFormat
 import MailingModel
+import Synchronization
 
 extension Satellite {
     /// Finds content and destinations of leases, several at a time; a slow one holds up nobody else.
@@ -91,11 +92,60 @@ extension Satellite {
     }
 
     private func destination(_ domain: String) async -> MailRoute {
-        guard let address = Self.literal(domain) else { return await self.routes.route(for: domain) }
+        guard let address = Self.literal(domain) else { return await self.lookUp(domain) }
         guard self.configuration.acceptsAddressLiterals else {
             return .noSuchDomain("\(domain): address literals are not accepted")
         }
         return .hosts([MailHost(name: domain, preference: 0, addresses: [address])], site: domain, validity: .zero)
+    }
+
+    /// Looks a domain up, once more if that fails for now.
+    ///
+    /// If it is the resolver that fails, or this process that lacks a socket to ask with, it goes on until that is over, and
+    /// nobody has had an attempt. But a resolver that fails for as long as a site may is believed: it may be the domains.
+    private func lookUp(_ domain: String) async -> MailRoute {
+        let began = ContinuousClock.now
+        var wait = self.configuration.lookupRetry
+        var isRepeated = false
+        while true {
+            let route = await self.routes.route(for: domain)
+            guard case .temporaryFailure(let text) = route else {
+                self.noteResolver(nil)
+                return route
+            }
+            if let lack = LocalResources.shortage() {
+                self.change { board, now in
+                    board.lacked(lack, now: now)
+                    return BoardActions()
+                }
+            } else if await self.routes.isUnable, ContinuousClock.now - began < self.configuration.siteOutage {
+                self.noteResolver(text)
+            } else if isRepeated, self.board.withLock({ $0.shortage == nil }) {
+                return route
+            }
+            isRepeated = true
+            guard (try? await Task.sleep(for: wait)) != nil else { return route }  // Cancelled.
+            wait = min(wait * 2, max(.seconds(30), self.configuration.lookupRetry))
+            await self.routes.forget(domain)
+        }
+    }
+
+    /// Says once that the resolver fails, and that it works again.
+    private func noteResolver(_ trouble: String?) {
+        let changed = self.condition.withLock { condition in
+            guard (condition.resolverTrouble == nil) != (trouble == nil) else { return false }
+            condition.resolverTrouble = trouble
+            return true
+        }
+        guard changed else { return }
+        if let trouble {
+            self.logger.error(
+                "no name server answers: recipients wait until one does; see dns.forwardTo and the machine's network",
+                metadata: ["reason": "\(trouble)"]
+            )
+        } else {
+            self.logger.info("name servers answer again")
+        }
     }
 
     /// The numeric address of an address literal, RFC 5321 §4.1.3.

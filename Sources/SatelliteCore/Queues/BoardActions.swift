@@ -12,6 +12,10 @@ struct BoardActions: Sendable {
     var finished: [(place: Place, outcome: DeliveryOutcome)] = []
     /// Places given back to the master.
     var returned: [(lease: LeaseSerial, places: EntryBitmap)] = []
+    /// Connections that take nothing more and leave when what they have begun is over.
+    var drain: [ConnectionID] = []
+    /// Sites that were paused.
+    var pauses: [SitePause] = []
     /// Places that the master refused: the journal closes them, nobody needs to be told.
     var refused: [(lease: LeaseSerial, places: EntryBitmap)] = []
     /// Whether there may be something to ask leave for.
@@ -20,9 +24,26 @@ struct BoardActions: Sendable {
     var recall = false
 
     var isEmpty: Bool {
-        self.wake.isEmpty && self.open.isEmpty && self.finished.isEmpty && self.returned.isEmpty && self.refused.isEmpty
+        self.wake.isEmpty && self.open.isEmpty && self.drain.isEmpty && self.pauses.isEmpty && self.finished.isEmpty
+            && self.returned.isEmpty && self.refused.isEmpty
             && !self.mayStart && !self.recall
     }
+}
+
+/// A site is left alone for a while.
+struct SitePause: Sendable {
+    /// The site's name.
+    var site: String
+    /// What was met.
+    var trace: AttemptTrace
+    /// Whom it is about.
+    var subject: OutcomePolicy.Subject
+    /// For how long.
+    var duration: Duration
+    /// Started recipients that nobody had tried: they go back to the site's queue.
+    var held: Int
+    /// Recipients whose attempt is deferred, because the site has been in trouble for long.
+    var deferred: Int
 }
 
 /// A connection to be opened.

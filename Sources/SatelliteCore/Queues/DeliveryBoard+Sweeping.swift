@@ -15,12 +15,16 @@ extension DeliveryBoard {
             self.sites[key]?.ended = 0
             self.sweepReady(key, now, &actions)
             if let until = site.pausedUntil, now >= until { self.sites[key]?.pausedUntil = nil }
-            if site.isEmpty, now - site.lastUsed > .seconds(600) { self.removeSite(key) }
+            // What is known of one in trouble is kept until most of its recipients have been due again.
+            let memory: Duration = site.failingSince == nil ? .seconds(600) : .seconds(7_200)
+            if site.isEmpty, now - site.lastUsed > memory { self.removeSite(key) }
             self.serve(key, now, &actions)
         }
+        self.endShortage(now)
         self.rate = self.rate * 0.5 + Double(ended) / seconds * 0.5
         for (serial, standing) in self.leases where standing.waitingCount > 0 {
-            guard now - standing.lease.since > self.limits.waitingLimit, !standing.isWithdrawn else { continue }
+            guard now - standing.lease.since > self.limits.waitingLimit, !standing.isWithdrawn, self.isConnected
+            else { continue }
             actions.append(self.withdraw(serial))
         }
         actions.mayStart = true
@@ -35,21 +39,45 @@ extension DeliveryBoard {
         return actions
     }
 
-    /// Defers what is started and not with a connection, and gives connections nothing more.
+    /// Gives back what is started and not with a connection, since nobody tried it, and gives connections nothing more.
     mutating func close(now: ContinuousClock.Instant) -> BoardActions {
         self.isDraining = true
         self.isClosed = true
         var actions = BoardActions()
-        for key in self.sites.keys { self.finishReady(key, Self.shutdownTrace, &actions) { _ in true } }
+        for key in self.sites.keys {
+            self.holdReady(key, &actions) { _ in true }
+            if !self.isConnected { self.deferCommitted(key, &actions) }
+        }
         return actions
     }
 
-    /// Defers what waits for a connection beyond the limit.
+    /// Reports places that a master who is away holds for started, since they cannot be given back to it.
+    ///
+    /// A report outlives the machine; a started place without one would be uncertain after a power cut.
+    private mutating func deferCommitted(_ key: String, _ actions: inout BoardActions) {
+        let trace = AttemptTrace(
+            stage: .connect,
+            text: "not sent: the satellite was shut down while the master was away"
+        )
+        for place in (self.sites[key]?.unstarted ?? []).joined() {
+            let serial = place.lease.serial
+            guard self.leases[serial]?.committed.remove(place.index) != nil,
+                self.leases[serial]?.removeWaiting(place.index) == true
+            else { continue }
+            self.leases[serial]?.started += 1
+            self.finish(place, .deferred(trace), &actions)
+        }
+    }
+
+    /// Defers what waits for a connection beyond the limit; where it is the satellite that has none, it goes on waiting.
     private mutating func sweepReady(_ key: String, _ now: ContinuousClock.Instant, _ actions: inout BoardActions) {
         guard let site = self.sites[key] else { return }
         let limit = self.limits.startedLimit
         guard site.ready.contains(where: { queue in queue.first.map { now - $0.since > limit } ?? false }) else {
             return
+        }
+        guard self.shortage == nil, self.connectionCount < self.maximumConnections(now) else {
+            return self.holdReady(key, &actions) { now - $0.since > limit }
         }
         let trace = AttemptTrace(stage: .connect, text: "no connection to \(site.route.name) was free in time")
         self.finishReady(key, trace, &actions) { now - $0.since > limit }
@@ -61,6 +89,8 @@ extension BoardActions {
     mutating func append(_ other: BoardActions) {
         self.wake += other.wake
         self.open += other.open
+        self.drain += other.drain
+        self.pauses += other.pauses
         self.finished += other.finished
         self.returned += other.returned
         self.refused += other.refused

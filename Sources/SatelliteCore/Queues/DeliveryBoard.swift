@@ -34,6 +34,10 @@ struct DeliveryBoard {
     var connectionCount = 0
     /// Attempts that ended per second.
     var rate = 0.0
+    /// What this process lacks, for as long as it does.
+    var shortage: Shortage?
+    /// Fewer connections than configured, after a shortage.
+    var connectionCeiling: (connections: Int, until: ContinuousClock.Instant)?
 
     init(_ limits: SatelliteConfiguration) { self.limits = limits }
 
@@ -102,7 +106,7 @@ struct DeliveryBoard {
         var actions = BoardActions()
         guard var standing = self.leases.removeValue(forKey: serial) else { return actions }
         standing.isWithdrawn = true
-        let places = standing.removeAllWaiting()
+        let places = standing.removeAllWaiting(isConnected: self.isConnected)
         if !standing.isClosed { self.leases[serial] = standing }
         if places.count > 0 {
             self.purge(serial)
@@ -178,7 +182,7 @@ struct DeliveryBoard {
         return actions
     }
 
-    private static let abandonment = AttemptTrace(
+    static let abandonment = AttemptTrace(
         stage: .master,
         text: "not sent: the lease was taken back while the master was away"
     )
@@ -210,6 +214,7 @@ struct DeliveryBoard {
         for index in refused.places {
             guard let asked = self.leases[serial]?.asked.removeValue(forKey: index) else { continue }
             self.askedCount -= 1
+            self.leases[serial]?.committed.remove(index)
             if let site = asked.site { self.sites[site]?.asked -= 1 }
             dropped.insert(index)
         }
@@ -218,6 +223,7 @@ struct DeliveryBoard {
             guard let asked = self.leases[serial]?.asked.removeValue(forKey: index) else { continue }
             self.askedCount -= 1
             self.leases[serial]?.started += 1
+            self.leases[serial]?.committed.remove(index)
             var place = asked.place
             place.since = now
             if let site = asked.site {
@@ -264,6 +270,7 @@ struct DeliveryBoard {
             guard outstanding < self.limits.maximumStarted, let key = self.rotation.popFirst() else { break }
             guard let site = self.sites[key] else { continue }
             self.rotation.append(key)
+            guard !site.isHeld(now, self.limits), !self.isShort(now) || !site.connections.isEmpty else { continue }
             let floor = max(self.limits.startBlock, self.limits.connectionBlock * site.connections.count)
             let target = min(self.limits.maximumStarted, max(floor, Int(site.rate * ahead)))
             let have = site.asked + site.readyCount
@@ -351,13 +358,17 @@ struct DeliveryBoard {
         return actions
     }
 
-    /// Counts attempts that connections have ended.
-    mutating func ended(_ places: [(site: String, lease: LeaseSerial)], now: ContinuousClock.Instant) -> BoardActions {
+    /// Counts attempts that connections have ended; `clears` is one whose reply says that the site can be used.
+    mutating func ended(
+        _ places: [(site: String, lease: LeaseSerial, clears: Bool)],
+        now: ContinuousClock.Instant
+    ) -> BoardActions {
         var actions = BoardActions()
         var touched: Set<String> = []
-        for (site, lease) in places {
+        for (site, lease, clears) in places {
             self.sites[site]?.withConnections -= 1
             self.sites[site]?.ended += 1
+            if clears, self.sites[site]?.isPaused(now) == false { self.cleared(site) }
             touched.insert(site)
             self.leases[lease]?.started -= 1
             self.closeIfDone(lease)
@@ -375,26 +386,30 @@ struct DeliveryBoard {
         case barren(AttemptTrace)
         /// No host of the site could be talked to.
         case unreachable(AttemptTrace)
+        /// This process had nothing left to open a connection with.
+        case lacking(String)
     }
 
     /// A connection has been greeted.
     mutating func connectionReady(_ key: String, now: ContinuousClock.Instant) -> BoardActions {
         var actions = BoardActions()
-        self.sites[key]?.failures = 0
-        self.sites[key]?.pausedUntil = nil
+        // One that was under way while the site objected on another says nothing against that.
+        if self.sites[key]?.objections == 0 { self.sites[key]?.pausedUntil = nil }
         self.serve(key, now, &actions)
         return actions
     }
 
     /// An address did not take a connection.
     mutating func addressFailed(_ address: String, at key: String, now: ContinuousClock.Instant) {
-        self.sites[key]?.troubled[address] = now + self.limits.addressTrouble
+        let until = now + self.limits.addressTrouble
+        self.sites[key]?.troubled[address] = until
     }
 
     /// The site closes connections that it finds too many.
-    mutating func objected(_ key: String, now: ContinuousClock.Instant) {
+    mutating func closedAsTooMany(_ key: String, now: ContinuousClock.Instant) {
         guard let site = self.sites[key], site.connections.count > 1 else { return }
-        self.sites[key]?.ceiling = (site.connections.count - 1, now + self.limits.siteBackoff)
+        let until = now + self.limits.siteBackoff
+        self.sites[key]?.ceiling = (site.connections.count - 1, until)
     }
 
     /// A connection is over; what it had not begun with was put back before.
@@ -412,31 +427,22 @@ struct DeliveryBoard {
         case .worked: self.sites[key]?.barren = 0
         case .barren(let trace):
             self.sites[key]?.barren += 1
-            if (self.sites[key]?.barren ?? 0) >= 5 { self.pause(key, trace, now, &actions) }
+            if (self.sites[key]?.barren ?? 0) >= 5 {
+                self.pause(key, trace, OutcomePolicy.ruling(trace).subject, now, &actions)
+            }
+        case .lacking(let reason): self.lacked(reason, now: now)
         case .unreachable(let trace):
             if let others = self.sites[key]?.connections.count, others > 0 {
-                self.sites[key]?.ceiling = (others, now + self.limits.siteBackoff)
-            } else {
-                self.pause(key, trace, now, &actions)
+                let until = now + self.limits.siteBackoff
+                self.sites[key]?.ceiling = (others, until)
+            } else if self.sites[key]?.isPaused(now) == false {
+                let subject = OutcomePolicy.ruling(trace).subject
+                if subject == .configuration { self.sites[key]?.alarm = trace }
+                self.pause(key, trace, subject, now, &actions)
             }
         }
         self.serve(key, now, &actions)
         return actions
-    }
-
-    private mutating func pause(
-        _ key: String,
-        _ trace: AttemptTrace,
-        _ now: ContinuousClock.Instant,
-        _ actions: inout BoardActions
-    ) {
-        let failures = min(self.sites[key]?.failures ?? 0, 16)
-        let pause = min(self.limits.siteBackoff * (1 << failures), self.limits.siteBackoffCeiling)
-        self.sites[key]?.failures += 1
-        self.sites[key]?.barren = 0
-        self.sites[key]?.pausedUntil = now + pause
-        self.sites[key]?.pauseTrace = trace
-        self.finishReady(key, trace, &actions) { _ in true }
     }
 
     /// Wakes idle connections and opens further ones for what is ready at a site.
@@ -450,6 +456,7 @@ struct DeliveryBoard {
             self.sites[key]?.idle.removeLast(woken)
             if woken == ready { return }
         }
+        guard !self.isShort(now) else { return }
         let hasExpress = !site.ready[Int(DeliveryClass.express.rawValue)].isEmpty
         let extra = hasExpress ? self.limits.expressConnections : 0
         var limit = self.limits.connectionsPerSite + extra
@@ -460,7 +467,7 @@ struct DeliveryBoard {
             limit,
             (backlog + self.limits.recipientsPerConnection - 1) / self.limits.recipientsPerConnection
         )
-        let room = self.limits.maximumConnections + extra * 8 - self.connectionCount
+        let room = self.maximumConnections(now) + extra * 8 - self.connectionCount
         let count = min(max(wanted, 1) - site.connections.count, room)
         guard count > 0 else { return }
         for _ in 0..<count {
@@ -484,9 +491,9 @@ struct DeliveryBoard {
         let queue = Int(place.deliveryClass.rawValue)
         if place.lease.isRevoked {
             self.withhold(place, &actions)
-        } else if self.isClosed {
-            self.finish(place, .deferred(Self.shutdownTrace), &actions)
-        } else if let trace = self.sites[key]?.traceOfPause(now) {
+        } else if self.isClosed || self.sites[key]?.isHeld(now, self.limits) == true {
+            self.hold([place], key, &actions)
+        } else if let trace = self.sites[key]?.traceOfOutage(now, self.limits) {
             self.finish(place, .deferred(trace), &actions)
         } else if atFront {
             self.sites[key]?.ready[queue].prepend(place)
@@ -495,9 +502,7 @@ struct DeliveryBoard {
         }
     }
 
-    static let shutdownTrace = AttemptTrace(stage: .connect, text: "not sent: the satellite was shut down")
-
-    private mutating func finish(_ place: Place, _ outcome: DeliveryOutcome, _ actions: inout BoardActions) {
+    mutating func finish(_ place: Place, _ outcome: DeliveryOutcome, _ actions: inout BoardActions) {
         actions.finished.append((place, outcome))
         self.leases[place.lease.serial]?.started -= 1
         self.closeIfDone(place.lease.serial)
@@ -517,15 +522,18 @@ struct DeliveryBoard {
         }
     }
 
-    private mutating func closeIfDone(_ serial: LeaseSerial) {
+    mutating func closeIfDone(_ serial: LeaseSerial) {
         if self.leases[serial]?.isClosed == true { self.leases[serial] = nil }
     }
 
-    /// Takes a lease's unstarted places out of all queues.
+    /// Takes a lease's places that do not wait any more out of all queues.
     private mutating func purge(_ serial: LeaseSerial) {
+        let standing = self.leases[serial]
         for key in self.sites.keys {
             for queue in DeliveryClass.allCases.indices {
-                self.sites[key]?.unstarted[queue].removeAll { $0.lease.serial == serial }
+                self.sites[key]?.unstarted[queue].removeAll {
+                    $0.lease.serial == serial && standing?.isWaiting($0.index) != true
+                }
             }
         }
         self.decided.removeAll { $0.lease.serial == serial }

@@ -14,6 +14,11 @@ struct LeaseStanding {
     var startedUnprepared: Set<Int> = []
     /// Started and not reported, those in preparation too.
     var started = 0
+    /// Waiting again although the master has committed them as started: they were not tried.
+    ///
+    /// Without a master they are not given back: a return is not acknowledged, and what a master that does not hear of it holds
+    /// for started would become uncertain.
+    var committed: Set<Int> = []
     /// Unknown to the master: what is still in preparation must not go out either.
     var isAbandoned = false
     /// Taken back by the master, or by a shutdown: nothing more is asked for.
@@ -46,10 +51,14 @@ struct LeaseStanding {
         return true
     }
 
-    /// Takes out every place that was never started and is not asked for.
-    mutating func removeAllWaiting() -> EntryBitmap {
-        let places = EntryBitmap(self.waiting.indices.filter { self.waiting[$0] })
-        for place in places.places { self.removeWaiting(place) }
-        return places
+    /// Takes out every place that was never started and is not asked for; those that the master holds for started only
+    /// while it hears of it.
+    mutating func removeAllWaiting(isConnected: Bool) -> EntryBitmap {
+        let places = self.waiting.indices.filter {
+            self.waiting[$0] && (isConnected || !self.committed.contains($0))
+        }
+        for place in places { self.removeWaiting(place) }
+        self.committed.subtract(places)
+        return EntryBitmap(places)
     }
 }

@@ -20,12 +20,18 @@ struct Site {
     var idle: [ConnectionID] = []
     /// Fewer connections than the configuration allows, after the site objected.
     var ceiling: (connections: Int, until: ContinuousClock.Instant)?
-    /// No connection is opened before; what is started meanwhile is deferred.
+    /// No connection is opened before, and nothing is asked for: what is started meanwhile goes back to the queue.
     var pausedUntil: ContinuousClock.Instant?
     /// Why it is paused.
     var pauseTrace: AttemptTrace?
-    /// Times in a row that all hosts failed.
+    /// Times in a row that it was paused.
     var failures = 0
+    /// When it was paused first, since it last took a recipient on or refused one for the recipient's own sake.
+    var failingSince: ContinuousClock.Instant?
+    /// Replies in a row that were about the sender, our configuration or the channel.
+    var objections = 0
+    /// What the site objects to in our configuration.
+    var alarm: AttemptTrace?
     /// Connections in a row that ended without any transaction.
     var barren = 0
     /// Addresses to be tried last, until when.
@@ -50,9 +56,19 @@ struct Site {
 
     func isPaused(_ now: ContinuousClock.Instant) -> Bool { self.pausedUntil.map { now < $0 } ?? false }
 
-    /// Why nothing is sent now, or `nil`.
-    func traceOfPause(_ now: ContinuousClock.Instant) -> AttemptTrace? {
-        guard self.isPaused(now) else { return nil }
+    /// Whether it has been in trouble for so long that its recipients are deferred as they come.
+    func isOut(_ now: ContinuousClock.Instant, _ limits: SatelliteConfiguration) -> Bool {
+        self.failingSince.map { now - $0 >= limits.siteOutage } ?? false
+    }
+
+    /// Whether its recipients wait here until it is tried again.
+    func isHeld(_ now: ContinuousClock.Instant, _ limits: SatelliteConfiguration) -> Bool {
+        self.isPaused(now) && !self.isOut(now, limits)
+    }
+
+    /// Why what is started is deferred now, or `nil`.
+    func traceOfOutage(_ now: ContinuousClock.Instant, _ limits: SatelliteConfiguration) -> AttemptTrace? {
+        guard self.isPaused(now), self.isOut(now, limits) else { return nil }
         return self.pauseTrace ?? AttemptTrace(stage: .connect, text: "the site is paused")
     }
 

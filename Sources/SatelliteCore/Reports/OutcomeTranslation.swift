@@ -16,12 +16,19 @@ extension AttemptTrace {
         )
     }
 
+    /// Reply code and text in one bounded line, for logs and the status.
+    var summary: String {
+        let text = self.text.split(whereSeparator: \.isNewline).joined(separator: " ").prefix(300)
+        return self.replyCode.map { "\($0) \(text)" } ?? String(text)
+    }
+
     /// What the end of a connection says about an attempt.
     init(_ stage: DeliveryStage, _ end: SMTPConnectionEnd, host: String) {
         switch end {
         case .greetingRefused(let reply): self.init(.greeting, reply, host: host)
         case .helloRefused(let reply): self.init(.hello, reply, host: host)
         case .unavailable(let reply): self.init(.mail, reply, host: host)
+        case .tlsRefused(let reply): self.init(.tls, reply, host: host)
         default: self.init(stage: stage, text: String(end.description.prefix(1_000)), mxHost: host)
         }
     }
@@ -47,10 +54,10 @@ extension SMTPConnectionEnd {
     /// How far a connection came that was never ready.
     var stageOfFailure: DeliveryStage {
         switch self {
-        case .connectFailed: .connect
+        case .connectFailed, .lacksResources: .connect
         case .greetingRefused: .greeting
         case .helloRefused: .hello
-        case .tlsFailed: .tls
+        case .tlsFailed, .tlsRefused: .tls
         case .timedOut(let stage), .closedByPeer(let stage): stage == .idle ? .hello : DeliveryStage(stage)
         case .unavailable, .outOfStep, .transport, .finished: .greeting
         }

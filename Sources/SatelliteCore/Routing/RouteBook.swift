@@ -11,6 +11,9 @@ actor RouteBook {
     private var known: [String: (route: MailRoute, until: ContinuousClock.Instant)] = [:]
     private var waiters: [String: [CheckedContinuation<MailRoute, Never>]] = [:]
     private var lookups = 0
+    /// Domains whose look-up failed for now since the last one that did not.
+    private var failing: Set<String> = []
+    private let failuresOfResolver: Int
     private var queue: [CheckedContinuation<Void, Never>] = []
 
     init(resolver: any MailResolver, configuration: SatelliteConfiguration) {
@@ -18,6 +21,7 @@ actor RouteBook {
         self.maximumLookups = max(1, configuration.maximumLookups)
         self.maximumRoutes = configuration.maximumRoutes
         self.failedMemory = configuration.failedLookupMemory
+        self.failuresOfResolver = max(1, configuration.failuresOfResolver)
     }
 
     /// Where mail for a domain goes.
@@ -38,6 +42,12 @@ actor RouteBook {
         return route
     }
 
+    /// Whether it is the resolver that fails, rather than the domains: many failed in a row and none was found.
+    var isUnable: Bool { self.failing.count >= self.failuresOfResolver }
+
+    /// Makes the next question about a domain go to the resolver.
+    func forget(_ domain: String) { self.known[domain] = nil }
+
     private func enter() async {
         if self.lookups < self.maximumLookups {
             self.lookups += 1
@@ -57,6 +67,11 @@ actor RouteBook {
             case .refusesMail, .noSuchDomain: .seconds(300)
             case .temporaryFailure: self.failedMemory
             }
+        if case .temporaryFailure = route {
+            if self.failing.count < self.failuresOfResolver { self.failing.insert(domain) }
+        } else {
+            self.failing.removeAll()
+        }
         if self.known.count >= self.maximumRoutes { self.known.removeAll(keepingCapacity: true) }
         self.known[domain] = (route, .now + validity)
     }

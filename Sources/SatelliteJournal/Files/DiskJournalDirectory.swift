@@ -75,7 +75,12 @@ public final class DiskJournalDirectory: JournalDirectory {
             unlink(path)
             throw Self.failure("syncing", path, reason)
         }
-        try self.synchronize()
+        do {
+            try self.synchronize()
+        } catch {
+            unlink(path)
+            throw error
+        }
         return DiskJournalFile(path: path, descriptor: file)
     }
 
@@ -121,7 +126,9 @@ public final class DiskJournalDirectory: JournalDirectory {
     }
 
     fileprivate static func failure(_ verb: String, _ path: String, _ reason: Int32 = errno) -> JournalError {
-        let code: JournalError.Code = [ENOSPC, EDQUOT, EFBIG].contains(reason) ? .noSpace : .inputOutput
+        // Without a descriptor for another segment there is no room either, and nothing written before is in danger.
+        let isLack = [ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE, ENOMEM].contains(reason)
+        let code: JournalError.Code = isLack ? .noSpace : .inputOutput
         return JournalError(code, "\(verb) \(path): \(String(cString: strerror(reason)))")
     }
 }

@@ -40,6 +40,16 @@ enum SatelliteMetrics {
                 "Octets that the journal can still take.",
                 Double(status.journalAvailable)
             ),
+            gauge(
+                "problems",
+                "Things that a human should look at; the status names them.",
+                Double(status.problems.count)
+            ),
+            gauge(
+                "paused_sites",
+                "Sites left alone for a while, of the busiest 50.",
+                Double(status.sites.filter(\.isPaused).count)
+            ),
             gauge("disk_full", "1 if the journal has no room for leases, else 0.", status.isDiskFull ? 1 : 0),
             CollectedMetric(
                 MetricDefinition("telstar_satellite_attempts_total", .counter, help: "Attempts by outcome."),

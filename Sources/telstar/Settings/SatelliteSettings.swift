@@ -2,6 +2,7 @@
 
 import DaemonSupport
 import Foundation
+import SMTP
 import SatelliteCore
 
 /// The satellite's options and what they configure.
@@ -61,7 +62,7 @@ struct SatelliteSettings: Sendable {
     private static let heloName = ConfigurationOption.string(
         "smtp.heloName",
         default: "",
-        doc: "The name given with EHLO; empty is the host's name."
+        doc: "The name given with EHLO, with its domain; empty is the host's full name, or its address if it has none."
     )
     private static let port = ConfigurationOption.int(
         "smtp.port",
@@ -118,7 +119,12 @@ struct SatelliteSettings: Sendable {
     private static let siteBackoff = ConfigurationOption.duration(
         "smtp.siteBackoff",
         default: .seconds(60),
-        doc: "The first pause after all hosts of a site failed; doubles up to 15 minutes."
+        doc: "The first pause of a site whose hosts all failed or that refuses everybody; doubles up to 15 minutes."
+    )
+    private static let siteOutage = ConfigurationOption.duration(
+        "smtp.siteOutage",
+        default: .seconds(300),
+        doc: "How long a site may fail before its recipients are deferred untried; until then they wait."
     )
     private static let testTarget = ConfigurationOption.string(
         "testTarget",
@@ -185,7 +191,8 @@ struct SatelliteSettings: Sendable {
                     Self.maximumConnections.definition, Self.connectionsPerSite.definition,
                     Self.messagesPerConnection.definition, Self.connectTimeout.definition,
                     Self.finalDotTimeout.definition,
-                    Self.transactionDeadline.definition, Self.siteBackoff.definition, Self.testTarget.definition,
+                    Self.transactionDeadline.definition, Self.siteBackoff.definition, Self.siteOutage.definition,
+                    Self.testTarget.definition,
                 ]
             ),
             .init("The DNS.", [Self.fakeZone.definition, Self.forwardTo.definition]),
@@ -254,14 +261,29 @@ struct SatelliteSettings: Sendable {
     /// The resolvers to ask.
     var resolvers: [String] { self.values[Self.forwardTo] }
 
+    /// The name for EHLO, RFC 5321 §4.1.4; empty if the host has no full name.
+    ///
+    /// - Throws: ``StartFailure`` for a configured one that receivers refuse.
+    private func heloName() throws -> String {
+        let name = self.values[Self.heloName]
+        guard !name.isEmpty else { return HostName.full() ?? "" }
+        if let objection = SMTPHostName.objection(to: name) {
+            throw StartFailure(
+                .configuration,
+                "smtp.heloName: \(objection); give the satellite's full host name, such as mail1.example.org "
+                    + "(RFC 5321, 4.1.4)"
+            )
+        }
+        return name
+    }
+
     /// What steers the core.
     ///
-    /// - Throws: ``StartFailure`` for a bad test target.
+    /// - Throws: ``StartFailure`` for a bad test target or EHLO name.
     func core() throws -> SatelliteConfiguration {
-        let helo = self.values[Self.heloName]
         var core = SatelliteConfiguration(
             serial: self.name,
-            heloName: helo.isEmpty ? ProcessInfo.processInfo.hostName : helo,
+            heloName: try self.heloName(),
             dataDirectory: self.directory
         )
         core.softwareVersion = Telstar.version
@@ -276,6 +298,7 @@ struct SatelliteSettings: Sendable {
         core.finalDotTimeout = self.values[Self.finalDotTimeout]
         core.transactionDeadline = self.values[Self.transactionDeadline]
         core.siteBackoff = self.values[Self.siteBackoff]
+        core.siteOutage = self.values[Self.siteOutage]
         core.testTarget = try ListenAddress(optional: self.values[Self.testTarget], key: "testTarget").map {
             SatelliteConfiguration.TestTarget(address: $0.host == "localhost" ? "127.0.0.1" : $0.host, port: $0.port)
         }

@@ -73,6 +73,8 @@ final class ClientPlayer {
 
     private func set(_ words: [String]) {
         switch words[0] {
+        case "tls": self.configuration.tls = words[1] == "on" ? .opportunistic : .off
+        case "name": self.configuration.heloName = words.count > 1 ? words[1] : ""
         case "pipelining": self.configuration.usesPipelining = words[1] == "on"
         case "riding": self.configuration.ridesBehindContent = words[1] == "on"
         case "limit": self.configuration.maxMessagesPerConnection = Int(words[1]) ?? 0
@@ -117,6 +119,7 @@ final class ClientPlayer {
             try? self.collect()
             self.output.append("= \(event)")
         }
+        self.channel.localAddress = try SocketAddress(ipAddress: "192.0.2.7", port: 40_000)
         try self.channel.pipeline.syncOperations.addHandler(handler)
         self.channel.pipeline.fireChannelActive()
     }
