@@ -167,7 +167,7 @@ def test_421_in_the_greeting_is_nobodys_attempt_and_is_told_once_for_the_site(tm
 
 
 def test_a_broken_handshake_with_a_server_that_insists_on_tls_ends_nobody(tmp_path):
-    with odd_server(tmp_path) as (cluster, server):
+    with odd_server(tmp_path, settings=("smtp.siteBackoff=5s",)) as (cluster, server):
         server.breaks_tls = server.insists_on_tls = True
         first = telstar.make_mailing(cluster.api(), telstar.people(50))
         telstar.await_condition(lambda: server.handshakes, "a handshake breaks")

@@ -442,42 +442,61 @@ extension PausingTests {
 
 @Suite("What is known of hosts with which TLS failed")
 struct TLSMemoryTests {
-    private let now = ContinuousClock.now
-    private var memory = TLSMemory(memory: .seconds(3_600), pause: .seconds(30))
+    /// A memory whose changes can be asked for in an expectation.
+    private final class Memory {
+        private var memory = TLSMemory(memory: .seconds(3_600), pause: .seconds(30))
+        private let start: ContinuousClock.Instant
+
+        init(_ start: ContinuousClock.Instant) { self.start = start }
+
+        func failed(_ host: String, after seconds: Int = 0) -> Bool {
+            self.memory.failed(host, now: self.start + .seconds(seconds))
+        }
+
+        func prefersPlaintext(_ host: String, after seconds: Int = 0) -> Bool {
+            self.memory.prefersPlaintext(host, now: self.start + .seconds(seconds))
+        }
+
+        func worked(_ host: String) { self.memory.worked(host) }
+        func plaintextTaken(_ host: String) { self.memory.plaintextTaken(host) }
+        func plaintextRefused(_ host: String) { self.memory.plaintextRefused(host) }
+    }
+
+    private let memory = Memory(.now)
 
     @Test("one broken handshake is no reason for plaintext, another after a pause is")
-    mutating func failing() {
-        #expect(!self.memory.failed("mx", now: self.now))
-        #expect(!self.memory.failed("mx", now: self.now + .seconds(1)), "a connection opened at the same time")
-        #expect(!self.memory.prefersPlaintext("mx", now: self.now + .seconds(1)))
-        #expect(self.memory.failed("mx", now: self.now + .seconds(60)))
-        #expect(self.memory.prefersPlaintext("mx", now: self.now + .seconds(3_000)))
-        #expect(!self.memory.prefersPlaintext("mx", now: self.now + .seconds(3_700)), "TLS is tried again")
-        #expect(!self.memory.prefersPlaintext("other", now: self.now))
+    func failing() {
+        #expect(!self.memory.failed("mx"))
+        #expect(!self.memory.failed("mx", after: 1), "a connection opened at the same time")
+        #expect(!self.memory.prefersPlaintext("mx", after: 1))
+        #expect(self.memory.failed("mx", after: 60))
+        #expect(self.memory.prefersPlaintext("mx", after: 3_000))
+        #expect(!self.memory.prefersPlaintext("mx", after: 3_700), "TLS is tried again")
+        #expect(!self.memory.prefersPlaintext("other"))
     }
 
     @Test("a host that took plaintext before is spoken to in plaintext at once")
-    mutating func accepted() {
-        _ = self.memory.failed("mx", now: self.now)
-        _ = self.memory.failed("mx", now: self.now + .seconds(60))
+    func accepted() {
+        _ = self.memory.failed("mx")
+        _ = self.memory.failed("mx", after: 60)
         self.memory.plaintextTaken("mx")
-        #expect(self.memory.failed("mx", now: self.now + .seconds(4_000)))
+        #expect(self.memory.failed("mx", after: 4_000))
     }
 
     @Test("a host that refuses plaintext is never spoken to in plaintext again")
-    mutating func refused() {
-        _ = self.memory.failed("mx", now: self.now)
-        _ = self.memory.failed("mx", now: self.now + .seconds(60))
+    func refused() {
+        _ = self.memory.failed("mx")
+        _ = self.memory.failed("mx", after: 60)
         self.memory.plaintextRefused("mx")
-        #expect(!self.memory.prefersPlaintext("mx", now: self.now + .seconds(61)))
-        #expect(!self.memory.failed("mx", now: self.now + .seconds(600)))
+        #expect(!self.memory.prefersPlaintext("mx", after: 61))
+        #expect(!self.memory.failed("mx", after: 600))
     }
 
     @Test("TLS that works ends the memory")
-    mutating func works() {
-        _ = self.memory.failed("mx", now: self.now)
+    func works() {
+        _ = self.memory.failed("mx")
         self.memory.worked("mx")
-        #expect(!self.memory.failed("mx", now: self.now + .seconds(600)))
+        #expect(!self.memory.failed("mx", after: 600))
     }
 }
 

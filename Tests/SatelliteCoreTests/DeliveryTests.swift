@@ -95,7 +95,7 @@ struct DeliveryTests {
     @Test("421 in the greeting costs nobody an attempt, however many are started")
     func refusedAtGreeting() async throws {
         var script = TestSink.Script()
-        script.greeting = { connection in connection <= 3 ? .reply(421, "4.7.0 later", closing: .afterReply) : nil }
+        script.greeting = { connection in connection <= 17 ? .reply(421, "4.7.0 later", closing: .afterReply) : nil }
         try await Cluster.with(script, configure: { $0.siteBackoff = .milliseconds(100) }) { cluster in
             cluster.grant(1, (0..<300).map { "u\($0)@x.mail.test" })
             try await cluster.master.untilReported(300)
@@ -135,7 +135,12 @@ struct DeliveryTests {
 
     @Test("a resolver that answers for no domain is told, and is nobody's attempt")
     func resolverUnable() async throws {
-        try await Cluster.with(configure: { $0.failuresOfResolver = 3 }) { cluster in
+        try await Cluster.with(
+            configure: {
+                $0.failuresOfResolver = 3
+                $0.lookupRetry = .seconds(1)
+            }
+        ) { cluster in
             cluster.grant(1, ["a@broken.test", "a@broken2.test", "a@broken3.test"])
             while cluster.satellite.status().problems.isEmpty {
                 try Task.checkCancellation()

@@ -64,6 +64,13 @@ public enum OutcomePolicy {
         public var subject: Subject
         /// What it means for others.
         public var site: SiteResponse
+
+        /// Composes a ruling.
+        public init(verdict: Verdict, subject: Subject, site: SiteResponse) {
+            self.verdict = verdict
+            self.subject = subject
+            self.site = site
+        }
     }
 
     /// Why no host could be asked.

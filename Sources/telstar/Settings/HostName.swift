@@ -12,12 +12,9 @@ import Musl
 enum HostName {
     /// The name with its domain: the machine's own, else what the resolver makes of it; `nil` if neither is a full one.
     static func full() -> String? {
-        var buffer = [UInt8](repeating: 0, count: 256)
-        let result = buffer.withUnsafeMutableBytes { bytes in
-            gethostname(bytes.bindMemory(to: CChar.self).baseAddress, bytes.count - 1)
-        }
-        guard result == 0 else { return nil }
-        let name = String(decoding: buffer.prefix { $0 != 0 }, as: UTF8.self)
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard gethostname(&buffer, buffer.count - 1) == 0 else { return nil }
+        let name = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
         if SMTPHostName.objection(to: name) == nil { return name }
         return Self.canonical(name).flatMap { SMTPHostName.objection(to: $0) == nil ? $0 : nil }
     }

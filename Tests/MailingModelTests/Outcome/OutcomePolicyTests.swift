@@ -128,6 +128,7 @@ struct OutcomePolicyTests {
         Row(502, "5.5.2", .recipient, .deferred, .channel, .backOff, "RCPT is not implemented"),
         Row(501, "5.5.4", .mail, .deferred, .configuration, .backOff, "Exchange: invalid arguments"),
         Row(555, "5.5.2", .recipient, .deferred, .configuration, .backOff, "Gmail: a syntax error"),
+        Row(555, nil, .mail, .deferred, .configuration, .backOff, "a parameter of MAIL is not known"),
         Row(550, "5.5.1", .recipient, .deferred, .configuration, .backOff, "a protocol error"),
         Row(550, "5.5.3", .recipient, .deferred, .channel, .goOn, "too many recipients as 5xx"),
         Row(521, nil, .recipient, .deferred, .channel, .backOff, "the host takes no mail, said at RCPT (RFC 7504)"),
