@@ -91,8 +91,9 @@ let package = Package(
         library(
             "MasterAPI",
             [
-                "MailingModel", "MasterCore", "MasterStore", "RecordFormat", "XMLRPC", "ZeroMQ", httpTypes, hummingbird,
-                hummingbirdCore, hummingbirdTLS, lifecycle, logging, nioCore, nioPosix, nioSSL,
+                "MailFormat", "MailingModel", "MasterCore", "MasterStore", "RecordFormat", "XMLRPC", "ZeroMQ",
+                httpTypes,
+                hummingbird, hummingbirdCore, hummingbirdTLS, lifecycle, logging, nioCore, nioPosix, nioSSL,
             ]
         ),
         // Engines
@@ -154,7 +155,11 @@ let package = Package(
         tests("MailingModel", ["MailingModel"]),
         tests(
             "MasterCore",
-            ["ClusterLink", "MailFormat", "MailMerge", "MailingModel", "MasterCore", "MasterStore", "Secrets", logging]
+            [
+                "ClusterLink", "DKIM", "MailFormat", "MailMerge", "MailingModel", "MasterCore", "MasterStore",
+                "Secrets",
+                logging,
+            ]
         ),
         tests(
             "MasterStore",

@@ -20,6 +20,10 @@ public struct CompiledContent: Sendable {
     private let subjectSize: Int
     private let skeleton: Skeleton
     private let attachmentBoundary: String
+    /// Whether `List-Unsubscribe-Post` is written: only if the site is reached by HTTPS and a signature covers the field.
+    private let hasOneClick: Bool
+    /// What follows the `@` of a Message-ID: the sender's domain.
+    private let messageIDDomain: [UInt8]
     /// `From`, and the kept fields of a finished message, written out.
     private let from: [UInt8]
     private let kept: [UInt8]
@@ -61,7 +65,10 @@ public struct CompiledContent: Sendable {
             throw ContentError(part: "subject", error)
         }
         self.subjectSize = subject.bytes.count
-        self.from = try Self.from(content)
+        let sender = try Self.sender(content)
+        self.from = Self.from(sender, name: content.senderName)
+        self.messageIDDomain = Self.messageIDDomain(of: sender)
+        self.hasOneClick = self.site?.isSecure == true && content.dkim.contains(where: \.enabled)
         var compiler = ContentCompiler(content, site: self.site, names: names)
         try compiler.compile()
         self.skeleton = compiler.skeleton
@@ -70,17 +77,24 @@ public struct CompiledContent: Sendable {
         self.names = compiler.names
     }
 
-    private static func from(_ content: MailingContent) throws(ContentError) -> [UInt8] {
-        let address: EmailAddress
+    private static func sender(_ content: MailingContent) throws(ContentError) -> EmailAddress {
         do {
-            address = try EmailAddress(lenient: content.mailFrom)
+            return try EmailAddress(lenient: content.mailFrom)
         } catch {
             throw ContentError(part: "From", message: error.description)
         }
+    }
+
+    private static func from(_ sender: EmailAddress, name: String) -> [UInt8] {
         var field: [UInt8] = []
-        let mailbox = Mailbox(displayName: content.senderName, address: address)
-        HeaderEncoder.appendMailboxes(name: "From", [mailbox], to: &field)
+        HeaderEncoder.appendMailboxes(name: "From", [Mailbox(displayName: name, address: sender)], to: &field)
         return field
+    }
+
+    /// The sender's domain as a Message-ID has it: an address literal loses its brackets and colons.
+    private static func messageIDDomain(of sender: EmailAddress) -> [UInt8] {
+        sender.asciiDomain.utf8.filter { $0 != UInt8(ascii: "[") && $0 != UInt8(ascii: "]") }
+            .map { $0 == UInt8(ascii: ":") ? UInt8(ascii: "-") : $0 }
     }
 
     /// The names that the content takes from the merge fields, those that rendering looks at itself included.
@@ -275,21 +289,40 @@ public struct CompiledContent: Sendable {
         HeaderEncoder.appendUnstructured(name: "Subject", text: subject, to: &scratch.header)
         scratch.header.append(contentsOf: "Date: ".utf8)
         MessageDate.append(recipient.date.seconds, to: &scratch.header)
-        scratch.header.append(contentsOf: "\r\nMessage-ID: <".utf8)
-        Decimal.append(recipient.id.packed, to: &scratch.header)
-        scratch.header.append(contentsOf: ".\(self.mailing)@cm.".utf8)
-        for byte in recipient.address.asciiDomain.utf8 where byte != UInt8(ascii: "[") && byte != UInt8(ascii: "]") {
-            scratch.header.append(byte == UInt8(ascii: ":") ? UInt8(ascii: "-") : byte)
-        }
-        scratch.header.append(contentsOf: ">\r\n".utf8)
+        scratch.header.append(contentsOf: "\r\n".utf8)
+        self.appendMessageID(of: recipient, to: &scratch.header)
         if let site = self.site {
             scratch.header.append(contentsOf: "List-Unsubscribe: <".utf8)
             scratch.header.append(contentsOf: site.address("u", recipient.trackingID))
-            scratch.header.append(contentsOf: ">\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n".utf8)
+            scratch.header.append(contentsOf: ">\r\n".utf8)
+            if self.hasOneClick {
+                scratch.header.append(contentsOf: "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n".utf8)
+            }
         }
         scratch.header.append(contentsOf: self.kept)
         scratch.header.append(contentsOf: "MIME-Version: 1.0\r\n".utf8)
         scratch.header.append(contentsOf: contentFields)
+    }
+
+    /// Appends the Message-ID, which names the message: recipient, mailing, and a hash of its Date and tracking id.
+    ///
+    /// The hash keeps messages apart that two installations, or one that has begun anew, send for one domain, since
+    /// numbers of mailings and recipients are their own. Retries and later revisions have the same Message-ID.
+    ///
+    /// - Note: RFC 5322 §3.6.4.
+    private func appendMessageID(of recipient: RenderRecipient, to header: inout [UInt8]) {
+        header.append(contentsOf: "Message-ID: <".utf8)
+        Decimal.append(recipient.id.packed, to: &header)
+        header.append(UInt8(ascii: "."))
+        Decimal.append(Int64(self.mailing.rawValue), to: &header)
+        header.append(UInt8(ascii: "."))
+        var named = Array(recipient.trackingID.utf8)
+        withUnsafeBytes(of: recipient.date.milliseconds.bigEndian) { named.append(contentsOf: $0) }
+        let digits = String(StableHash.fnv1a(named), radix: 36)
+        header.append(contentsOf: digits.utf8)
+        header.append(UInt8(ascii: "@"))
+        header.append(contentsOf: self.messageIDDomain)
+        header.append(contentsOf: ">\r\n".utf8)
     }
 
     private func displayName(_ renderer: inout Renderer) throws(RenderError) -> String {

@@ -143,6 +143,13 @@ struct EmailAddressTests {
         #expect(try EmailAddress(lenient: "jane@Example.org") == EmailAddress(parsing: "jane@example.org"))
         #expect(throws: AddressError.self) { try EmailAddress(lenient: "jane@%exa\r\nmple.org") }
         #expect(throws: AddressError.self) { try EmailAddress(lenient: "jane@a<b") }
+        let refused = [
+            "%example..org", "%example.org.", ".%example.org", "example..org", "example.org.", "-example.org",
+            "192.0.2.1",
+        ]
+        for domain in refused + [String(repeating: "%", count: 250)] {
+            #expect(throws: AddressError.self) { try EmailAddress(lenient: "jane@\(domain)") }
+        }
     }
 
     static let mailboxes: [(String, String, String)] = [

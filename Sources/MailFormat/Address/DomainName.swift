@@ -53,6 +53,14 @@ public enum DomainName {
         return String(cString: output)
     }
 
+    /// Whether an octet is a letter, a digit, a hyphen, an underscore or a dot, of which host names consist.
+    static func isHostText(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x2D, 0x2E, 0x30...0x39, 0x41...0x5A, 0x5F, 0x61...0x7A: true
+        default: false
+        }
+    }
+
     private static func reason(_ status: CInt) -> String {
         guard let text = idn2_strerror(status) else { return "code \(status)" }
         return String(cString: text)

@@ -36,21 +36,22 @@ public struct EmailAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// Parses the address of a header field that will never be an envelope address.
     ///
-    /// The domain may be any visible text without specials, such as `%example.org`.
+    /// The domain may hold any character of an atom, as in `%example.org`, where what is written in the letters of a host
+    /// name has to be one.
     ///
     /// - Throws: `AddressError` for everything that could break a header field.
+    /// - Note: RFC 5322 §3.4.1.
     public init(lenient text: String) throws(AddressError) {
         let parts = try AddressParts(text)
         self.localPart = parts.localPart
         self.domain = parts.domain
-        if let strict = try? DomainName.ascii(parts.domain) {  // What is not a domain is kept as it is, by design.
-            self.asciiDomain = strict
-            return
+        let isPlaceholder =
+            parts.domain.utf8.contains { !DomainName.isHostText($0) } && parts.domain.utf8.allSatisfy { $0 < 0x80 }
+            && AddressParts.isDotString(parts.domain)
+        self.asciiDomain = isPlaceholder ? ASCIIText.lowercased(parts.domain) : try DomainName.ascii(parts.domain)
+        guard self.envelopeText.utf8.count <= Self.octetLimit else {
+            throw AddressError(.tooLong, "the address is longer than \(Self.octetLimit) octets")
         }
-        guard parts.domain.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !AddressParts.isSpecial($0) }) else {
-            throw AddressError(.badDomain, "the domain holds a character that no address may have")
-        }
-        self.asciiDomain = parts.domain.lowercased()
     }
 
     /// Whether the local part needs a server that offers SMTPUTF8.
@@ -60,10 +61,15 @@ public struct EmailAddress: Hashable, Sendable, CustomStringConvertible {
     public var envelopeText: String { "\(self.quotedLocalPart)@\(self.asciiDomain)" }
 
     /// The local part as written, in quotes where it needs them.
-    public var quotedLocalPart: String {
-        if AddressParts.isDotString(self.localPart) { return self.localPart }
+    public var quotedLocalPart: String { Self.quoted(localPart: self.localPart) }
+
+    /// Any text as a local part is written, in quotes where it needs them.
+    ///
+    /// - Note: RFC 5321 §4.1.2.
+    public static func quoted(localPart: String) -> String {
+        if AddressParts.isDotString(localPart) { return localPart }
         var quoted = "\""
-        for character in self.localPart.unicodeScalars {
+        for character in localPart.unicodeScalars {
             if character == "\"" || character == "\\" { quoted.unicodeScalars.append("\\") }
             quoted.unicodeScalars.append(character)
         }

@@ -15,13 +15,19 @@ public struct Mailbox: Hashable, Sendable {
 }
 
 extension Mailbox {
-    /// Reads `name <address>`, `"name" <address>` or a bare address, leniently as header text allows.
+    /// Reads `name <address>`, `"name" <address>`, `address (name)` or a bare address, leniently as header text allows.
+    ///
+    /// Encoded words are decoded within quotes too, where many senders put them.
     ///
     /// - Throws: `AddressError` with a one-line reason.
     public init(parsing text: String) throws(AddressError) {
-        let bytes = ASCIIText.oneLine(Array(text.utf8))
+        var bytes = ASCIIText.oneLine(Array(text.utf8))
+        let comment = Self.removeComment(from: &bytes)
         guard bytes.last == 0x3E, let open = Self.openingBracket(bytes) else {
-            self.init(address: try EmailAddress(lenient: String(decoding: bytes, as: UTF8.self)))
+            self.init(
+                displayName: comment.map { HeaderDecoder.text($0) } ?? "",
+                address: try EmailAddress(lenient: String(decoding: bytes, as: UTF8.self))
+            )
             return
         }
         let address = String(decoding: bytes[(open + 1)..<(bytes.count - 1)], as: UTF8.self)
@@ -38,6 +44,30 @@ extension Mailbox {
             if !line.isEmpty { mailboxes.append(try Mailbox(parsing: String(decoding: line, as: UTF8.self))) }
         }
         return mailboxes
+    }
+
+    /// Reads the mailboxes of a field's octets; those beyond ASCII that are not UTF-8 are in a charset, `nil` is
+    /// Windows-1252.
+    ///
+    /// - Throws: `AddressError` for the first one that is not a mailbox.
+    public static func list(parsing line: [UInt8], undeclared: Charset?) throws(AddressError) -> [Mailbox] {
+        try self.list(parsing: String(decoding: HeaderDecoder.unicode(line, undeclared: undeclared), as: UTF8.self))
+    }
+
+    /// Takes a comment off the end of a line, RFC 5322 §3.2.2; returns what is in its parentheses.
+    private static func removeComment(from bytes: inout [UInt8]) -> [UInt8]? {
+        guard bytes.last == 0x29 else { return nil }
+        var depth = 0
+        for index in bytes.indices.reversed() {
+            if index > 0, bytes[index - 1] == 0x5C { continue }
+            if bytes[index] == 0x29 { depth += 1 }
+            if bytes[index] == 0x28 { depth -= 1 }
+            guard depth == 0 else { continue }
+            let comment = Array(bytes[(index + 1)..<(bytes.count - 1)])
+            bytes = ASCIIText.oneLine(Array(bytes[..<index]))
+            return ASCIIText.oneLine(comment)
+        }
+        return nil
     }
 
     private static func openingBracket(_ bytes: [UInt8]) -> Int? {
@@ -58,23 +88,30 @@ extension Mailbox {
         return found
     }
 
-    private static func pieces(_ bytes: [UInt8]) -> [ArraySlice<UInt8>] {
+    /// What stands between commas that are neither quoted nor in a comment; a parenthesis that is never closed is text.
+    private static func pieces(_ bytes: [UInt8], hasComments: Bool = true) -> [ArraySlice<UInt8>] {
         var pieces: [ArraySlice<UInt8>] = []
         var start = 0
+        var depth = 0
         var isQuoted = false
         var isEscaped = false
         for (index, byte) in bytes.enumerated() {
             if isEscaped {
                 isEscaped = false
-            } else if byte == 0x5C, isQuoted {
+            } else if byte == 0x5C, isQuoted || depth > 0 {
                 isEscaped = true
-            } else if byte == 0x22 {
+            } else if byte == 0x22, depth == 0 {
                 isQuoted.toggle()
-            } else if byte == 0x2C, !isQuoted {
+            } else if byte == 0x28, !isQuoted, hasComments {
+                depth += 1
+            } else if byte == 0x29, depth > 0 {
+                depth -= 1
+            } else if byte == 0x2C, !isQuoted, depth == 0 {
                 pieces.append(bytes[start..<index])
                 start = index + 1
             }
         }
+        if depth > 0 { return self.pieces(bytes, hasComments: false) }
         return pieces + [bytes[start...]]
     }
 
@@ -93,6 +130,6 @@ extension Mailbox {
                 isEscaped = false
             }
         }
-        return String(decoding: name, as: UTF8.self)
+        return HeaderDecoder.text(name)
     }
 }

@@ -79,6 +79,28 @@ public struct MIMEEntity: Sendable {
         return parts
     }
 
+    /// The charset that the entity names for its text, or else the first of its parts that names a known one.
+    public var declaredCharset: Charset? {
+        if let label = self.contentType.parameter("charset") { return Charset(label: label) }
+        for part in self.parts {
+            if let charset = part.declaredCharset { return charset }
+        }
+        return nil
+    }
+
+    /// Where a message that somebody hands over begins: behind a byte order mark and empty lines, which editors and
+    /// programs put before the first field and which would hide every field.
+    public static func start(of bytes: [UInt8]) -> Int {
+        var start = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+        while true {
+            let line = bytes[start...].prefix { $0 != 0x0A }
+            guard line.endIndex < bytes.endIndex, line.allSatisfy({ ASCIIText.isSpace($0) || $0 == 0x0D }) else {
+                return start
+            }
+            start = line.endIndex + 1
+        }
+    }
+
     /// Content without its transfer encoding; empty for a multipart.
     public func decodedBody() -> [UInt8] {
         guard case .leaf(let bytes) = self.body else { return [] }

@@ -4,12 +4,14 @@
 struct ParameterScanner {
     /// More parameters than any field has; what follows is passed over.
     private static let parameterLimit = 100
+    /// More octets than any field has; what follows is passed over.
+    private static let octetLimit = 65_536
 
     private let bytes: [UInt8]
     private var index = 0
 
     init(_ bytes: [UInt8]) {
-        self.bytes = bytes
+        self.bytes = bytes.count > Self.octetLimit ? Array(bytes.prefix(Self.octetLimit)) : bytes
     }
 
     private var current: UInt8? { self.index < self.bytes.count ? self.bytes[self.index] : nil }
@@ -124,7 +126,7 @@ struct ParameterScanner {
 
     private static func text(_ pieces: [Piece]) -> String {
         var bytes: [UInt8] = []
-        var isLatin1 = false
+        var charset: Charset?
         for (position, piece) in pieces.enumerated() {
             guard piece.isExtended else {
                 bytes.append(contentsOf: piece.value)
@@ -134,16 +136,14 @@ struct ParameterScanner {
             if position == 0, let first = value.firstIndex(of: 0x27),
                 let second = value[(first + 1)...].firstIndex(of: 0x27)
             {
-                isLatin1 = ASCIIText.lowercased(String(decoding: value[..<first], as: UTF8.self)) == "iso-8859-1"
+                charset = Charset(label: String(decoding: value[..<first], as: UTF8.self))
                 value = value[(second + 1)...]
             }
             bytes.append(contentsOf: self.percentDecoded(value))
         }
         // Plain values may hold encoded words, against the rules but often.
         if pieces.count == 1, pieces.first?.isExtended == false { return HeaderDecoder.text(bytes) }
-        return isLatin1
-            ? String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
-            : String(decoding: bytes, as: UTF8.self)
+        return charset?.decode(bytes) ?? Charset.decodeUndeclared(bytes)
     }
 
     private static func percentDecoded(_ bytes: ArraySlice<UInt8>) -> [UInt8] {

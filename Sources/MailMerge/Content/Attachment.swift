@@ -31,6 +31,49 @@ public struct Attachment: Sendable, Hashable {
         self.bytes = bytes
     }
 
+    /// The longest name, in octets.
+    public static let filenameLimit = 255
+    /// The longest Content-ID, in octets: its field is one line.
+    public static let contentIDLimit = 250
+
+    /// Judges an attachment before anybody's message depends on it.
+    ///
+    /// - Throws: ``ContentError`` for what could be written only by changing it, or would not be understood by receivers.
+    public func check() throws(ContentError) {
+        func refusal(_ reason: String) -> ContentError { ContentError(part: "attachment", message: reason) }
+        for case let text? in [self.filename, self.contentType, self.charset, self.contentID]
+        where text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) {
+            throw refusal("an attachment's name, type or id holds a control character")
+        }
+        if let filename = self.filename, !(1...Self.filenameLimit).contains(filename.utf8.count) {
+            throw refusal("an attachment's name has 1 to \(Self.filenameLimit) octets")
+        }
+        guard let type = ContentType(parsing: Array(self.contentType.utf8)),
+            let essence = self.contentType.split(separator: ";", maxSplits: 1).first,
+            String(decoding: TextFilters.trimmed(Array(essence.utf8)[...], nil), as: UTF8.self).lowercased()
+                == type.essence
+        else { throw refusal("an attachment's content type is not of the form type/subtype") }
+        if type.type == "text", let label = self.charset ?? type.parameter("charset"), Charset(label: label) == nil {
+            throw refusal("an attachment's charset '\(label.prefix(40))' is not known")
+        }
+        if let contentID = self.contentID {
+            let bare = Self.bare(contentID)
+            guard (1...Self.contentIDLimit).contains(bare.count),
+                bare.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x3C && $0 != 0x3E })
+            else {
+                throw refusal(
+                    "an attachment's content id has 1 to \(Self.contentIDLimit) visible ASCII characters other than < and >"
+                )
+            }
+        }
+    }
+
+    /// A Content-ID without the angle brackets around it.
+    private static func bare(_ contentID: String) -> ArraySlice<UInt8> {
+        let bytes = Array(contentID.utf8)
+        return bytes.count >= 2 && bytes.first == 0x3C && bytes.last == 0x3E ? bytes.dropFirst().dropLast() : bytes[...]
+    }
+
     /// The stored form, which names the blob by its hash: merge fields of fixed names.
     public func encoded() -> [UInt8] {
         var fields = MergeFields()

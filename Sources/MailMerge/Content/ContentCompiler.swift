@@ -35,8 +35,9 @@ struct ContentCompiler {
                 throw ContentError(part: "message", message: error.description)
             }
             self.keepFields(of: entity)
-            try self.compile(entity, isRoot: true)
+            try self.compile(entity, isRoot: true, isRead: true)
         }
+        self.keepOnePixel()
         self.skeleton.boundaries.append(Array("--\(self.attachmentBoundary)".utf8))
     }
 
@@ -73,13 +74,12 @@ struct ContentCompiler {
 
     private mutating func text(_ bytes: [UInt8], subtype: String) throws(ContentError) -> Skeleton.Leaf {
         let fields = Array("Content-Type: text/\(subtype); charset=utf-8\r\n".utf8)
-        return try self.leaf(bytes, isHTML: subtype == "html", isShown: true, name: "text/\(subtype)", fields: fields)
+        return try self.leaf(bytes, isHTML: subtype == "html", name: "text/\(subtype)", fields: fields)
     }
 
     private mutating func leaf(
         _ bytes: [UInt8],
         isHTML: Bool,
-        isShown: Bool,
         name: String,
         fields: [UInt8]
     ) throws(ContentError) -> Skeleton.Leaf {
@@ -87,7 +87,7 @@ struct ContentCompiler {
         var writer: LinkWriter?
         var ranges: [Lexer.LinkRange] = []
         do {
-            if isHTML, isShown, self.site != nil, self.content.clickTracking {
+            if isHTML, self.site != nil, self.content.clickTracking {
                 var links = LinkWriter(usesBase64: self.content.urlEncoding == .base64)
                 for range in try LinkFinder.links(in: source) {
                     let index = links.add(templateAddress: source.bytes[range])
@@ -106,11 +106,22 @@ struct ContentCompiler {
                     return Self.hasLongLine(text)
                 },
                 endsWithNewline: source.endedWithNewline,
-                hasPixel: isHTML && isShown && self.site != nil && self.content.readTracking,
+                hasPixel: isHTML && self.site != nil && self.content.readTracking,
                 fields: fields
             )
         } catch {
             throw ContentError(part: name, error)
+        }
+    }
+
+    /// Leaves the pixel in the last HTML part alone: of several alternatives, readers show the last one that they can.
+    private mutating func keepOnePixel() {
+        var hasPixel = false
+        for index in self.skeleton.pieces.indices.reversed() {
+            guard case .leaf(var leaf) = self.skeleton.pieces[index], leaf.hasPixel else { continue }
+            leaf.hasPixel = !hasPixel
+            hasPixel = true
+            self.skeleton.pieces[index] = .leaf(leaf)
         }
     }
 
@@ -124,17 +135,29 @@ struct ContentCompiler {
     ]
 
     private mutating func keepFields(of entity: MIMEEntity) {
+        let charset = entity.declaredCharset
         for field in entity.headers {
             let name = field.name.lowercased()
             if Self.removed.contains(name) || name.hasPrefix("content-") { continue }
-            Self.append(field, to: &self.kept)
+            Self.append(field, charset: charset, to: &self.kept)
         }
     }
 
-    /// Appends a field as found, made safe: line ends stay where white space follows them, ASCII stays ASCII.
-    private static func append(_ field: HeaderField, to output: inout [UInt8]) {
+    /// The longest line of a message without its CRLF, RFC 5322 §2.1.1.
+    private static let lineLimit = 998
+    /// Fields that hold mailboxes, in lower case.
+    private static let addressFields: Set<String> = ["reply-to", "sender", "cc", "resent-from", "resent-sender"]
+
+    /// Appends a field as found, made safe: line ends stay where white space follows them, ASCII stays ASCII, and a line
+    /// that is too long is folded.
+    private static func append(_ field: HeaderField, charset: Charset? = nil, to output: inout [UInt8]) {
         guard HeaderField.isValidName(field.name) else { return }
-        if field.value.contains(where: { $0 >= 0x80 }) { return Self.appendInASCII(field, to: &output) }
+        if field.value.contains(where: { $0 >= 0x80 }) {
+            return Self.appendInASCII(field, charset: charset, to: &output)
+        }
+        if field.value.split(separator: 0x0A).contains(where: { $0.count + field.name.utf8.count > Self.lineLimit }) {
+            return HeaderEncoder.appendStructured(name: field.name, text: field.unfolded, to: &output)
+        }
         var lines: [UInt8] = []
         LineEnds.appendCanonical(field.value, to: &lines)
         var value: [UInt8] = []
@@ -151,7 +174,7 @@ struct ContentCompiler {
     }
 
     /// Appends a field that was found with raw octets beyond ASCII, in the form that it should have had.
-    private static func appendInASCII(_ field: HeaderField, to output: inout [UInt8]) {
+    private static func appendInASCII(_ field: HeaderField, charset: Charset?, to output: inout [UInt8]) {
         var value: String?
         var parameters: [ContentParameter] = []
         if field.isNamed("Content-Type"), let type = ContentType(parsing: field.unfolded) {
@@ -164,16 +187,25 @@ struct ContentCompiler {
             HeaderEncoder.appendParameterised(name: field.name, value: value, parameters: written, to: &output)
         } else if field.name.lowercased().hasPrefix("content-") {
             HeaderEncoder.appendStructured(name: field.name, text: field.unfolded, to: &output)
+        } else if Self.addressFields.contains(field.name.lowercased()),
+            // What is no list of mailboxes is written as the text that it is.
+            let mailboxes = try? Mailbox.list(parsing: field.unfolded, undeclared: charset)
+        {
+            HeaderEncoder.appendMailboxes(name: field.name, mailboxes, to: &output)
         } else {
-            HeaderEncoder.appendUnstructured(name: field.name, text: field.text, to: &output)
+            HeaderEncoder.appendUnstructured(name: field.name, text: field.text(undeclared: charset), to: &output)
         }
     }
 
-    private mutating func compile(_ entity: MIMEEntity, isRoot: Bool) throws(ContentError) {
+    /// Compiles an entity: the text that is read is a template, everything else is carried as it is.
+    ///
+    /// Read are the text of the message itself, every alternative, and the first part of any other multipart, unless it
+    /// is an attachment.
+    private mutating func compile(_ entity: MIMEEntity, isRoot: Bool, isRead: Bool) throws(ContentError) {
         let type = entity.contentType
         guard case .multipart(var boundary, let parts, let preamble, let epilogue) = entity.body,
             !Self.isSealed(entity, type)
-        else { return try self.compileLeaf(entity, type, isRoot: isRoot) }
+        else { return try self.compileLeaf(entity, type, isRoot: isRoot, isRead: isRead) }
         var fields: [UInt8]
         if boundary.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) {
             fields = Self.contentFields(of: entity, isRoot: isRoot)
@@ -193,9 +225,11 @@ struct ContentCompiler {
             self.add(Self.transportSafe(preamble))
             needsLineEnd = true
         }
-        for part in parts {
+        for (index, part) in parts.enumerated() {
             self.add((needsLineEnd ? [0x0D, 0x0A] : []) + delimiter + [0x0D, 0x0A])
-            try self.compile(part, isRoot: false)
+            let isPartRead = isRead && (index == 0 || type.subtype == "alternative")
+            let isAttachment = part.contentDisposition?.kind == "attachment"
+            try self.compile(part, isRoot: false, isRead: isPartRead && !isAttachment)
             needsLineEnd = true
         }
         let last = (needsLineEnd ? [0x0D, 0x0A] : []) + delimiter + Array("--\r\n".utf8) + Self.transportSafe(epilogue)
@@ -213,18 +247,19 @@ struct ContentCompiler {
         return Self.isTransportSafe(entity.serialised())
     }
 
-    private mutating func compileLeaf(_ entity: MIMEEntity, _ type: ContentType, isRoot: Bool) throws(ContentError) {
+    private mutating func compileLeaf(
+        _ entity: MIMEEntity,
+        _ type: ContentType,
+        isRoot: Bool,
+        isRead: Bool
+    ) throws(ContentError) {
         var fields = Self.contentFields(of: entity, isRoot: isRoot)
-        if type.type == "text", case .leaf = entity.body {
-            let charset = type.parameter("charset")
-            guard let text = Charset.utf8(entity.decodedBody(), charset: charset) else {
-                throw ContentError(part: type.essence, message: "the charset \(charset ?? "") is not known")
-            }
+        if isRead, type.type == "text", case .leaf = entity.body {
+            let text = try Self.text(of: entity, type)
             fields = Self.contentFields(of: entity, isRoot: isRoot, replacing: ("charset", "utf-8"), of: type)
             let leaf = try self.leaf(
-                text,
+                Array(text.utf8),
                 isHTML: type.subtype == "html" || type.subtype == "xhtml",
-                isShown: entity.contentDisposition?.kind != "attachment",
                 name: type.essence,
                 fields: fields
             )
@@ -256,6 +291,15 @@ struct ContentCompiler {
         } else {
             self.add(fields + [0x0D, 0x0A] + body)
         }
+    }
+
+    private static func text(of entity: MIMEEntity, _ type: ContentType) throws(ContentError) -> String {
+        let octets = entity.decodedBody()
+        guard let label = type.parameter("charset"), !label.isEmpty else { return Charset.decodeUndeclared(octets) }
+        guard let charset = Charset(label: label) else {
+            throw ContentError(part: type.essence, message: "the charset \(label) is not known")
+        }
+        return charset.decode(octets)
     }
 
     private static func appendTransferEncoding(of entity: MIMEEntity, to fields: inout [UInt8]) {

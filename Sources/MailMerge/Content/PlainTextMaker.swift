@@ -3,7 +3,7 @@
 /// Makes the plain-text template of an HTML template: the same blocks and outputs, the markup read as text.
 ///
 /// Elements that stand on lines of their own end lines, a link is followed by its address in angle brackets, an image
-/// is its alternative text, and white space runs together. Block tags survive wherever they stand, so that the result
+/// is its alternative text, and white space runs together outside of `pre`. Block tags survive wherever they stand, so that the result
 /// is nested as the original is; outputs inside an element's tag survive in `href` and `alt` only.
 struct PlainTextMaker {
     private var html: HTMLSource
@@ -13,6 +13,8 @@ struct PlainTextMaker {
     private var emptyLines = 2
     private var needsSpace = false
     private var link: (address: [UInt8], start: Int)?
+    /// How many open elements keep white space as it is.
+    private var preformatted = 0
 
     /// The plain-text template.
     static func plainText(of source: TemplateSource) throws(TemplateError) -> [UInt8] {
@@ -143,9 +145,16 @@ struct PlainTextMaker {
     private mutating func show(_ name: String, isEnd: Bool, address: [UInt8], alternative: [UInt8]) {
         switch name {
         case "br": self.endLine(force: true)
-        case "p", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "blockquote", "pre", "dl":
+        case "p", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "blockquote", "dl":
             self.endLine()
             self.emptyLine()
+        case "pre", "listing", "textarea":
+            self.endLine()
+            self.emptyLine()
+            self.preformatted = max(0, self.preformatted + (isEnd ? -1 : 1))
+            // A line end right behind the tag is not part of the text.
+            if !isEnd, self.html.has("\r") { self.html.advance() }
+            if !isEnd, self.html.has("\n") { self.html.advance() }
         case "div", "tr", "section", "article", "header", "footer", "main", "nav", "address", "dt", "dd", "center",
             "body", "form", "fieldset", "tbody", "thead":
             self.endLine()
@@ -202,6 +211,7 @@ struct PlainTextMaker {
             self.html.advance()
         }
         let text = self.source.bytes[start..<self.html.place]
+        guard self.preformatted == 0 else { return self.takeLines(text) }
         let words = TextFilters.split(text, nil, limit: .max)
         if let first = text.first, Spaces.contains(first) { self.needsSpace = true }
         for (index, word) in words.enumerated() {
@@ -209,6 +219,19 @@ struct PlainTextMaker {
             self.write(Self.literal(word))
         }
         if let last = text.last, Spaces.contains(last) { self.needsSpace = true }
+    }
+
+    /// Writes text whose white space is kept.
+    private mutating func takeLines(_ text: ArraySlice<UInt8>) {
+        self.writeSpace()
+        for (index, line) in text.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
+            if index > 0 {
+                self.output.append(0x0A)
+                self.emptyLines = self.isLineStart ? self.emptyLines + 1 : 0
+                self.isLineStart = true
+            }
+            self.write(Self.literal(line.last == 0x0D ? line.dropLast() : line))
+        }
     }
 
     /// HTML text as template text that means its characters.

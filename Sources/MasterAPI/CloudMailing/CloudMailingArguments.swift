@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
+import MailFormat
 import MailingModel
 import XMLRPC
 
@@ -105,7 +105,7 @@ extension XMLRPCValue {
         switch self {
         case .string(let text): return text
         case .base64(let octets):
-            guard let text = charset.decode(octets) else {
+            guard let text = charset.decodeStrictly(octets) else {
                 throw CloudMailingFault(8002, "the octets are not text in charset \(charset.name)")
             }
             return text
@@ -123,39 +123,14 @@ extension XMLRPCValue {
     }
 }
 
-/// A charset that clients name for their contents.
-struct Charset: Sendable {
-    static let utf8 = Charset(name: "utf-8", encoding: .utf8)
-
-    /// Its name, as given.
-    let name: String
-    private let encoding: String.Encoding
-
-    private init(name: String, encoding: String.Encoding) {
-        self.name = name
-        self.encoding = encoding
-    }
-
-    /// Finds a charset by its name, case ignored.
+extension Charset {
+    /// Finds a charset by the name that a client gives for its contents.
     ///
     /// - Throws: Fault 8002 for one that is not known.
     init(named name: String) throws {
-        let known: [String: String.Encoding] = [
-            "utf-8": .utf8, "utf8": .utf8, "us-ascii": .ascii, "ascii": .ascii, "iso-8859-1": .isoLatin1,
-            "latin-1": .isoLatin1, "latin1": .isoLatin1, "iso-8859-2": .isoLatin2, "windows-1250": .windowsCP1250,
-            "windows-1251": .windowsCP1251, "windows-1252": .windowsCP1252, "cp1252": .windowsCP1252,
-            "windows-1253": .windowsCP1253, "windows-1254": .windowsCP1254, "utf-16": .utf16, "shift_jis": .shiftJIS,
-            "iso-2022-jp": .iso2022JP, "euc-jp": .japaneseEUC,
-        ]
-        guard let encoding = known[name.lowercased()] else {
+        guard let charset = Charset(label: name) else {
             throw CloudMailingFault(8002, "unknown encoding: \(name)")
         }
-        self.init(name: name, encoding: encoding)
-    }
-
-    /// The text of octets, or `nil` if they are none in this charset.
-    func decode(_ octets: [UInt8]) -> String? {
-        if self.encoding == .utf8 { return String(validating: octets, as: UTF8.self) }
-        return String(data: Data(octets), encoding: self.encoding)
+        self = charset
     }
 }

@@ -2,6 +2,7 @@
 
 import Foundation
 import HTTPTypes
+import MailFormat
 import MailingModel
 import MasterCore
 import MasterStore
@@ -148,7 +149,7 @@ extension CloudMailingCalls {
         // Clients send <base64> of base64; one that encodes only once is understood as well.
         let message =
             Data(base64Encoded: Data(octets), options: .ignoreUnknownCharacters)
-            .flatMap { Self.looksLikeMessage($0) ? Array($0) : nil } ?? octets
+            .map { Array($0) }.flatMap { Self.looksLikeMessage($0) ? $0 : nil } ?? octets
         let mailing = try await self.master.createMailing(
             MailingDraft(content: .message(message), autoescape: self.key.autoescape),
             account: self.key.account
@@ -156,11 +157,12 @@ extension CloudMailingCalls {
         return .int(Int(mailing.id.rawValue))
     }
 
-    /// Whether octets begin with a header field, RFC 5322 §2.2.
-    private static func looksLikeMessage(_ data: Data) -> Bool {
-        guard let colon = data.prefix(200).firstIndex(of: UInt8(ascii: ":")) else { return false }
-        return colon > data.startIndex
-            && data[data.startIndex..<colon].allSatisfy { (33...126).contains($0) || $0 == 0x20 }
+    /// Whether octets begin with a header field, RFC 5322 §2.2, or with a mark that base64 cannot begin with.
+    private static func looksLikeMessage(_ message: [UInt8]) -> Bool {
+        if message.starts(with: [0xFF, 0xFE]) || message.starts(with: [0xFE, 0xFF]) { return true }
+        let fields = message[MIMEEntity.start(of: message)...].prefix(200)
+        guard let colon = fields.firstIndex(of: UInt8(ascii: ":")) else { return false }
+        return colon > fields.startIndex && fields[..<colon].allSatisfy { (33...126).contains($0) || $0 == 0x20 }
     }
 
     private func setProperties(_ call: XMLRPCCall) async throws -> XMLRPCValue {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import MailFormat
 import MailingModel
 import MasterCore
 import XMLRPC
@@ -14,7 +15,11 @@ enum CloudMailingProperties {
         var change = MailingChange()
         let charset: Charset
         if let named = properties["charset"] {
-            charset = try Charset(named: try self.text(named, of: "charset"))
+            let name = try self.text(named, of: "charset")
+            guard let known = Charset(label: name) else {
+                throw CloudMailingFault(406, "Property 'charset' names '\(name.prefix(40))', which is not known.")
+            }
+            charset = known
         } else {
             guard properties["html_content"] == nil, properties["plain_content"] == nil else {
                 throw CloudMailingFault(
@@ -70,7 +75,13 @@ enum CloudMailingProperties {
     }
 
     private static func text(_ value: XMLRPCValue, of name: String, charset: Charset = .utf8) throws -> String {
-        guard let text = try value.text(charset: charset) else { throw self.bad(name, "a string", value) }
+        if case .base64(let octets) = value {
+            guard let text = charset.decodeStrictly(octets) else {
+                throw CloudMailingFault(406, "Property '\(name)' is not text in charset \(charset.name).")
+            }
+            return text
+        }
+        guard let text = try value.text() else { throw self.bad(name, "a string", value) }
         return text
     }
 
@@ -155,6 +166,7 @@ enum CloudMailingProperties {
             if let unknown = members.members.first(where: { !known.contains($0.name) }) {
                 throw CloudMailingFault(406, "Property 'dkim.\(unknown.name)' is unknown or can't be changed.")
             }
+            try self.checkOverridden(members)
             return [
                 DKIMSettingDraft(
                     domain: domain,
@@ -165,6 +177,49 @@ enum CloudMailingProperties {
                 )
             ]
         default: throw self.bad("dkim", "a struct", value)
+        }
+    }
+
+    /// Judges the members of `dkim` that are accepted and overridden: every signature is relaxed/relaxed over the whole
+    /// body and our list of fields, with the algorithm of its key and SHA-256.
+    private static func checkOverridden(_ members: XMLRPCStructure) throws {
+        if let value = members["length"], value != .nil { _ = try self.truth(value, of: "dkim.length") }
+        if let value = members["signature_algorithm"], value != .nil {
+            let words = ["rsa-sha256", "rsa-sha1", "ed25519-sha256"]
+            let word = try self.text(value, of: "dkim.signature_algorithm")
+            guard words.contains(word.lowercased()) else {
+                throw CloudMailingFault(
+                    406,
+                    "Property 'dkim.signature_algorithm' has to be one of \(words.joined(separator: ", ")), not '\(word)'."
+                )
+            }
+        }
+        if let value = members["canonicalize"], value != .nil {
+            let words =
+                if case .array(let items) = value {
+                    try items.map { try self.text($0, of: "dkim.canonicalize") }
+                } else {
+                    try self.text(value, of: "dkim.canonicalize").split(separator: "/").map(String.init)
+                }
+            guard (1...2).contains(words.count), words.allSatisfy({ ["simple", "relaxed"].contains($0.lowercased()) })
+            else {
+                throw CloudMailingFault(
+                    406,
+                    "Property 'dkim.canonicalize' has to be simple or relaxed for header and body, such as 'relaxed/simple'."
+                )
+            }
+        }
+        if let value = members["include_headers"], value != .nil {
+            guard case .array(let items) = value else { throw self.bad("dkim.include_headers", "an array", value) }
+            for item in items {
+                let name = try self.text(item, of: "dkim.include_headers")
+                guard HeaderField.isValidName(name) else {
+                    throw CloudMailingFault(
+                        406,
+                        "Property 'dkim.include_headers' names '\(name.prefix(80))', which is no field's name."
+                    )
+                }
+            }
         }
     }
 }

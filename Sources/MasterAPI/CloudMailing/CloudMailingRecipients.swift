@@ -148,7 +148,8 @@ struct CloudMailingRecipients {
             }
             func optional(_ name: String) throws(Refusal) -> String? {
                 guard let value = members[name], value != .nil else { return nil }
-                return try self.text(value, of: name)
+                let text = try self.text(value, of: name)
+                return text.isEmpty ? nil : text
             }
             attachments.append(
                 AttachmentSubmission(

@@ -79,13 +79,3 @@ struct ImportedLines {
         try connection.write(rows)
     }
 }
-
-/// A hash that is the same in every process and for ever, for values that are stored.
-enum StableHash {
-    /// FNV-1a, 64 bits.
-    static func fnv1a(_ octets: some Sequence<UInt8>) -> UInt64 {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for octet in octets { hash = (hash ^ UInt64(octet)) &* 0x100_0000_01b3 }
-        return hash
-    }
-}

@@ -145,6 +145,60 @@ struct FinishedMessageTests {
         }
     }
 
+    @Test("a text that is attached is neither a template nor changed, whatever its charset")
+    func attachedText() throws {
+        let source = """
+            Content-Type: multipart/mixed; boundary=m
+
+            --m
+            Content-Type: text/plain
+
+            Hi {{ name }}
+            --m
+            Content-Type: text/html; charset=x-unknown
+            Content-Disposition: attachment; filename=a.html
+
+            <a href="http://x.example/">{{ name }}</a>
+            --m
+            Content-Type: text/plain; charset=gb2312
+            Content-Transfer-Encoding: base64
+
+            e3sg1tA=
+            --m--
+
+            """
+        let recipient = try ContentKit.recipient([("name", .text("Ada"))])
+        var content = ContentKit.mime(source, tracking: "https://t.example.org/")
+        content.clickTracking = true
+        let rendered = try ContentKit.render(content, recipient)
+        #expect(rendered.text(0) == "Hi Ada")
+        #expect(rendered.text(1) == "<a href=\"http://x.example/\">{{ name }}</a>")
+        #expect(rendered.entity.parts[1].contentType.parameter("charset") == "x-unknown")
+        #expect(rendered.entity.parts[2].decodedBody() == Array("{{ ".utf8) + [0xD6, 0xD0])
+    }
+
+    @Test("text in any known charset becomes UTF-8")
+    func charsets() throws {
+        let source = "Content-Type: text/plain; charset=\"GB2312\"\nContent-Transfer-Encoding: base64\n\n1tDOxA==\n"
+        #expect(try ContentKit.render(ContentKit.mime(source), ContentKit.recipient()).text() == "中文")
+    }
+
+    @Test("a kept field with raw octets is written in ASCII, its mailboxes whole; a line that is too long is folded")
+    func rawFields() throws {
+        var source = Array("Content-Type: text/plain; charset=windows-1251\r\nReply-To: \"".utf8)
+        source += [0xCF, 0xF0] + Array(", x\" <r@example.org>, b@example.org\r\nX-Comment: ".utf8) + [0xCF]
+        source += Array("\r\nReferences: \(String(repeating: "<a@example.org> ", count: 90))\r\n\r\nx".utf8)
+        var content = ContentKit.content()
+        content.body = .mime(source)
+        let rendered = try ContentKit.render(content, ContentKit.recipient())
+        let reply = try #require(rendered.entity.header("Reply-To"))
+        let mailboxes = try Mailbox.list(parsing: reply.unfolded, undeclared: nil)
+        #expect(mailboxes.map(\.displayName) == ["Пр, x", ""])
+        #expect(rendered.entity.header("X-Comment")?.text == "П")
+        #expect(rendered.header.split(separator: "\r\n").allSatisfy { $0.utf8.count <= 998 })
+        #expect(rendered.entity.header("References")?.text.split(separator: " ").count == 90)
+    }
+
     @Test("an unknown charset is a fault of the content")
     func charset() throws {
         let source = "Content-Type: text/plain; charset=x-unknown\r\n\r\nx"

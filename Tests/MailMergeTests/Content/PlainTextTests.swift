@@ -25,6 +25,18 @@ struct PlainTextTests {
         )
     }
 
+    @Test("preformatted text keeps its lines and blanks")
+    func preformatted() throws {
+        #expect(
+            try self.plain(
+                "<p>a  b</p><pre>\n  one\n\n\tt&lt;o  {{ name }}\r\n{% if name %}three{% endif %}</pre>  after\n it"
+            )
+                == "a b\n\n  one\n\n\tt<o  <Ada>\nthree\n\nafter it\n"
+        )
+        #expect(try self.plain("<pre>a\n<b>b\n  c</b>\n</pre>d</pre> e  f") == "a\nb\n  c\n\nd\n\ne f\n")
+        #expect(try self.plain("x<pre>  y<br>z</pre>") == "x\n\n  y\nz\n")
+    }
+
     @Test("a link is followed by its address unless it shows it")
     func links() throws {
         #expect(

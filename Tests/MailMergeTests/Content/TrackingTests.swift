@@ -108,6 +108,83 @@ struct TrackingTests {
         #expect(try !self.html("x", read: false).contains("blank.gif"))
     }
 
+    @Test("a message has one pixel, in the last alternative of HTML")
+    func onePixel() throws {
+        let source = """
+            Content-Type: multipart/mixed; boundary=m
+
+            --m
+            Content-Type: multipart/alternative; boundary=a
+
+            --a
+            Content-Type: text/plain
+
+            p
+            --a
+            Content-Type: text/html
+
+            first
+            --a
+            Content-Type: multipart/related; boundary=r
+
+            --r
+            Content-Type: text/html
+
+            second
+            --r
+            Content-Type: text/html
+
+            embedded
+            --r--
+            --a--
+            --m
+            Content-Type: text/html
+
+            third
+            --m--
+
+            """
+        let rendered = try ContentKit.render(
+            ContentKit.mime(source, tracking: "https://t.example.org/"),
+            ContentKit.recipient()
+        )
+        #expect(rendered.body.split(separator: "blank.gif").count == 2)
+        #expect(rendered.text(0, 1) == "first")
+        #expect(rendered.text(0, 2, 0).contains("blank.gif"))
+        #expect(rendered.text(0, 2, 1) == "embedded" && rendered.text(1) == "third")
+    }
+
+    @Test(
+        "a site is judged before a mailing has it",
+        arguments: [
+            ("https://t.example.org/", true), ("http://127.0.0.1:8080/t?p=", true), ("http://localhost:1/", true),
+            ("https://[2001:db8::1]/x", true), ("https://bücher.example/é/", true), ("HTTPS://T.example.org", true),
+            ("javascript:x", false), ("https://", false), ("https:///path", false), ("ftp://t.example.org/", false),
+            ("https://t..example.org/", false), ("https://t.example.org:0/", false),
+            ("https://t.example.org:x/", false),
+            ("https://t.example.org/#a", false), ("https://user@t.example.org/", false), ("https://1.2.3/", false),
+            ("https://t.example.org/ a", false), ("https://t.example.org/\"x", false),
+            ("https://-t.example.org/", false),
+            ("https://t.example.org/" + String(repeating: "a", count: 800), false),
+        ]
+    )
+    func sites(_ url: String, _ isAccepted: Bool) {
+        do {
+            _ = try TrackingSite(checking: url)
+            #expect(isAccepted)
+        } catch {
+            #expect(!isAccepted && error.part == "tracking_url" && !error.message.isEmpty)
+        }
+    }
+
+    @Test("an international host is written in A-labels")
+    func internationalHost() throws {
+        #expect(
+            try self.html("{{ unsubscribe }}", tracking: "https://bücher.example:81/é")
+                == "https://xn--bcher-kva.example:81/%C3%A9/u/id1"
+        )
+    }
+
     @Test("the address to unsubscribe at has three spellings and comes after a field of that name")
     func unsubscribe() throws {
         let source =
