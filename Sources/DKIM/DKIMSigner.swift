@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import MailFormat
+import MailFormat
 
 /// One identity that signs: a domain, a selector and the key published there.
 public struct DKIMSigner: Sendable {
@@ -11,7 +11,7 @@ public struct DKIMSigner: Sendable {
     /// The key.
     public let key: DKIMPrivateKey
     /// The user or agent signed for, tag `i=`; its domain is the signing domain or lies within it.
-    public let identity: EmailAddress?
+    public let identity: DKIMIdentity?
 
     /// The tags `v=` to `i=` as written, each with its semicolon.
     let leadingTags: [[UInt8]]
@@ -22,13 +22,13 @@ public struct DKIMSigner: Sendable {
     ///   - domain: The signing domain, in Unicode or ASCII.
     ///   - selector: One or more labels.
     ///   - key: The private key.
-    ///   - identity: For the tag `i=`; left out of signatures if `nil`.
-    /// - Throws: `DKIMError.Code.badSigner` for names that no signature can carry.
+    ///   - identity: For the tag `i=`: an address, or `@` and a domain; left out of signatures if `nil` or empty.
+    /// - Throws: `DKIMError.Code.badSigner` for names that no signature can carry or no key can be found under.
     public init(
         domain: String,
         selector: String,
         key: DKIMPrivateKey,
-        identity: EmailAddress? = nil
+        identity: String? = nil
     ) throws(DKIMError) {
         do {
             self.domain = try DomainName.ascii(domain)
@@ -39,10 +39,22 @@ public struct DKIMSigner: Sendable {
             throw DKIMError(.badSigner, "the signing domain is a network address")
         }
         guard Self.isSelector(selector) else {
-            throw DKIMError(.badSigner, "the selector is not made of letters, digits and inner hyphens")
+            throw DKIMError(
+                .badSigner,
+                "the selector is not made of labels of letters, digits and inner hyphens with single dots between them"
+            )
         }
-        if let identity, identity.asciiDomain != self.domain, !identity.asciiDomain.hasSuffix(".\(self.domain)") {
-            throw DKIMError(.badSigner, "the identity's domain is not within the signing domain")
+        guard "\(selector)._domainkey.\(self.domain)".utf8.count <= DomainName.octetLimit else {
+            throw DKIMError(.badSigner, "selector and signing domain together are longer than a domain name may be")
+        }
+        let identity = try identity.flatMap { text throws(DKIMError) in
+            text.isEmpty ? nil : try DKIMIdentity(parsing: text)
+        }
+        if let identity, identity.domain != self.domain, !identity.domain.hasSuffix(".\(self.domain)") {
+            throw DKIMError(
+                .badSigner,
+                "the identity's domain \(identity.domain) is not within the signing domain \(self.domain)"
+            )
         }
         self.selector = selector
         self.key = key
@@ -50,7 +62,7 @@ public struct DKIMSigner: Sendable {
         var tags = [
             "v=1;", "a=\(key.algorithm.rawValue);", "c=relaxed/relaxed;", "d=\(self.domain);", "s=\(selector);",
         ]
-        if let identity { tags.append("i=\(Self.quoted(identity.quotedLocalPart))@\(identity.asciiDomain);") }
+        if let identity { tags.append("i=\(Self.quoted(identity.quotedLocalPart))@\(identity.domain);") }
         self.leadingTags = tags.map { Array($0.utf8) }
     }
 

@@ -94,7 +94,7 @@ struct SignerTests {
     func identity() async throws {
         let key = DKIMPrivateKey.makeEd25519()
         let identity = try EmailAddress(parsing: "\"a;b =é\"@news.example.org")
-        let signer = try DKIMSigner(domain: "example.org", selector: "s", key: key, identity: identity)
+        let signer = try DKIMSigner(domain: "example.org", selector: "s", key: key, identity: identity.envelopeText)
         let message = try Corpus.signed(Self.message, by: [signer])
         #expect(String(decoding: message, as: UTF8.self).contains("i=\"a=3Bb=20=3D=C3=A9\"@news.example.org;"))
         let results = await DKIMVerifier.verify(message: message) { _, _ in key.publicRecord }
@@ -104,8 +104,40 @@ struct SignerTests {
                 domain: "example.org",
                 selector: "s",
                 key: key,
-                identity: EmailAddress(parsing: "a@badexample.org")
+                identity: "a@badexample.org"
             )
+        }
+    }
+
+    @Test(
+        "takes an identity within the domain, RFC 6376 §3.5, and no other",
+        arguments: [
+            ("@example.org", "i=@example.org;"), ("@news.Example.org", "i=@news.example.org;"),
+            ("jane@example.org", "i=jane@example.org;"), ("", nil), ("news@other.example", "refused"),
+            ("@badexample.org", "refused"), ("example.org", "refused"), ("@", "refused"), ("@example.org.", "refused"),
+        ] as [(String, String?)]
+    )
+    func identities(_ identity: String, _ tag: String?) async throws {
+        let key = DKIMPrivateKey.makeEd25519()
+        func make() throws -> DKIMSigner {
+            try DKIMSigner(domain: "example.org", selector: "s", key: key, identity: identity)
+        }
+        guard tag != "refused" else {
+            #expect(throws: DKIMError.self) { try make() }
+            return
+        }
+        let message = try Corpus.signed(Self.message, by: [make()])
+        let text = String(decoding: message, as: UTF8.self)
+        #expect(tag.map { text.contains($0) } ?? !text.contains("i="))
+        let results = await DKIMVerifier.verify(message: message) { _, _ in key.publicRecord }
+        #expect(results.map(\.verdict) == [.pass])
+    }
+
+    @Test("refuses names under which no key can lie")
+    func lookupName() {
+        let labels = Array(repeating: String(repeating: "d", count: 60), count: 4).joined(separator: ".")
+        #expect(throws: DKIMError.self) {
+            try DKIMSigner(domain: labels, selector: "s", key: .makeEd25519())
         }
     }
 
@@ -121,7 +153,7 @@ struct SignerTests {
             let identity = try EmailAddress(
                 parsing: String(repeating: "i", count: (length * 7) % 60 + 1) + "@" + domain
             )
-            let signer = try DKIMSigner(domain: domain, selector: selector, key: key, identity: identity)
+            let signer = try DKIMSigner(domain: domain, selector: selector, key: key, identity: identity.envelopeText)
             let extra = (0..<(length % 9)).map { "Cc: x\($0)@example.net\r\n" }.joined()
             let message = try Corpus.signed(Array(extra.utf8) + Self.message, by: [signer], at: Int64(length) << 28)
             let field = message.prefix(message.count - Self.message.count - extra.utf8.count)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailFormat
+import MailMerge
 import MailingModel
 import MasterStore
 
@@ -87,7 +88,7 @@ struct Admission {
         if self.holds(field.value, where: { $0 == "\r" || $0 == "\n" }) {
             throw Refusal(reason: "the field \(Self.quoted(field.name)) goes into a header field and holds a line end")
         }
-        if self.holds(field.value, where: self.changesDirection) {
+        if self.holds(field.value, where: \.changesDirection) {
             throw Refusal(
                 reason:
                     "the field \(Self.quoted(field.name)) goes into a header field and changes the writing direction"
@@ -96,13 +97,10 @@ struct Admission {
     }
 
     private static func check(_ attachment: AttachmentSubmission) throws {
-        let texts = [attachment.filename, attachment.contentType, attachment.charset, attachment.contentID]
-        for case let text? in texts where text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) {
-            throw Refusal(.badAttachment, reason: "an attachment's name, type or id holds a control character")
-        }
-        let type = attachment.contentType.split(separator: "/", omittingEmptySubsequences: false)
-        guard type.count == 2, type.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } }) else {
-            throw Refusal(.badAttachment, reason: "an attachment's content type is not of the form type/subtype")
+        do {
+            try attachment.attachment.check()
+        } catch {
+            throw Refusal(.badAttachment, reason: error.message)
         }
     }
 
@@ -124,17 +122,12 @@ struct Admission {
         }
     }
 
-    /// Embeddings, overrides and isolates: they make text look other than it is.
-    private static func changesDirection(_ scalar: Unicode.Scalar) -> Bool {
-        (0x202A...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value)
-    }
-
     /// A caller's text fit for one line of an answer.
     private static func quoted(_ text: String) -> String {
         var line = "'"
         for scalar in text.unicodeScalars.prefix(80) {
             line.unicodeScalars.append(
-                scalar.value < 0x20 || scalar.value == 0x7F || Self.changesDirection(scalar) ? "?" : scalar
+                scalar.value < 0x20 || scalar.value == 0x7F || scalar.changesDirection ? "?" : scalar
             )
         }
         return line + "'"

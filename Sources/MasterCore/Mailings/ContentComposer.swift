@@ -28,20 +28,27 @@ struct ContentComposer {
         case .alternative(let html, let plain):
             body = .alternative(html: html, plain: plain.flatMap { $0.isEmpty ? nil : $0 })
         case .message(let bytes):
-            header = try Self.readHeader(of: bytes)
-            body = .mime(bytes)
+            guard !bytes.starts(with: [0xFF, 0xFE]), !bytes.starts(with: [0xFE, 0xFF]) else {
+                throw MasterError(
+                    .badProperty("header"),
+                    "the message begins with the byte order mark of UTF-16; hand over the octets of the mail itself"
+                )
+            }
+            let message = Array(bytes[MIMEEntity.start(of: bytes)...])
+            header = try Self.readHeader(of: message)
+            body = .mime(message)
         }
         guard let mailFrom = draft.mailFrom ?? header.from?.address.text, !mailFrom.isEmpty else {
             throw MasterError(.badProperty("mail_from"), "the message has no From that could be read")
         }
         var properties = MailingProperties(
             mailFrom: try Self.checkedSender(mailFrom),
-            senderName: try Self.line(draft.senderName ?? header.from?.displayName ?? "", "sender_name")
+            senderName: try Self.checkedName(draft.senderName ?? header.from?.displayName ?? "")
         )
         properties.autoescape = draft.autoescape ?? self.configuration.autoescape
         let composition = Composition(
             properties: properties,
-            subject: try Self.line(draft.subject ?? header.subject ?? "", "subject"),
+            subject: try Self.checkedSubject(draft.subject ?? header.subject ?? ""),
             body: body
         )
         try self.checkSize(of: composition.body)
@@ -88,6 +95,47 @@ struct ContentComposer {
         }
     }
 
+    /// The longest display name of a sender, in octets.
+    static let nameLimit = 500
+    /// The longest template of a subject, in octets; what it makes is cut at ``CompiledContent/subjectOctetLimit``.
+    static let subjectLimit = 10_000
+    /// The longest word in a header field, in octets: a line that cannot be folded has to fit into 998.
+    private static let wordLimit = 900
+    /// The longest From or Subject of a finished message, in octets as encoded.
+    private static let fieldLimit = 65_536
+
+    /// The header From's display name.
+    static func checkedName(_ text: String) throws -> String {
+        guard text.utf8.count <= self.nameLimit else {
+            throw MasterError(.badProperty("sender_name"), "sender_name has more than \(self.nameLimit) octets")
+        }
+        guard !text.unicodeScalars.contains(where: \.changesDirection) else {
+            throw MasterError(
+                .badProperty("sender_name"),
+                "sender_name holds a character that changes the direction of writing"
+            )
+        }
+        return try self.line(text, "sender_name")
+    }
+
+    /// A subject's template.
+    static func checkedSubject(_ text: String) throws -> String {
+        guard text.utf8.count <= self.subjectLimit else {
+            throw MasterError(.badProperty("subject"), "subject has more than \(self.subjectLimit) octets")
+        }
+        return try self.line(text, "subject")
+    }
+
+    /// A word that people or satellites are compared by: 1 to 255 characters that can be shown.
+    static func checkedLabel(_ text: String, _ name: String) throws -> String {
+        guard (1...255).contains(text.unicodeScalars.count),
+            !text.unicodeScalars.contains(where: { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) })
+        else {
+            throw MasterError(.badProperty(name), "\(name) has 1 to 255 characters, none of them a control character")
+        }
+        return text
+    }
+
     /// Text for one line of a header.
     static func line(_ text: String, _ name: String) throws -> String {
         guard !text.unicodeScalars.contains(where: { $0 == "\r" || $0 == "\n" || $0 == "\0" }) else {
@@ -96,7 +144,7 @@ struct ContentComposer {
         return text
     }
 
-    /// What a message's header says of subject and sender.
+    /// What a message's header says of subject and sender; judges its other fields.
     static func readHeader(of bytes: [UInt8]) throws -> (subject: String?, from: Mailbox?) {
         let entity: MIMEEntity
         do {
@@ -104,17 +152,54 @@ struct ContentComposer {
         } catch {
             throw MasterError(.badProperty("header"), "the message cannot be taken apart: \(error)")
         }
+        for field in entity.headers
+        where field.unfolded.split(whereSeparator: { $0 == 0x20 || $0 == 0x09 }).contains(where: {
+            $0.count > Self.wordLimit
+        }) && !Self.isDecoded(field) {
+            throw MasterError(
+                .badProperty("header"),
+                "the field \(field.name.prefix(76)) holds a word of more than \(Self.wordLimit) octets, which no line of mail can hold"
+            )
+        }
+        let charset = entity.declaredCharset
         let from: Mailbox?
         do {
             from = try entity.header("From").map {
-                try Mailbox.list(parsing: String(decoding: $0.unfolded, as: UTF8.self))
+                try Self.requireReadable($0, "mail_from")
+                return try Mailbox.list(parsing: $0.unfolded, undeclared: charset)
             }?
             .first
-        } catch {
+        } catch let error as AddressError {
             throw MasterError(.badProperty("mail_from"), "the message's From is refused: \(error)")
         }
-        return (entity.header("Subject")?.text, from)
+        let subject = try entity.header("Subject").map {
+            try Self.requireReadable($0, "subject")
+            return $0.text(undeclared: charset)
+        }
+        return (subject, from)
     }
+
+    /// Whether a field is taken apart and written anew, so that the length of its words does not matter.
+    private static func isDecoded(_ field: HeaderField) -> Bool { field.isNamed("From") || field.isNamed("Subject") }
+
+    private static func requireReadable(_ field: HeaderField, _ property: String) throws {
+        guard field.value.count <= self.fieldLimit else {
+            throw MasterError(
+                .badProperty(property),
+                "the message's \(field.name) has more than \(self.fieldLimit) octets"
+            )
+        }
+        guard let label = HeaderDecoder.unknownCharset(in: field.unfolded) else { return }
+        throw MasterError(
+            .badProperty(property),
+            "the message's \(field.name) is in the charset \(label), which is not known; use UTF-8"
+        )
+    }
+}
+
+extension Unicode.Scalar {
+    /// Embeddings, overrides and isolates: they make text look other than it is.
+    var changesDirection: Bool { (0x202A...0x202E).contains(self.value) || (0x2066...0x2069).contains(self.value) }
 }
 
 extension MailingContent {

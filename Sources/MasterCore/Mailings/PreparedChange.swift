@@ -2,6 +2,7 @@
 
 import DKIM
 import MailFormat
+import MailMerge
 import MailingModel
 import MasterStore
 
@@ -30,6 +31,9 @@ struct PreparedChange: Sendable {
         self.former = former
         self.composer = ContentComposer(configuration: configuration)
         if let drafts = change.dkim {
+            guard drafts.count <= Self.signatureLimit else {
+                throw MasterError(.badProperty("dkim"), "a mailing has at most \(Self.signatureLimit) DKIM signatures")
+            }
             var settings: [DKIMSetting] = []
             for draft in drafts {
                 let (setting, warning) = try await Self.store(draft, former: mailing.properties.dkim, in: store)
@@ -68,11 +72,17 @@ struct PreparedChange: Sendable {
     private func applyProperties(to properties: inout MailingProperties) throws {
         let change = self.change
         if let mailFrom = change.mailFrom { properties.mailFrom = try ContentComposer.checkedSender(mailFrom) }
-        if let name = change.senderName { properties.senderName = try ContentComposer.line(name, "sender_name") }
-        if let name = change.shownName { properties.shownName = name.value }
+        if let name = change.senderName { properties.senderName = try ContentComposer.checkedName(name) }
+        if let name = change.shownName {
+            properties.shownName = try name.value.map { try ContentComposer.checkedLabel($0, "shown_name") }
+        }
         if let type = change.type { properties.type = type }
-        if let group = change.satelliteGroup { properties.satelliteGroup = group.nonEmpty }
-        if let owner = change.ownerGUID { properties.ownerGUID = owner.value }
+        if let group = change.satelliteGroup {
+            properties.satelliteGroup = try group.nonEmpty.map { try SatelliteRules.group($0, "satellite_group") }
+        }
+        if let owner = change.ownerGUID {
+            properties.ownerGUID = try owner.value.map { try ContentComposer.checkedLabel($0, "owner_guid") }
+        }
         if let url = change.trackingURL { properties.trackingURL = try url.value.map(Self.checkedURL) }
         if let tracking = change.readTracking { properties.readTracking = tracking }
         if let tracking = change.clickTracking { properties.clickTracking = tracking }
@@ -88,6 +98,14 @@ struct PreparedChange: Sendable {
             }
             properties.scheduledDurationMinutes = duration.value
         }
+        if change.scheduledStart != nil || change.scheduledEnd != nil, let start = properties.scheduledStart,
+            let end = properties.scheduledEnd, end <= start
+        {
+            throw MasterError(
+                .badProperty("scheduled_end"),
+                "scheduled_end is not after scheduled_start: nobody would be sent to"
+            )
+        }
         if let policy = change.uncertainPolicy { properties.uncertainPolicy = policy }
         if let autoescape = change.autoescape { properties.autoescape = autoescape }
         if let dkim = self.dkim { properties.dkim = dkim }
@@ -97,7 +115,7 @@ struct PreparedChange: Sendable {
 
     private func content() throws -> (subject: String, body: MailingContent.Body) {
         let change = self.change
-        var subject = try change.subject.map { try ContentComposer.line($0, "subject") }
+        var subject = try change.subject.map { try ContentComposer.checkedSubject($0) }
         var body = self.former.body
         if change.html != nil || change.plain != nil {
             guard change.header == nil, change.body == nil else {
@@ -147,7 +165,7 @@ struct PreparedChange: Sendable {
             )
         }
         let isSpace = { (octet: UInt8) in octet == 0x0D || octet == 0x0A || octet == 0x20 || octet == 0x09 }
-        var stripped = header.drop(while: isSpace)
+        var stripped = header[MIMEEntity.start(of: header)...].drop(while: isSpace)
         while let last = stripped.last, isSpace(last) { stripped.removeLast() }
         return stripped + [0x0D, 0x0A, 0x0D, 0x0A] + body
     }
@@ -170,40 +188,51 @@ struct PreparedChange: Sendable {
     }
 
     private static func checkedURL(_ text: String) throws -> String {
-        let lower = text.lowercased()
-        guard lower.hasPrefix("http://") || lower.hasPrefix("https://"),
-            text.unicodeScalars.allSatisfy({
-                $0.value > 0x20 && $0.value != 0x7F && $0 != "\"" && $0 != "<" && $0 != ">"
-            })
-        else {
-            throw MasterError(.badProperty("tracking_url"), "the tracking URL is not an http or https URL")
+        do {
+            _ = try TrackingSite(checking: text)
+            return text
+        } catch {
+            throw MasterError(.badProperty("tracking_url"), error.message)
         }
-        return text
     }
 
     // MARK: Signatures
 
-    /// Checks a signature's setting and stores its key.
+    /// The most signatures of one message: more of them would outgrow what receivers take of a header.
+    private static let signatureLimit = 8
+
+    /// Checks a signature's setting as the satellite that signs with it will, and stores its key.
     private static func store(
         _ draft: DKIMSettingDraft,
         former: [DKIMSetting],
         in store: any MailingStore
     ) async throws -> (setting: DKIMSetting, warning: String?) {
-        guard !draft.selector.isEmpty, self.isName(draft.selector), !draft.domain.isEmpty, self.isName(draft.domain)
-        else { throw MasterError(.badProperty("dkim"), "a DKIM signature needs a selector and a domain") }
-        let place = "of \(draft.domain) (selector \(draft.selector))"
+        guard !draft.selector.isEmpty, !draft.domain.isEmpty else {
+            throw MasterError(.badProperty("dkim"), "a DKIM signature needs a selector and a domain")
+        }
+        let identity = draft.identity.flatMap { $0.isEmpty ? nil : $0 }
+        let place =
+            "of \(String(draft.domain.prefix(80)).debugDescription) (selector \(String(draft.selector.prefix(80)).debugDescription))"
+        let pem = draft.privateKey.flatMap { $0.isEmpty ? nil : $0 }
+        // Without a new key the one that was checked when it was set is kept; names and identity are judged with another.
+        let key: DKIMPrivateKey
+        do {
+            key = try pem.map { text throws(DKIMError) in try DKIMPrivateKey(pem: text) } ?? .makeEd25519()
+        } catch {
+            throw MasterError(.badProperty("dkim"), "the DKIM key \(place) cannot be read: \(error)")
+        }
+        do {
+            let signer = try DKIMSigner(domain: draft.domain, selector: draft.selector, key: key, identity: identity)
+            _ = try MessageSigner([signer]).signatures(header: Array("From: a@b\r\n".utf8), body: [], at: 0)
+        } catch {
+            throw MasterError(.badProperty("dkim"), "the DKIM signature \(place) cannot be made: \(error)")
+        }
         var setting: DKIMSetting
         var warning: String?
-        if let pem = draft.privateKey {
-            let bits: Int
-            do {
-                let key = try DKIMPrivateKey(pem: pem)
-                bits = key.bits
-            } catch {
-                throw MasterError(.badProperty("dkim"), "the DKIM key \(place) cannot be read: \(error)")
-            }
-            if (1..<2048).contains(bits), bits >= 1024 {
-                warning = "the DKIM key \(place) has \(bits) bits only; many receivers want 2048"
+        if let pem {
+            if key.algorithm == .rsaSHA256, !(2048...4096).contains(key.bits) {
+                warning =
+                    "the DKIM key \(place) has \(key.bits) bits; receivers want 2048 at least and need not take more than 4096"
             }
             setting = DKIMSetting(
                 domain: draft.domain,
@@ -211,21 +240,16 @@ struct PreparedChange: Sendable {
                 key: try await store.putSigningKey(pem: pem)
             )
         } else {
-            guard let kept = former.first(where: { $0.domain == draft.domain && $0.selector == draft.selector }) else {
+            let kept = former.first {
+                $0.domain.lowercased() == draft.domain.lowercased() && $0.selector == draft.selector
+            }
+            guard let kept else {
                 throw MasterError(.badProperty("dkim"), "the DKIM signature \(place) has no private key")
             }
             setting = kept
         }
-        setting.identity = draft.identity
+        setting.identity = identity
         setting.enabled = draft.enabled
         return (setting, warning)
-    }
-
-    /// Letters, digits, hyphens, underscores and dots.
-    private static func isName(_ text: String) -> Bool {
-        text.utf8.allSatisfy { byte in
-            (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
-                || byte == 0x2D || byte == 0x2E || byte == 0x5F
-        }
     }
 }

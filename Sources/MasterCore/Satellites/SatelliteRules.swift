@@ -47,7 +47,7 @@ enum SatelliteRules {
         }
         if let enabled = change.enabled { record.enabled = enabled }
         if let sharedKey = change.sharedKey { record.sharedKey = sharedKey.nonEmpty }
-        if let group = change.group { record.group = try group.nonEmpty.map(Self.group) }
+        if let group = change.group { record.group = try group.nonEmpty.map { try Self.group($0, "group") } }
     }
 
     /// Requires that no other satellite has this serial, in whatever case, or one of these keys.
@@ -78,11 +78,15 @@ enum SatelliteRules {
         MasterError(.satelliteExists(serial), "satellite \(serial): \(error.message)")
     }
 
-    private static func group(_ name: String) throws -> String {
+    /// A group's name, of a satellite or of the mailings that it delivers.
+    static func group(_ name: String, _ property: String) throws -> String {
         guard name.count <= 64, name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }),
             name.first != " ", name.last != " "
         else {
-            throw Self.bad("group", "a group's name has 1 to 64 characters, no control characters, no spaces around it")
+            throw Self.bad(
+                property,
+                "a group's name has 1 to 64 characters, no control characters, no spaces around it"
+            )
         }
         return name
     }

@@ -149,7 +149,9 @@ extension Place {
     var reversePath: String {
         let grant = self.lease.grant
         guard !grant.returnPathDomain.isEmpty else { return self.revision?.mailFrom ?? "" }
-        return "\(grant.mailing)-\(self.entry.trackingID)@\(grant.returnPathDomain)"
+        // A tracking id may hold any visible character, so the local part may need quotes.
+        let localPart = EmailAddress.quoted(localPart: "\(grant.mailing)-\(self.entry.trackingID)")
+        return "\(localPart)@\(grant.returnPathDomain)"
     }
 
     /// The report of the attempt.

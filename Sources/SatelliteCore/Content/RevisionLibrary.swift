@@ -113,9 +113,13 @@ actor RevisionLibrary {
                 throw RevisionFailure(mayPass: true, text: "\(name) is not at the master")
             }
             do {
-                let identity = try setting.identity.map { try EmailAddress(parsing: $0) }
                 signers.append(
-                    try DKIMSigner(domain: setting.domain, selector: setting.selector, key: key, identity: identity)
+                    try DKIMSigner(
+                        domain: setting.domain,
+                        selector: setting.selector,
+                        key: key,
+                        identity: setting.identity
+                    )
                 )
             } catch {
                 throw RevisionFailure(mayPass: false, text: "\(name) cannot be used: \(error)")
