@@ -20,6 +20,7 @@ import CZeroMQ
     private var isBlocked = false
     private var isConnected = false
     private var limits: [String: RateLimit] = [:]
+    private var accepted: AcceptedConnections
 
     init(
         id: Int,
@@ -60,6 +61,7 @@ import CZeroMQ
         self.mailbox = mailbox
         unsafe self.socket = unsafe socket
         self.endpoint = unsafe SocketOption.string(socket, ZMQ_LAST_ENDPOINT)
+        self.accepted = AcceptedConnections(bound: configuration.maximumConnections, endpoint: self.endpoint)
     }
 
     private static func configure(
@@ -162,10 +164,16 @@ import CZeroMQ
                 self.limits.removeAll()
                 self.isConnected = true
                 self.report(.connected)
-            case .disconnected where self.isConnected:
+            case .accepted(let descriptor):
+                if let address = self.accepted.accepted(descriptor) {
+                    self.fail(.tooMany(self.configuration.maximumConnections), "tooMany", address)
+                }
+            case .disconnected(let descriptor):
+                self.accepted.closed(descriptor)
+                guard self.isConnected else { break }
                 self.isConnected = false
                 self.report(.disconnected)
-            case .handshakeSucceeded, .disconnected: break
+            case .handshakeSucceeded: break
             case .retrying: if !self.isRouter { self.fail(.unreachable, "unreachable", notice.address) }
             case .noDetail: self.fail(.hungUp, "hungUp", notice.address)
             case .refused where self.isRouter: break  // The authenticator has said it, with the key.

@@ -41,6 +41,8 @@ public struct SocketConfiguration: Sendable {
     public var maximumFrameOctets: Int64 = 1_048_576
     /// Frames in one message, at most; longer messages are dropped.
     public var maximumFrames = 8
+    /// Connections that a router has at a time, at most, whatever they have said; half of them from one address.
+    public var maximumConnections = 1_024
     /// The time between ZMTP pings; a peer that answers none for three times as long is disconnected.
     public var heartbeat: Duration = .seconds(5)
     /// The time that a handshake may take.
@@ -115,6 +117,8 @@ public enum ConnectionFailure: Sendable, Hashable, CustomStringConvertible {
     case hungUp
     /// Nobody answers at the address.
     case unreachable
+    /// Server: so many connections are open, or half as many from one address; this one was shut down.
+    case tooMany(Int)
 
     /// What happened, for people.
     public var description: String {
@@ -125,6 +129,8 @@ public enum ConnectionFailure: Sendable, Hashable, CustomStringConvertible {
         case .handshake(let text): text
         case .hungUp: "the peer hung up during the handshake; is the server's public key the configured one?"
         case .unreachable: "nobody answers"
+        case .tooMany(let bound):
+            "as many connections as \(bound) are open, or half of them from one address; one more was closed"
         }
     }
 }

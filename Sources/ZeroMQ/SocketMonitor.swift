@@ -7,8 +7,9 @@ import CZeroMQ
 /// Safe, since the pointer is private, valid from init to `close()`, and the struct never leaves its thread.
 @safe struct SocketMonitor {
     enum Kind {
+        case accepted(Int32)
         case handshakeSucceeded
-        case disconnected
+        case disconnected(Int32)
         case retrying
         case noDetail
         case refused
@@ -16,7 +17,7 @@ import CZeroMQ
     }
 
     private static let events =
-        ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED
+        ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED
         | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
 
     private let pair: UnsafeMutableRawPointer
@@ -51,7 +52,8 @@ import CZeroMQ
             let kind: Kind
             switch Int32(event) {
             case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: kind = .handshakeSucceeded
-            case ZMQ_EVENT_DISCONNECTED: kind = .disconnected
+            case ZMQ_EVENT_ACCEPTED: kind = .accepted(value)
+            case ZMQ_EVENT_DISCONNECTED: kind = .disconnected(value)
             case ZMQ_EVENT_CONNECT_RETRIED: kind = .retrying
             case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL: kind = .noDetail
             case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH: kind = .refused

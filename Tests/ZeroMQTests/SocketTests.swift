@@ -51,6 +51,25 @@ struct SocketTests {
         #expect(await router.next() == nil)
     }
 
+    @Test("connections beyond the bound are shut down, and those before them serve on")
+    func bound() async throws {
+        let context = try ZeroMQContext()
+        var configuration = Self.router()
+        configuration.maximumConnections = 4
+        let router = try await context.open(configuration)
+        let dealer = try await context.open(Self.dealer(router))
+        await dealer.send(ZeroMQMessage(frames: [[1]]))
+        let question = try await Self.message(router)
+        // Three of the same address: it may have two, and the dealer has one of them.
+        var others: [ZeroMQSocket] = []
+        for _ in 0..<3 { others.append(try await context.open(Self.dealer(router))) }
+        #expect(try await Self.failure(router) == .tooMany(4))
+        await router.send(ZeroMQMessage(routingID: question.routingID, frames: [[2]]))
+        #expect(try await Self.message(dealer).frames == [[2]])
+        withExtendedLifetime(others) {}
+        await context.close()
+    }
+
     @Test("tell who a peer is by the key that was admitted")
     func userID() async throws {
         let context = try ZeroMQContext()

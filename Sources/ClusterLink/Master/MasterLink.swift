@@ -65,6 +65,7 @@ public final class MasterLink: Sendable {
             socket.outgoingMessages = configuration.outgoingMessages
             socket.outgoingOctets = configuration.outgoingOctets
             socket.failureReportInterval = configuration.reportInterval
+            socket.maximumConnections = configuration.maximumConnections
             return socket
         }
         let security = SocketConfiguration.Security.curveServer(keys: configuration.keys, admit: admit)
@@ -77,6 +78,7 @@ public final class MasterLink: Sendable {
             var socket = router(address, .none)
             socket.maximumFrameOctets = 4_096
             socket.incomingMessages = configuration.pendingEnrolments
+            socket.maximumConnections = configuration.maximumConnections
             self.enrolment = try await self.context.open(socket)
         } else {
             self.enrolment = nil

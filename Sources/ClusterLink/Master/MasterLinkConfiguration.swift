@@ -27,6 +27,8 @@ public struct MasterLinkConfiguration: Sendable {
     public var blobCacheOctets = 64 * 1_048_576
     /// Enrolment exchanges under way, at most; the oldest gives way.
     public var pendingEnrolments = 256
+    /// Connections at each of the addresses at a time, at most, satellites or not; half of them from one address.
+    public var maximumConnections = 1_024
     /// At most one log line of a kind of trouble in this time.
     public var reportInterval: Duration = .seconds(60)
     /// How long a stopping link may still pass on what is queued.
