@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DaemonSupport
 import Foundation
 import Synchronization
 
@@ -56,24 +57,44 @@ final class ChildProcess: Sendable {
         }
     }
 
+    /// After so many lives in which it never served, a child is given up.
+    private static let livesInVain = 8
+
     /// Runs the child until ``stop()`` or cancellation, starting it again whenever it dies.
     ///
     /// - Parameter report: Called for every event.
-    /// - Throws: If the program cannot be started.
+    /// - Throws: If the program cannot be started; ``StartFailure`` with the child's own last words if its configuration is
+    ///   wrong, or if it dies again and again and has never served.
     func run(report: @escaping @Sendable (Event) async -> Void) async throws {
         var wait = Duration.milliseconds(200)
         var isFirstLife = true
+        var lives = 0
+        let hasServed = Atomic(false)
         while !self.state.withLock({ $0.stopping }), !Task.isCancelled {
             let began = ContinuousClock.now
             let status: Int32
             do {
-                status = try await self.runOnce(isFirstLife: isFirstLife, report: report)
+                status = try await self.runOnce(isFirstLife: isFirstLife) { event in
+                    if case .ready = event { hasServed.store(true, ordering: .relaxed) }
+                    await report(event)
+                }
             } catch  where !isFirstLife {
                 // It has run before: what is short now may be there after a wait.
                 status = -1
             }
             isFirstLife = false
             if self.state.withLock({ $0.stopping }) || Task.isCancelled { return }
+            lives += 1
+            // Trying again does not help against a wrong command line or configuration.
+            for code in [DaemonSupport.ExitCode.usage, .configuration] where status == code.rawValue {
+                throw StartFailure(code, "\(self.name) does not start: \(self.lastWords)")
+            }
+            if lives >= Self.livesInVain, !hasServed.load(ordering: .relaxed) {
+                throw StartFailure(
+                    .unavailable,
+                    "\(self.name) has died \(lives) times and never served (status \(status)): \(self.lastWords)"
+                )
+            }
             if began.duration(to: .now) > .seconds(30) { wait = .milliseconds(200) }
             await report(.died(status: status, restartIn: wait))
             // Cancellation ends the wait; the loop's condition then ends the loop.
@@ -153,6 +174,13 @@ final class ChildProcess: Sendable {
             }
             return 0
         }
+    }
+
+    /// The last line of its log, which a daemon that fails to start gives to the reason.
+    private var lastWords: String {
+        let text = (try? String(contentsOfFile: self.log, encoding: .utf8)) ?? ""
+        let line = text.suffix(4_096).split(whereSeparator: \.isNewline).last { !$0.isEmpty }
+        return "\(line.map { $0.trimmingPrefix("telstar: ") } ?? "it says nothing") (its log is \(self.log))"
     }
 
     private static let executable: String = {

@@ -110,7 +110,14 @@ actor ClusterSupervisor {
                     try await child.run { event in await self.note(event, of: child.name) }
                 }
             }
-            try await group.waitForAll()
+            do {
+                for try await _ in group {}
+            } catch {
+                // One that will never serve: the others are of no use without it, and nobody need wait for all of them.
+                self.tellReady.finish()
+                await self.stop(patience: .seconds(10))
+                throw error
+            }
         }
     }
 
@@ -138,7 +145,7 @@ actor ClusterSupervisor {
         self.master.kill()
     }
 
-    /// The description, once every child serves.
+    /// The description, once every child serves; `nil` if ``run()`` has failed before.
     func whenReady() async -> ClusterFile? {
         for await file in self.ready { return file }
         return nil

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DaemonSupport
 @preconcurrency import Dispatch
 import Foundation
 
-/// The receiving end of `sd_notify`: tells when a child says `READY=1`.
+/// The receiving end of `sd_notify`: tells when a child says `READY=1`, unless it says that it is a standby.
 ///
 /// The socket has an abstract name, so nothing is left behind in the file system.
 final class ReadinessSocket: Sendable {
@@ -42,7 +43,8 @@ final class ReadinessSocket: Sendable {
             let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
             guard count > 0 else { return }
             let lines = String(decoding: buffer[..<count], as: UTF8.self).split(separator: "\n")
-            if lines.contains("READY=1") { continuation.yield() }
+            let isStandby = lines.contains { $0.hasPrefix("STATUS=\(SupervisorNotifier.standbyStatus)") }
+            if lines.contains("READY=1"), !isStandby { continuation.yield() }
         }
         source.setCancelHandler {
             close(descriptor)

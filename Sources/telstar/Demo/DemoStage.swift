@@ -94,18 +94,26 @@ struct DemoStage: Sendable {
             if let sink = self.sink {
                 let (ready, tell) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
                 group.addTask {
+                    defer { tell.finish() }
                     try await sink.run { event in
                         if case .ready = event { tell.yield() }
                         if case .died(let status, _) = event { Output.problem("sink died (status \(status))") }
                     }
                 }
-                for await _ in ready { break }
+                var serves = false
+                for await _ in ready {
+                    serves = true
+                    break
+                }
+                guard serves else { throw try await Self.reason(in: &group, else: "the sink has ended") }
             }
             let supervisor = try await ClusterSupervisor(self.plan) { line in
                 if line.contains("died") { Output.problem(line) }
             }
             group.addTask { try await supervisor.run() }
-            guard let cluster = await supervisor.whenReady() else { throw StartFailure(.unavailable, "no cluster") }
+            guard let cluster = await supervisor.whenReady() else {
+                throw try await Self.reason(in: &group, else: "the cluster has ended")
+            }
             let passed = try await DemoPlay(
                 stage: self,
                 cluster: cluster,
@@ -125,6 +133,15 @@ struct DemoStage: Sendable {
             try await group.waitForAll()
             return passed
         }
+    }
+
+    /// Why something that was to serve does not: the first failure of a task, which is thrown.
+    private static func reason(
+        in group: inout ThrowingTaskGroup<Void, any Error>,
+        else words: String
+    ) async throws -> StartFailure {
+        _ = try await group.next()
+        return StartFailure(.unavailable, words)
     }
 
     /// The signature of the demo's mailing in the control API's words.
