@@ -46,6 +46,7 @@ let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummi
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let gRDBSQLite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
@@ -67,6 +68,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
         .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
@@ -79,7 +81,8 @@ let package = Package(
         .executableTarget(
             name: "telstar",
             dependencies: [
-                "ClusterLink", "DKIM", "DaemonSupport", "MailDNS", "MailingModel", "MasterAPI", "MasterCore",
+                "ClusterLink", "DKIM", "DaemonSupport", "HTTPServing", "Listening", "MailDNS", "MailingModel",
+                "MasterAPI", "MasterCore",
                 "MasterStore",
                 "SMTP", "SMTPSink", "SatelliteCore", "Secrets", "ZeroMQ", argumentParser, httpClient, crypto, logging,
                 metrics,
@@ -91,9 +94,9 @@ let package = Package(
         library(
             "MasterAPI",
             [
-                "MailFormat", "MailingModel", "MasterCore", "MasterStore", "RecordFormat", "XMLRPC", "ZeroMQ",
-                httpTypes,
-                hummingbird, hummingbirdCore, hummingbirdTLS, lifecycle, logging, nioCore, nioPosix, nioSSL,
+                "HTTPServing", "Listening", "MailFormat", "MailingModel", "MasterCore", "MasterStore", "RecordFormat",
+                "XMLRPC", "ZeroMQ",
+                httpTypes, hummingbird, lifecycle, logging, nioCore, nioSSL,
             ]
         ),
         // Engines
@@ -118,8 +121,8 @@ let package = Package(
         // Formats
         library("MailFormat", ["CIDN2"]),
         library("DKIM", ["MailFormat", crypto, cryptoExtras]),
-        library("SMTP", ["MailFormat", nioCore, nioPosix, nioSSL, nioTLS]),
-        library("SMTPSink", ["DKIM", "MailFormat", "SMTP", crypto, logging, nioCore, nioPosix, nioSSL]),
+        library("SMTP", ["Listening", "MailFormat", nioCore, nioPosix, nioSSL, nioTLS]),
+        library("SMTPSink", ["DKIM", "Listening", "MailFormat", "SMTP", crypto, logging, nioCore, nioPosix, nioSSL]),
         library("MailDNS", ["CUnbound"]),
         library("PostgreSQL", ["CPostgreSQL"]),
         library("XMLRPC", []),
@@ -127,8 +130,19 @@ let package = Package(
         // General
         library(
             "DaemonSupport",
-            [configuration, coreMetrics, hummingbird, lifecycle, logging, metrics, nioCore, nioPosix, yams]
+            [
+                "HTTPServing", "Listening", configuration, coreMetrics, hummingbird, lifecycle, logging, metrics,
+                nioCore, yams,
+            ]
         ),
+        library(
+            "HTTPServing",
+            [
+                "Listening", hummingbird, hummingbirdCore, hummingbirdTLS, lifecycle, logging, nioCore, nioHTTPTypes,
+                nioSSL, nioTLS,
+            ]
+        ),
+        library("Listening", [logging, nioCore, nioPosix]),
         library("RecordFormat", []),
         library("Secrets", [asn1, crypto, olderCryptoExtras, x509]),
         .systemLibrary(name: "CIDN2", providers: [.apt(["libidn2-dev"])]),
@@ -147,7 +161,17 @@ let package = Package(
         tests("DKIM", ["DKIM", "MailFormat", crypto, cryptoExtras, "TestKit"]),
         tests(
             "DaemonSupport",
-            ["DaemonSupport", coreMetrics, hummingbird, lifecycle, logging, metrics, nioCore, nioPosix, httpClient]
+            [
+                "DaemonSupport", "Listening", coreMetrics, hummingbird, lifecycle, logging, metrics, nioCore, nioPosix,
+                httpClient,
+            ]
+        ),
+        tests(
+            "HTTPServing",
+            [
+                "DaemonSupport", "HTTPServing", "Listening", "Secrets", hummingbird, lifecycle, logging, nioCore,
+                nioPosix, nioSSL,
+            ]
         ),
         tests("MailDNS", ["MailDNS", "TestKit"]),
         tests("MailFormat", ["MailFormat", "TestKit"]),

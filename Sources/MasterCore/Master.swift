@@ -4,6 +4,7 @@ public import Logging
 public import MailingModel
 public import MasterStore
 public import Secrets
+import Synchronization
 
 /// The deciding heart of the cluster: the one door for every API, the command line and the satellites.
 ///
@@ -19,6 +20,7 @@ public final class Master: Sendable {
     let keys: KeyRing
     let engine: Engine
     let gate: CallGate
+    private let hasLoaded = Atomic(false)
 
     /// Composes a master; it does nothing for satellites until ``run()``.
     ///
@@ -60,6 +62,28 @@ public final class Master: Sendable {
         )
     }
 
+    /// Whether the keys and the satellites are known; no call can be judged before.
+    public var isLoaded: Bool { self.hasLoaded.load(ordering: .acquiring) }
+
+    /// Reads the keys and the satellites, for a caller that opens listeners before ``run()``.
+    ///
+    /// - Throws: ``MasterError`` if the store cannot be read.
+    public func load() async throws {
+        do {
+            try await self.readStore()
+        } catch let error as StoreError {
+            throw MasterError(error)
+        }
+    }
+
+    private func readStore() async throws {
+        guard !self.isLoaded else { return }
+        try await self.directory.reload(from: self.store)
+        try await self.keys.reload(from: self.store)
+        self.engine.distrustCopy()
+        self.hasLoaded.store(true, ordering: .releasing)
+    }
+
     /// Serves the satellites until the task is cancelled.
     ///
     /// Then it refuses new calls, waits for those under way and for the reports that it has already taken, stops granting,
@@ -68,9 +92,7 @@ public final class Master: Sendable {
     /// - Throws: ``MasterError`` if the store cannot be read at the start.
     public func run() async throws {
         do {
-            try await self.directory.reload(from: self.store)
-            try await self.keys.reload(from: self.store)
-            self.engine.distrustCopy()
+            try await self.readStore()
             try await self.engine.run(gate: self.gate)
         } catch is CancellationError {
             // Cancelled while starting: the end is the same.

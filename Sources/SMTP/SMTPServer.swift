@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import Listening
 public import NIOCore
 import NIOPosix
 
@@ -12,6 +13,7 @@ public enum SMTPServer {
     ///   - port: The port; 0 takes a free one, see `SMTPListener.port`.
     ///   - group: The loops that serve the connections; NIO's socket loops.
     ///   - configuration: How to present itself.
+    ///   - ledger: Counts the connections and bounds them; `nil` takes all that come.
     ///   - makeDelegate: Called on the session's loop for each connection; the session keeps the delegate.
     /// - Returns: The bound address; close it to take no more connections.
     /// - Throws: What the system says if the address cannot be bound.
@@ -20,12 +22,19 @@ public enum SMTPServer {
         port: Int,
         on group: any EventLoopGroup,
         configuration: SMTPServerConfiguration,
+        ledger: ConnectionLedger? = nil,
         makeDelegate: @escaping @Sendable (SMTPServerSession) -> any SMTPServerDelegate
     ) async throws -> SMTPListener {
         let address = try SocketAddress(ipAddress: host, port: port)
         let channel = try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1_024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let ledger else { return }
+                    try channel.pipeline.syncOperations.addHandler(AcceptGuard(ledger))
+                }
+            }
             .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
             .childChannelOption(
                 .recvAllocator,

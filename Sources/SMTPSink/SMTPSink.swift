@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Listening
 public import Logging
 import NIOCore
 import NIOPosix
@@ -77,14 +78,22 @@ public final class SMTPSink: Sendable {
             guard let (host, port) = Self.parse(address) else {
                 throw SinkError(.address, "\(address) is no listening address; expected 127.0.0.1:2525 or [::1]:2525")
             }
+            // As many as the process has descriptors for: a receiver of tests has no other reason to refuse.
+            var limits = ConnectionLimits()
+            limits.connections = Descriptors.limit
+            limits.connectionsPerAddress = Descriptors.limit
+            let ledger = ConnectionLedger(name: address, limits: limits, part: 1, logger: self.logger)
             do {
-                let listener = try await SMTPServer.listen(host: host, port: port, on: group, configuration: server) {
-                    _ in
-                    SinkSession(core: core)
-                }
+                let listener = try await SMTPServer.listen(
+                    host: host,
+                    port: port,
+                    on: group,
+                    configuration: server,
+                    ledger: ledger
+                ) { _ in SinkSession(core: core) }
                 listeners.append(listener)
             } catch {
-                throw SinkError(.address, "cannot listen on \(address): \(error)")
+                throw SinkError(.address, "\(ListeningError(key: "--listen", address: address, cannotListen: error))")
             }
         }
         return listeners

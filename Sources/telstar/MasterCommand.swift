@@ -34,10 +34,17 @@ struct MasterCommand: AsyncParsableCommand {
     private func serve(_ settings: MasterSettings) async throws {
         let (logger, _, metrics) = Daemon.bootstrap(log: settings.log)
         Daemon.tell(settings.values, to: logger)
-        let page = try settings.statusListen().map { StatusPage(listen: $0, logger: logger) }
+        let page = try settings.statusListen().map {
+            StatusPage(listen: $0, limits: settings.connectionLimits, logger: logger)
+        }
+        let listeners = ListenerMetrics()
+        metrics.addCollector { listeners.collect() }
+        if let page { listeners.add(page.ledger) }
         var services: [any Service] = []
         if let page { services.append(page) }
-        services.append(MasterService(settings: settings, page: page, metrics: metrics, logger: logger))
+        services.append(
+            MasterService(settings: settings, page: page, metrics: metrics, listeners: listeners, logger: logger)
+        )
         try await Daemon.run(services, logger: logger)
         logger.info("master stopped")
     }

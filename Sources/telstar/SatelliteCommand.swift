@@ -4,6 +4,7 @@ import ArgumentParser
 import ClusterLink
 import DaemonSupport
 import Foundation
+import Listening
 import Logging
 import NIOCore
 import NIOPosix
@@ -41,6 +42,16 @@ struct SatelliteCommand: AsyncParsableCommand {
         let masters = try settings.masters().map {
             MasterEndpoint(control: $0.control, content: $0.content, publicKey: masterKey)
         }
+        let core = try settings.core()
+        if core.maximumConnections < settings.wantedConnections {
+            logger.notice(
+                "fewer SMTP connections are made than configured: the limit of open files is low",
+                metadata: [
+                    "connections": "\(core.maximumConnections)", "configured": "\(settings.wantedConnections)",
+                    "limit": "\(Descriptors.limit)",
+                ]
+            )
+        }
         let link = SatelliteLinkConfiguration(masters: masters, keys: keys)
         let core = try settings.core()
         if core.heloName.isEmpty {
@@ -60,11 +71,25 @@ struct SatelliteCommand: AsyncParsableCommand {
         let notifier = SupervisorNotifier(environment: ProcessInfo.processInfo.environment)
         metrics.addCollector { SatelliteMetrics.collect(satellite.status()) }
         var services: [any Service] = []
+        let (open, tellOpen) = AsyncStream.makeStream(of: Void.self)
         if let listen = try settings.statusListen() {
-            services.append(Self.health(listen, satellite: satellite, metrics: metrics, logger: logger))
+            let ledger = ConnectionLedger(name: "status.listen", limits: settings.connectionLimits, logger: logger)
+            let listeners = ListenerMetrics()
+            listeners.add(ledger)
+            metrics.addCollector { listeners.collect() }
+            services.append(
+                Self.health(listen, satellite: satellite, metrics: metrics, ledger: ledger, logger: logger) {
+                    tellOpen.finish()
+                }
+            )
+        } else {
+            tellOpen.finish()
         }
         services.append(
             Piece {
+                // What watches the satellite finds it as soon as it says that it serves.
+                for await _ in open {}
+                try Task.checkCancellation()
                 logger.info(
                     "satellite serves",
                     metadata: ["version": "\(Telstar.version)", "serial": "\(settings.name)"]
@@ -90,7 +115,9 @@ struct SatelliteCommand: AsyncParsableCommand {
         _ listen: ListenAddress,
         satellite: Satellite,
         metrics: MetricsRegistry,
-        logger: Logger
+        ledger: ConnectionLedger,
+        logger: Logger,
+        whenBound: @escaping @Sendable () -> Void
     ) -> HealthListener {
         HealthListener(
             configuration: .init(host: listen.host, port: listen.port),
@@ -104,7 +131,9 @@ struct SatelliteCommand: AsyncParsableCommand {
                 },
                 metrics: { metrics.exposition() }
             ),
-            logger: logger
+            ledger: ledger,
+            logger: logger,
+            whenBound: { _ in whenBound() }
         )
     }
 }

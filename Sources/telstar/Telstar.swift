@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Listening
 
 /// The program: a subcommand for each role and each thing an operator does.
 @main
@@ -18,4 +19,11 @@ struct Telstar: AsyncParsableCommand {
             ConfirmStoreCommand.self, BenchCommand.self,
         ]
     )
+
+    /// Runs the subcommand that the command line names.
+    static func main() async {
+        // A daemon may need many descriptors, and the soft limit is made for programs that call select(2).
+        Descriptors.raiseLimit()
+        await Self.main(nil)
+    }
 }

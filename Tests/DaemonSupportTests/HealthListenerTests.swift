@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DaemonSupport
+import Listening
 import Logging
 import NIOCore
 import NIOPosix
@@ -11,6 +12,12 @@ import Testing
 @Suite("Health listener")
 struct HealthListenerTests {
     private struct StatusFailure: Error {}
+
+    private static let logger = LogOutput(format: .logfmt, level: .critical) { _ in }.logger(label: "test")
+
+    private static func ledger() -> ConnectionLedger {
+        ConnectionLedger(name: "status.listen", limits: ConnectionLimits(), logger: self.logger)
+    }
 
     /// Runs a listener on a free port for as long as the body takes.
     private func withListener(
@@ -26,7 +33,8 @@ struct HealthListenerTests {
                 status: status,
                 metrics: { Array("# TYPE x gauge\nx 1\n".utf8) }
             ),
-            logger: LogOutput(format: .logfmt, level: .critical) { _ in }.logger(label: "test"),
+            ledger: Self.ledger(),
+            logger: Self.logger,
             whenBound: { bound.yield($0) }
         )
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -97,11 +105,15 @@ struct HealthListenerTests {
             let second = HealthListener(
                 configuration: HealthListener.Configuration(port: port),
                 answers: HealthListener.Answers(unreadyReasons: { [] }, status: { [] }, metrics: { [] }),
-                logger: LogOutput(format: .logfmt, level: .critical) { _ in }.logger(label: "test")
+                ledger: Self.ledger(),
+                logger: Self.logger
             )
             let failure = await #expect(throws: StartFailure.self) { try await second.run() }
             #expect(failure?.exitCode == .unavailable)
-            #expect(failure?.description.contains("127.0.0.1 port \(port)") == true)
+            #expect(
+                failure?.description
+                    == "status.listen: cannot listen on 127.0.0.1:\(port): the address is in use by another process"
+            )
         }
     }
 }

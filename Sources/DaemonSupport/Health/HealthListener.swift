@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPServing
 import Hummingbird
+public import Listening
 public import Logging
 import NIOCore
 public import ServiceLifecycle
@@ -53,6 +55,7 @@ public struct HealthListener: Service {
 
     private let configuration: Configuration
     private let answers: Answers
+    private let ledger: ConnectionLedger
     private let logger: Logger
     private let whenBound: @Sendable (Int) async -> Void
 
@@ -61,40 +64,38 @@ public struct HealthListener: Service {
     /// - Parameters:
     ///   - configuration: Where to listen.
     ///   - answers: What to answer.
+    ///   - ledger: Counts and bounds its connections; its name is the setting that names the address.
     ///   - logger: Where failures are told.
     ///   - whenBound: Called once with the port listened on.
     public init(
         configuration: Configuration,
         answers: Answers,
+        ledger: ConnectionLedger,
         logger: Logger,
         whenBound: @escaping @Sendable (Int) async -> Void = { _ in }
     ) {
         self.configuration = configuration
         self.answers = answers
+        self.ledger = ledger
         self.logger = logger
         self.whenBound = whenBound
     }
 
     /// Serves until shutdown.
     ///
-    /// - Throws: If the address cannot be listened on.
+    /// - Throws: ``StartFailure`` if the address cannot be listened on, or the listener ends by itself.
     public func run() async throws {
         let whenBound = self.whenBound
-        let application = Application(
-            router: self.router(),
-            configuration: ApplicationConfiguration(
-                address: .hostname(self.configuration.host, port: self.configuration.port)
-            ),
-            onServerRunning: { channel in await whenBound(channel.localAddress?.port ?? 0) },
-            logger: self.logger
+        let listener = HTTPListener(
+            address: .tcp(host: self.configuration.host, port: self.configuration.port),
+            ledger: self.ledger
         )
         do {
-            try await application.run()
-        } catch let error as IOError {
-            throw StartFailure(
-                .unavailable,
-                "cannot listen on \(self.configuration.host) port \(self.configuration.port): \(error)"
-            )
+            try await listener.run(self.router().buildResponder(), logger: self.logger) { channel in
+                await whenBound(channel.localAddress?.port ?? 0)
+            }
+        } catch let error as ListeningError {
+            throw StartFailure(.unavailable, error.description)
         }
     }
 

@@ -14,6 +14,9 @@ import Darwin
 ///
 /// Source: sd_notify(3).
 public struct SupervisorNotifier: Sendable {
+    /// What the status of a daemon begins with that has started, but leaves the work to another until its turn comes.
+    public static let standbyStatus = "standby"
+
     private let path: String?
     /// How often the service manager wants to hear from the daemon, or `nil` if it does not watch.
     public let watchdogInterval: Duration?

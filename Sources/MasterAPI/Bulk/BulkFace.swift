@@ -21,13 +21,15 @@ struct BulkFace: Sendable {
         self.logger = logger
     }
 
-    func respond(to request: Request, path: [String]) async throws -> Response {
+    func respond(to request: Request, path: [String], on channel: any Channel) async throws -> Response {
         do {
-            try self.authenticate(request)
+            let key = try self.authenticate(request)
+            let caller = Caller(master: self.master, key: key, channel: channel)
             switch (request.method, path.count, path.first, path.last) {
-            case (.post, 3, "mailings", "recipients"): return try await self.addRecipients(request, mailing: path[1])
-            case (.get, 1, "reports", _): return try await self.reports(request)
-            case (.get, 2, "reports", "stream"): return try await self.stream(request)
+            case (.post, 3, "mailings", "recipients"):
+                return try await self.addRecipients(request, mailing: path[1], for: caller)
+            case (.get, 1, "reports", _): return try await self.reports(request, for: caller)
+            case (.get, 2, "reports", "stream"): return try await self.stream(request, for: caller)
             case (_, 3, "mailings", "recipients"), (_, 1, "reports", _), (_, 2, "reports", "stream"):
                 throw ControlRefusal.methodNotAllowed
             default: throw ControlRefusal(.notFound, "not_found", "nothing is served at this path")
@@ -39,14 +41,17 @@ struct BulkFace: Sendable {
         }
     }
 
-    private func authenticate(_ request: Request) throws {
-        if case .controlSocket = self.door { return }
+    /// The public id of the caller's key; `nil` for the operator's socket.
+    private func authenticate(_ request: Request) throws -> String? {
+        if case .controlSocket = self.door { return nil }
         if let credentials = BasicCredentials(request.headers), credentials.user == "admin",
-            self.master.authenticate(secret: credentials.password) != nil
+            let key = self.master.authenticate(secret: credentials.password)
         {
-            return
+            return key.publicID
         }
-        if let secret = Self.bearerToken(request.headers), self.master.authenticate(secret: secret) != nil { return }
+        if let secret = Self.bearerToken(request.headers), let key = self.master.authenticate(secret: secret) {
+            return key.publicID
+        }
         throw ControlRefusal(.unauthorized, "unauthorized", "the API key is wrong or missing")
     }
 
@@ -60,7 +65,11 @@ struct BulkFace: Sendable {
 
     // MARK: Recipients
 
-    private func addRecipients(_ request: Request, mailing: String) async throws -> Response {
+    private func addRecipients(
+        _ request: Request,
+        mailing: String,
+        for caller: Caller
+    ) async throws -> Response {
         guard let number = Int32(mailing) else {
             throw ControlRefusal(.notFound, "unknown_mailing", "a mailing id is a number")
         }
@@ -69,7 +78,13 @@ struct BulkFace: Sendable {
         let key = try Self.idempotencyKey(request)
         // What can be told before the body is read keeps its status however the answer is written.
         try await self.master.checkTakesRecipients(id)
-        let work = RecipientImport(master: self.master, mailing: id, key: key, format: format)
+        let work = RecipientImport(
+            master: self.master,
+            mailing: id,
+            key: key,
+            format: format,
+            mayGoOn: { caller.mayGoOn }
+        )
         let length = request.headers[.contentLength].flatMap { Int($0) }
         if Self.accepts(request, "application/x-ndjson") {
             let logger = self.logger
@@ -78,6 +93,8 @@ struct BulkFace: Sendable {
                 headers: [.contentType: "application/x-ndjson"],
                 body: .init { writer in
                     var lines = ImportLines()
+                    let answer = caller.begin()
+                    defer { answer.end() }
                     let summary = await work.run(request.body, length: length) { news in
                         let text = lines.text(of: news)
                         if !text.isEmpty { try await writer.write(ByteBuffer(bytes: text)) }
@@ -93,6 +110,8 @@ struct BulkFace: Sendable {
                 }
             )
         }
+        let answer = caller.begin()
+        defer { answer.end() }
         let summary = await work.run(request.body, length: length) { _ in }
         return Self.json(summary.failure?.status ?? .ok, summary.json(of: id))
     }
@@ -115,7 +134,7 @@ struct BulkFace: Sendable {
 
     // MARK: Reports
 
-    private func reports(_ request: Request) async throws -> Response {
+    private func reports(_ request: Request, for caller: Caller) async throws -> Response {
         let query = request.uri.queryParameters
         let filter = try Self.filter(query)
         let format = try ReportExport.Format(
@@ -129,15 +148,15 @@ struct BulkFace: Sendable {
             }
             limit = number
         }
-        let export = ReportExport(master: self.master, filter: filter, format: format)
+        let export = ReportExport(caller: caller, filter: filter, format: format)
         return try await export.response(after: query.get("cursor"), limit: limit)
     }
 
-    private func stream(_ request: Request) async throws -> Response {
+    private func stream(_ request: Request, for caller: Caller) async throws -> Response {
         let query = request.uri.queryParameters
         let filter = try Self.filter(query)
         let resumed = HTTPField.Name("Last-Event-ID").flatMap { request.headers[$0] }
-        return try await ReportStream(master: self.master, filter: filter)
+        return try await ReportStream(caller: caller, filter: filter)
             .response(after: resumed ?? query.get("cursor"))
     }
 

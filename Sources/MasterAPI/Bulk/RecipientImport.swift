@@ -31,6 +31,8 @@ struct RecipientImport: Sendable {
     /// Names the import, so that it may be repeated; `nil` if it may not.
     let key: String?
     let format: RecipientFormat
+    /// Whether whoever imports still may; asked before every piece.
+    let mayGoOn: @Sendable () -> Bool
 
     /// Lines in order, and who of them is to be added.
     private struct Step: Sendable {
@@ -101,11 +103,13 @@ struct RecipientImport: Sendable {
         var step = Step()
         var octets = 0
         for try await piece in body {
+            guard self.mayGoOn() else { throw Caller.revoked }
             octets += piece.readableBytes
             try source.feed(Array(piece.readableBytesView))
             try await self.take(&source, &step, &desk, &group, &summary, tell)
             if Task.isShuttingDownGracefully { throw Self.stopping }
         }
+        guard self.mayGoOn() else { throw Caller.revoked }
         // A body that ends too soon may end in the middle of an address: its last line must not be taken.
         guard !Task.isCancelled, length.map({ $0 == octets }) ?? true else { throw Self.cut }
         try source.finish()

@@ -36,7 +36,7 @@ struct ReportExport: Sendable {
     private static let page = 1_000
     private static let nextCursor = HTTPField.Name("Next-Cursor")
 
-    let master: Master
+    let caller: Caller
     let filter: RecipientFilter
     let format: Format
 
@@ -57,10 +57,14 @@ struct ReportExport: Sendable {
             status: .ok,
             headers: headers,
             body: .init { writer in
+                let answer = self.caller.begin()
+                defer { answer.end() }
                 var page = first
                 var count = 0
                 if let header = self.header { try await writer.write(ByteBuffer(bytes: header)) }
                 while !page.entries.isEmpty {
+                    // An answer that is cut cannot be taken for a whole one.
+                    guard self.caller.mayGoOn else { throw Caller.revoked }
                     let entries =
                         limit == nil ? page.entries.prefix { $0.position <= head.position } : page.entries[...]
                     count += entries.count
@@ -78,6 +82,8 @@ struct ReportExport: Sendable {
             }
         )
     }
+
+    private var master: Master { self.caller.master }
 
     private var header: [UInt8]? {
         guard case .csv(let csv) = self.format else { return nil }

@@ -7,7 +7,8 @@ import NIOCore
 import RecordFormat
 import ServiceLifecycle
 
-/// The feed as server-sent events (WHATWG HTML, "Server-sent events"), for as long as its reader stays.
+/// The feed as server-sent events (WHATWG HTML, "Server-sent events"), for as long as its reader stays and
+/// its reader's key is in force.
 ///
 /// Every event's id is the cursor after it, so that a reader that comes back goes on where it was.
 struct ReportStream: Sendable {
@@ -15,10 +16,12 @@ struct ReportStream: Sendable {
     /// How long nothing is said at most, so that a dead connection is noticed at both ends.
     private static let heartbeat = Duration.seconds(15)
 
-    let master: Master
+    let caller: Caller
     let filter: RecipientFilter
 
-    /// The answer; it ends when the reader leaves or the master stops.
+    private var master: Master { self.caller.master }
+
+    /// The answer; it ends when the reader leaves, its key is revoked, or the master stops.
     ///
     /// - Parameter cursor: Where to begin; `nil` and empty are the beginning, `newest` is the head.
     /// - Returns: The answer, its first page read.
@@ -31,19 +34,25 @@ struct ReportStream: Sendable {
             status: .ok,
             headers: [.contentType: "text/event-stream", .cacheControl: "no-store"],
             body: .init { writer in
+                let answer = self.caller.begin()
+                defer { answer.end() }
                 try await writer.write(ByteBuffer(string: "retry: 2000\n\n"))
                 var (page, seen, told) = (first, seen, cursor ?? "")
-                while true {
+                // A revocation counts as a moment of the feed, so that those who wait for events see it at once.
+                while self.caller.mayGoOn {
                     let text = self.text(of: page, told: &told)
                     if !text.isEmpty { try await writer.write(ByteBuffer(bytes: text)) }
                     if page.entries.isEmpty {
                         let waited = try await self.waitForEvents(past: seen)
+                        guard self.caller.mayGoOn else { break }
                         if !waited { try await writer.write(ByteBuffer(string: ": nothing new\n\n")) }
                     }
                     // Looked at before the feed is read, so that what comes in between is not slept through.
                     seen = self.master.feedMoment
                     page = try await self.master.feed(after: page.cursor, filter: self.filter, limit: Self.page)
                 }
+                try await writer.write(ByteBuffer(string: ": the API key was revoked\n\n"))
+                try await writer.finish(nil)
             }
         )
     }

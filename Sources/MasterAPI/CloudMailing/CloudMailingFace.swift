@@ -26,15 +26,12 @@ struct CloudMailingFace: Sendable {
         case .get: return Self.introduction
         default: return Self.text(.notImplemented, "XML-RPC is spoken with POST\n")
         }
-        guard let key = self.authenticated(request) else {
-            // The body is not read: whoever has no key shall not cost memory.
-            var response = Self.fault(CloudMailingFault(401, "Authorization Failed!", status: .unauthorized))
-            response.headers[.wwwAuthenticate] = "Basic realm=\"CloudMailing\""
-            response.headers[.connection] = "close"
-            return response
-        }
+        // The body is not read: whoever has no key shall not cost memory.
+        guard let key = self.authenticated(request) else { return Self.unauthorized }
         do {
             let call = try await self.read(request)
+            // The key may have been revoked while the body came.
+            guard self.master.isInForce(key: key.publicID) else { return Self.unauthorized }
             let calls = CloudMailingCalls(master: self.master, key: key)
             let value = try await calls.answer(call)
             return Self.xml(.ok, try XMLRPCWriter.response(value))
@@ -45,6 +42,13 @@ struct CloudMailingFace: Sendable {
         } catch let error as MasterError {
             return Self.fault(CloudMailingFault(error, status: nil))
         }
+    }
+
+    private static var unauthorized: Response {
+        var response = Self.fault(CloudMailingFault(401, "Authorization Failed!", status: .unauthorized))
+        response.headers[.wwwAuthenticate] = "Basic realm=\"CloudMailing\""
+        response.headers[.connection] = "close"
+        return response
     }
 
     private func authenticated(_ request: Request) -> APIKeyRecord? {

@@ -69,6 +69,8 @@ struct ControlFace: Sendable {
                 "the body has more than \(self.maximumBodyOctets) octets"
             )
         }
+        // The key may have been revoked while the body came.
+        try self.authenticate(request)
         do {
             return try JSONDecoder().decode(Body.self, from: Data(buffer.readableBytesView))
         } catch let refusal as ControlRefusal {

@@ -8,24 +8,47 @@ import NIOCore
 
 /// Sends each request to the face that owns the first segments of its path; a face renders its own refusals.
 struct APIResponder: Sendable {
+    private let master: Master
     private let cloudMailing: CloudMailingFace
     private let control: ControlFace
     private let bulk: BulkFace
 
     init(master: Master, door: APIDoor, maximumBodyOctets: Int, logger: Logger) {
+        self.master = master
         self.cloudMailing = CloudMailingFace(master: master, maximumBodyOctets: maximumBodyOctets, logger: logger)
         self.control = ControlFace(master: master, door: door, maximumBodyOctets: maximumBodyOctets, logger: logger)
         self.bulk = BulkFace(master: master, door: door, logger: logger)
     }
 
-    func respond(to request: Request) async throws -> Response {
+    func respond(to request: Request, on channel: any Channel) async throws -> Response {
+        guard self.master.isLoaded else {
+            // Nobody can be judged yet, and a 401 would be a lie.
+            return Response(
+                status: .serviceUnavailable,
+                headers: [.contentType: "text/plain; charset=utf-8", .retryAfter: "1"],
+                body: .init(byteBuffer: ByteBuffer(string: "the master is starting; try again shortly\n"))
+            )
+        }
+        var response = try await self.answer(request, on: channel)
+        if response.status == .serviceUnavailable, response.headers[.retryAfter] == nil {
+            response.headers[.retryAfter] = "5"
+        }
+        return response
+    }
+
+    private func answer(_ request: Request, on channel: any Channel) async throws -> Response {
         let segments = request.uri.path.split(separator: "/", omittingEmptySubsequences: true)
         switch segments.first {
         // Python's client posts to /RPC2 when it is given a base URL without a path.
         case "CloudMailing", "RPC2": return try await self.cloudMailing.respond(to: request)
         case "telstar" where segments.dropFirst().first == "v1":
             return try await self.control.respond(to: request, path: segments.dropFirst(2).map(String.init))
-        case "api": return try await self.bulk.respond(to: request, path: segments.dropFirst().map(String.init))
+        case "api":
+            return try await self.bulk.respond(
+                to: request,
+                path: segments.dropFirst().map(String.init),
+                on: channel
+            )
         default:
             return Response(
                 status: .notFound,

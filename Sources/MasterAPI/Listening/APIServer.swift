@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPServing
 import Hummingbird
-import HummingbirdCore
-import HummingbirdTLS
+public import Listening
 public import Logging
 public import MasterCore
 import NIOCore
-import NIOPosix
 import NIOSSL
+import ServiceLifecycle
 import Synchronization
 
 /// The listeners of the master's API: HTTPS, plain HTTP if it is switched on, and the operator's Unix socket.
@@ -26,109 +26,123 @@ public struct APIServer: Sendable {
         public var controlSocket: String?
         /// The greatest body of a request, octets.
         public var maximumBodyOctets = 16 * 1024 * 1024
+        /// Bounds and deadlines of the connections of each listener.
+        public var limits = ConnectionLimits()
 
         /// Serves nothing until listeners are named.
         public init() {}
     }
 
-    private let configuration: Configuration
+    private struct Door: Sendable {
+        var way: APIDoor
+        var listener: HTTPListener
+        var ledger: ConnectionLedger
+        var isSecure: Bool
+    }
+
+    private let doors: [Door]
+    private let maximumBodyOctets: Int
     private let master: Master
     private let logger: Logger
 
     /// Composes a server; nothing listens yet.
-    public init(configuration: Configuration, master: Master, logger: Logger) {
-        self.configuration = configuration
+    ///
+    /// - Parameters:
+    ///   - configuration: Where and how.
+    ///   - master: Answers; it must be loaded before ``run(listening:)``, or callers get 503.
+    ///   - logger: Hears of listeners and of refused connections.
+    /// - Throws: If the certificate is unusable.
+    public init(configuration: Configuration, master: Master, logger: Logger) throws {
+        self.maximumBodyOctets = configuration.maximumBodyOctets
         self.master = master
         self.logger = logger
+        func makeLedger(_ name: String) -> ConnectionLedger {
+            ConnectionLedger(name: name, limits: configuration.limits, logger: logger)
+        }
+        func door(_ name: String, _ host: String, _ port: Int, tls: TLSConfiguration?) -> Door {
+            let ledger = makeLedger(name)
+            let listener = HTTPListener(
+                address: .tcp(host: host, port: port),
+                tls: tls,
+                ledger: ledger,
+                serverName: "Telstar"
+            )
+            return Door(way: .network, listener: listener, ledger: ledger, isSecure: tls != nil)
+        }
+        var doors: [Door] = []
+        if let (host, port) = configuration.secure {
+            guard let certificate = configuration.certificate else {
+                preconditionFailure("an HTTPS listener was configured without a certificate")
+            }
+            let tls = try ServerTLS.configuration(certificatePEM: certificate.chain, privateKeyPEM: certificate.key)
+            doors.append(door("api.listen", host, port, tls: tls))
+        }
+        if let (host, port) = configuration.plain { doors.append(door("api.plainListen", host, port, tls: nil)) }
+        if let path = configuration.controlSocket {
+            let ledger = makeLedger("control.sock")
+            let listener = HTTPListener(address: .socket(path), ledger: ledger, serverName: "Telstar")
+            doors.append(Door(way: .controlSocket(path), listener: listener, ledger: ledger, isSecure: false))
+        }
+        self.doors = doors
     }
 
-    /// Serves until the task is cancelled.
+    /// The ledgers of the listeners' connections.
+    public var ledgers: [ConnectionLedger] { self.doors.map(\.ledger) }
+
+    /// Serves until shutdown or cancellation, or until one of the listeners cannot listen or ends.
     ///
     /// - Parameter listening: Called once, when every listener is open.
-    /// - Throws: If an address cannot be bound or the certificate is unusable.
+    /// - Throws: ``ListeningError`` that names the listener and why.
     public func run(listening: @escaping @Sendable () async -> Void) async throws {
-        var listeners: [Listener] = []
-        if let secure = self.configuration.secure {
-            listeners.append(
-                Listener(address: .hostname(secure.host, port: secure.port), door: .network, isSecure: true)
-            )
-        }
-        if let plain = self.configuration.plain {
-            listeners.append(
-                Listener(address: .hostname(plain.host, port: plain.port), door: .network, isSecure: false)
-            )
-        }
-        if let path = self.configuration.controlSocket {
-            listeners.append(
-                Listener(address: .unixDomainSocket(path: path), door: .controlSocket(path), isSecure: false)
-            )
-        }
-        let waiting = Mutex(listeners.count)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for listener in listeners {
-                let application = try self.application(for: listener) {
-                    let rest = waiting.withLock { waiting in
-                        waiting -= 1
-                        return waiting
-                    }
-                    if rest == 0 { await listening() }
-                }
-                group.addTask { try await application.run() }
+        let waiting = Mutex(self.doors.count)
+        let (allOpen, tellAllOpen) = AsyncStream.makeStream(of: Void.self)
+        let opened: @Sendable () -> Void = {
+            let rest = waiting.withLock { waiting in
+                waiting -= 1
+                return waiting
             }
-            try await group.waitForAll()
+            if rest == 0 { tellAllOpen.finish() }
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            if self.doors.isEmpty {
+                tellAllOpen.finish()
+                group.addTask { try await gracefulShutdown() }
+            }
+            for door in self.doors {
+                group.addTask { try await self.serve(door, opened: opened) }
+            }
+            group.addTask {
+                for await _ in allOpen {}
+                if !Task.isCancelled { await listening() }
+            }
+            // The first failure ends the others, which would serve on as half a master.
+            for try await _ in group {}
         }
     }
 
-    private struct Listener: Sendable {
-        var address: BindAddress
-        var door: APIDoor
-        var isSecure: Bool
-    }
-
-    private func application(
-        for listener: Listener,
-        opened: @escaping @Sendable () async -> Void
-    ) throws -> Application<CallbackResponder<BasicRequestContext>> {
+    private func serve(_ door: Door, opened: @escaping @Sendable () -> Void) async throws {
         let responder = APIResponder(
             master: self.master,
-            door: listener.door,
-            maximumBodyOctets: self.configuration.maximumBodyOctets,
+            door: door.way,
+            maximumBodyOctets: self.maximumBodyOctets,
             logger: self.logger
         )
         var quiet = self.logger
         quiet.logLevel = .warning
-        return Application(
-            responder: CallbackResponder { request, _ in try await responder.respond(to: request) },
-            server: try listener.isSecure ? self.secureServer() : .http1(),
-            configuration: ApplicationConfiguration(address: listener.address, serverName: "Telstar"),
-            onServerRunning: { channel in
-                if case .controlSocket(let path) = listener.door { ControlSocket.restrict(path) }
-                self.logger.info(
-                    "API listens",
-                    metadata: [
-                        "address": "\(channel.localAddress.map(String.init(describing:)) ?? "-")",
-                        "tls": "\(listener.isSecure)",
-                    ]
-                )
-                await opened()
-            },
-            logger: quiet
-        )
-    }
-
-    private func secureServer() throws -> HTTPServerBuilder {
-        guard let certificate = self.configuration.certificate else {
-            preconditionFailure("an HTTPS listener was configured without a certificate")
+        let answering = CallbackResponder { (request: Request, context: APIContext) in
+            try await responder.respond(to: request, on: context.channel)
         }
-        let chain = try NIOSSLCertificate.fromPEMBytes(Array(certificate.chain.utf8))
-        let key = try NIOSSLPrivateKey(bytes: Array(certificate.key.utf8), format: .pem)
-        return try .tls(
-            .http1(),
-            tlsConfiguration: .makeServerConfiguration(
-                certificateChain: chain.map { .certificate($0) },
-                privateKey: .privateKey(key)
+        try await door.listener.run(answering, logger: quiet) { channel in
+            if case .controlSocket(let path) = door.way { ControlSocket.restrict(path) }
+            self.logger.info(
+                "API listens",
+                metadata: [
+                    "address": "\(channel.localAddress.map(String.init(describing:)) ?? "-")",
+                    "tls": "\(door.isSecure)",
+                ]
             )
-        )
+            opened()
+        }
     }
 }
 

@@ -11,6 +11,15 @@ final class KeyRing: Sendable {
         var records: [String: APIKeyRecord] = [:]
         /// Counts the changes, so that a reading of the store that is older than a revocation brings no key back.
         var changes = 0
+        var observers: [UInt64: (publicID: String, revoked: @Sendable () -> Void)] = [:]
+        var nextObserver: UInt64 = 0
+
+        /// Those who watch a key that is not in force any more; they are told once.
+        mutating func takeBereaved() -> [@Sendable () -> Void] {
+            let bereaved = self.observers.filter { self.records[$0.value.publicID] == nil }
+            for number in bereaved.keys { self.observers[number] = nil }
+            return bereaved.values.map(\.revoked)
+        }
     }
 
     private let contents = Mutex(Contents())
@@ -22,12 +31,13 @@ final class KeyRing: Sendable {
         while true {
             let changes = self.contents.withLock { $0.changes }
             let keys = try await store.keys().filter { $0.revoked == nil }
-            let isCurrent = self.contents.withLock { contents in
-                guard contents.changes == changes else { return false }
+            let bereaved = self.contents.withLock { contents -> [@Sendable () -> Void]? in
+                guard contents.changes == changes else { return nil }
                 contents.records = Dictionary(keys.map { ($0.publicID, $0) }) { _, last in last }
-                return true
+                return contents.takeBereaved()
             }
-            if isCurrent { return }
+            guard let bereaved else { continue }
+            return bereaved.forEach { $0() }
         }
     }
 
@@ -36,11 +46,32 @@ final class KeyRing: Sendable {
     func remove(_ publicID: String) { self.change { $0[publicID] = nil } }
 
     private func change(_ change: (inout [String: APIKeyRecord]) -> Void) {
-        self.contents.withLock { contents in
+        let bereaved = self.contents.withLock { contents in
             contents.changes += 1
             change(&contents.records)
+            return contents.takeBereaved()
         }
+        bereaved.forEach { $0() }
     }
+
+    // MARK: Watching a key
+
+    func isInForce(_ publicID: String) -> Bool { self.contents.withLock { $0.records[publicID] != nil } }
+
+    /// Calls `revoked` once, as soon as the key is not in force any more: at once, if that is so now.
+    ///
+    /// - Returns: The observer's number, for ``forget(_:)``.
+    func observe(_ publicID: String, revoked: @escaping @Sendable () -> Void) -> UInt64 {
+        let (number, bereaved) = self.contents.withLock { contents in
+            contents.nextObserver += 1
+            contents.observers[contents.nextObserver] = (publicID, revoked)
+            return (contents.nextObserver, contents.takeBereaved())
+        }
+        bereaved.forEach { $0() }
+        return number
+    }
+
+    func forget(_ observer: UInt64) { self.contents.withLock { _ = $0.observers.removeValue(forKey: observer) } }
 
     func authenticate(secret: String) -> APIKeyRecord? {
         guard let key = APIKey(parsing: secret) else { return self.chosen(secret) }

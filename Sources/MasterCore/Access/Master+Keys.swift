@@ -62,8 +62,23 @@ extension Master {
                 throw MasterError(.unknownKey(publicID), "there is no API key \(publicID)")
             }
             self.keys.remove(publicID)
+            // Those who wait for events look at their key again.
+            self.engine.feedWatch.changed()
             self.logger.info("API key revoked", metadata: ["key": "\(publicID)"])
         }
+    }
+
+    /// Whether a key is in force; never waits.
+    public func isInForce(key publicID: String) -> Bool { self.keys.isInForce(publicID) }
+
+    /// Tells when a key is revoked, for as long as somebody does something with it.
+    ///
+    /// - Parameters:
+    ///   - publicID: The key's.
+    ///   - revoked: Called at most once, as soon as the key is not in force any more: at once, if that is so now.
+    /// - Returns: What ends the watch.
+    public func watch(key publicID: String, revoked: @escaping @Sendable () -> Void) -> KeyWatch {
+        KeyWatch(keys: self.keys, observer: self.keys.observe(publicID, revoked: revoked))
     }
 
     /// The key whose secret this is, or `nil`; takes the same time for every wrong secret, and never waits.

@@ -13,7 +13,8 @@ extension Master {
 
     /// Why the master does not do its work, for people; empty if it does, and never waits for the store.
     public var unreadyReasons: [String] {
-        (self.gate.isClosed ? ["the master is stopping"] : []) + self.engine.problems
+        (self.gate.isClosed ? ["the master is stopping"] : [])
+            + (self.isLoaded ? [] : ["the master has not read its keys and satellites yet"]) + self.engine.problems
     }
 
     /// Leaves safe mode at the operator's word: mail is sent again, although some of it may have been sent before.

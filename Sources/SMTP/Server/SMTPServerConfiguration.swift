@@ -19,7 +19,9 @@ public struct SMTPServerTLS: Sendable {
             certificateChain: chain,
             privateKey: .privateKey(key)
         )
+        // RFC 8996, RFC 9325 §4.1, §4.2: no older version, no key exchange by RSA, no CBC.
         configuration.minimumTLSVersion = .tlsv12
+        configuration.cipherSuites = "ECDHE+AESGCM:ECDHE+CHACHA20"
         self.context = try NIOSSLContext(configuration: configuration)
     }
 }

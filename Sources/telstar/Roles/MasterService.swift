@@ -3,11 +3,13 @@
 import ClusterLink
 import DaemonSupport
 import Foundation
+import Listening
 import Logging
 import MasterAPI
 import MasterCore
 import MasterStore
 import ServiceLifecycle
+import Synchronization
 
 /// The master as one service: it opens the store, waiting for its turn if another master has it, and runs the pieces that
 /// work on it until the first of them ends.
@@ -15,6 +17,7 @@ struct MasterService: Service {
     let settings: MasterSettings
     let page: StatusPage?
     let metrics: MetricsRegistry
+    let listeners: ListenerMetrics
     let logger: Logger
 
     /// How long requests in progress may hold up the end, be it asked for or that of a master that was replaced.
@@ -57,11 +60,19 @@ struct MasterService: Service {
             now: { .now },
             logger: logger
         )
+        // Before any listener answers: a key that is not known yet would be refused as a wrong one.
+        let location = try settings.storeLocation()
+        do {
+            try await master.load()
+        } catch {
+            throw StartFailure(.unavailable, "the store \(location) cannot be read: \(error)")
+        }
         let measures = MasterMetrics(master: master, link: link)
         self.metrics.addCollector { measures.collect() }
-        let api = APIServer(configuration: try Self.api(settings, logger: logger), master: master, logger: logger)
-        let location = try settings.storeLocation()
-        self.page?.show(Self.answers(master: master, measures: measures, metrics: self.metrics))
+        let api = try APIServer(configuration: try Self.api(settings, logger: logger), master: master, logger: logger)
+        api.ledgers.forEach(self.listeners.add)
+        let listening = Milestone()
+        self.page?.show(Self.answers(master: master, measures: measures, metrics: self.metrics, listening: listening))
         return [
             Piece { try await link.run() }, Piece { try await master.run() },
             Piece {
@@ -69,7 +80,10 @@ struct MasterService: Service {
                 page?.showUnready(reason)
                 throw StartFailure(.unavailable, reason)
             },
-            APIService(server: api) {
+            APIService(server: api, page: page) {
+                await page?.whenOpen()
+                guard !Task.isCancelled else { return }
+                listening.reach()
                 logger.info("master serves", metadata: ["version": "\(Telstar.version)", "store": "\(location)"])
                 SupervisorNotifier(environment: ProcessInfo.processInfo.environment).ready(status: "serving")
             },
@@ -91,6 +105,7 @@ struct MasterService: Service {
             keys: keys.keys
         )
         configuration.heartbeat = settings.heartbeat
+        configuration.maximumConnections = Descriptors.share(configuration.maximumConnections, part: 8)
         do {
             return try await MasterLink(
                 configuration,
@@ -106,6 +121,7 @@ struct MasterService: Service {
         var api = APIServer.Configuration()
         api.secure = try settings.apiListen().map { ($0.host, $0.port) }
         api.plain = try settings.apiPlainListen().map { ($0.host, $0.port) }
+        api.limits = settings.connectionLimits
         api.maximumBodyOctets = settings.maximumBodyOctets
         if api.secure != nil { api.certificate = try CertificateFiles.load(settings) }
         if settings.controlSocket.utf8.count < 100 {
@@ -124,10 +140,14 @@ struct MasterService: Service {
     private static func answers(
         master: Master,
         measures: MasterMetrics,
-        metrics: MetricsRegistry
+        metrics: MetricsRegistry,
+        listening: Milestone
     ) -> HealthListener.Answers {
         .init(
-            unreadyReasons: { master.unreadyReasons },
+            unreadyReasons: {
+                (listening.isReached ? [] : ["the master is starting: its listeners are not open yet"])
+                    + master.unreadyReasons
+            },
             status: {
                 let encoder = JSONEncoder()
                 encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -142,10 +162,30 @@ struct MasterService: Service {
     }
 }
 
+/// Something that happens once and stays so.
+final class Milestone: Sendable {
+    private let state = Atomic(false)
+
+    var isReached: Bool { self.state.load(ordering: .acquiring) }
+
+    func reach() { self.state.store(true, ordering: .releasing) }
+}
+
 /// The API's listeners as a service; Hummingbird ends them in order at a graceful shutdown.
 private struct APIService: Service {
     let server: APIServer
+    let page: StatusPage?
     let listening: @Sendable () async -> Void
 
-    func run() async throws { try await self.server.run(listening: self.listening) }
+    func run() async throws {
+        do {
+            try await self.server.run {
+                // A master that is stopped while it starts does not say that it serves.
+                await cancelWhenGracefulShutdown { await self.listening() }
+            }
+        } catch let error as ListeningError {
+            self.page?.showUnready(error.description)
+            throw StartFailure(.unavailable, error.description)
+        }
+    }
 }

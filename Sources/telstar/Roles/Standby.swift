@@ -26,8 +26,13 @@ struct Standby {
         return try await StoreOpening(self.settings) { reason in
             self.logger.notice("standby", metadata: ["reason": "\(reason)"])
             self.page?.show(self.answers(reason))
-            if !isTold.exchange(true, ordering: .relaxed) {
-                SupervisorNotifier(environment: ProcessInfo.processInfo.environment).ready(status: "standby")
+            // Started, as far as a service manager is concerned, and not serving.
+            let notifier = SupervisorNotifier(environment: ProcessInfo.processInfo.environment)
+            let status = "\(SupervisorNotifier.standbyStatus): \(reason)"
+            if isTold.exchange(true, ordering: .relaxed) {
+                notifier.status(status)
+            } else {
+                notifier.ready(status: status)
             }
         }
     }

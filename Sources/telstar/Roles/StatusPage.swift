@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DaemonSupport
+import Listening
 import Logging
 import ServiceLifecycle
 import Synchronization
@@ -13,14 +14,20 @@ import Synchronization
 final class StatusPage: Service {
     private let listen: ListenAddress
     private let logger: Logger
+    /// Counts and bounds the connections of its listener.
+    let ledger: ConnectionLedger
     private let answers = Mutex<HealthListener.Answers?>(nil)
     private let shown: AsyncStream<Void>
     private let tellShown: AsyncStream<Void>.Continuation
+    private let open: AsyncStream<Void>
+    private let tellOpen: AsyncStream<Void>.Continuation
 
     /// Makes a page, which listens from its first answers on.
-    init(listen: ListenAddress, logger: Logger) {
+    init(listen: ListenAddress, limits: ConnectionLimits, logger: Logger) {
         self.listen = listen
         self.logger = logger
+        self.ledger = ConnectionLedger(name: "status.listen", limits: limits, logger: logger)
+        (self.open, self.tellOpen) = AsyncStream.makeStream()
         (self.shown, self.tellShown) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -33,6 +40,11 @@ final class StatusPage: Service {
     /// Answers that the process is not ready, for this reason, and everything else as before.
     func showUnready(_ reason: String) {
         self.answers.withLock { $0?.unreadyReasons = { [reason] } }
+    }
+
+    /// Waits until the address is listened on, or until cancelled; for one caller.
+    func whenOpen() async {
+        for await _ in self.open {}
     }
 
     /// Serves until shutdown.
@@ -49,7 +61,9 @@ final class StatusPage: Service {
                 status: { try await self.current?.status() ?? [] },
                 metrics: { await self.current?.metrics() ?? [] }
             ),
-            logger: self.logger
+            ledger: self.ledger,
+            logger: self.logger,
+            whenBound: { _ in self.tellOpen.finish() }
         ).run()
     }
 

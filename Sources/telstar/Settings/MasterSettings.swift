@@ -2,6 +2,7 @@
 
 import DaemonSupport
 import Foundation
+import Listening
 import MailingModel
 import MasterCore
 
@@ -184,6 +185,7 @@ struct MasterSettings: Sendable {
                 ]
             ),
             .init("Monitoring.", [Self.statusListen.definition, Self.logLevel.definition, Self.logFormat.definition]),
+            ListenerOptions.group,
             .init(
                 "The cluster link.",
                 [
@@ -251,6 +253,8 @@ struct MasterSettings: Sendable {
     func statusListen() throws -> ListenAddress? {
         try ListenAddress(optional: self.values[Self.statusListen], key: "status.listen")
     }
+    /// What bounds the connections of the HTTP listeners.
+    var connectionLimits: ConnectionLimits { ListenerOptions.limits(self.values) }
     /// The certificate files, if they are given.
     var certificateFiles: (chain: String, key: String)? {
         let chain = self.values[Self.apiCertificate]

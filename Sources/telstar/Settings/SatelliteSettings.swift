@@ -2,6 +2,7 @@
 
 import DaemonSupport
 import Foundation
+import Listening
 import SMTP
 import SatelliteCore
 
@@ -85,7 +86,7 @@ struct SatelliteSettings: Sendable {
         default: 500,
         range: 1...20_000,
         unit: "connections",
-        doc: "Open at the same time, to all sites together, at most."
+        doc: "Open at the same time, to all sites together, at most; half of the limit of open files (ulimit -n) is never exceeded."
     )
     private static let connectionsPerSite = ConfigurationOption.int(
         "smtp.maxConnectionsPerSite",
@@ -184,6 +185,7 @@ struct SatelliteSettings: Sendable {
                 ]
             ),
             .init("Monitoring.", [Self.statusListen.definition, Self.logLevel.definition, Self.logFormat.definition]),
+            ListenerOptions.group,
             .init(
                 "Delivery.",
                 [
@@ -251,6 +253,10 @@ struct SatelliteSettings: Sendable {
     func statusListen() throws -> ListenAddress? {
         try ListenAddress(optional: self.values[Self.statusListen], key: "status.listen")
     }
+    /// What bounds the connections of the status listener.
+    var connectionLimits: ConnectionLimits { ListenerOptions.limits(self.values) }
+    /// SMTP connections at most, as configured; more than half of the limit of open files are never made.
+    var wantedConnections: Int { self.values[Self.maximumConnections] }
     /// The log's level and format.
     var log: (level: String, format: String) { (self.values[Self.logLevel], self.values[Self.logFormat]) }
     /// The zone file, if the network is not to be asked.
@@ -291,7 +297,7 @@ struct SatelliteSettings: Sendable {
         let local = self.values[Self.localAddress]
         core.localAddress = local.isEmpty ? nil : local
         core.usesTLS = self.values[Self.tls]
-        core.maximumConnections = self.values[Self.maximumConnections]
+        core.maximumConnections = Descriptors.share(self.wantedConnections, part: 2)
         core.connectionsPerSite = self.values[Self.connectionsPerSite]
         core.messagesPerConnection = self.values[Self.messagesPerConnection]
         core.connectTimeout = self.values[Self.connectTimeout]

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A watch over a key, until it is ended.
+public struct KeyWatch: Sendable {
+    let keys: KeyRing
+    let observer: UInt64
+
+    /// Ends the watch; nobody is told any more.
+    public func end() { self.keys.forget(self.observer) }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MasterCore
+import MasterStore
+import Synchronization
+import Testing
+
+@Suite("Keys of answers that take long")
+struct KeyWatchTests {
+    @Test("whoever watches a key is told once when it is revoked, and not of other keys")
+    func revocation() async throws {
+        try await TestMaster.run { test in
+            let key = try await test.master.createKey(name: "reader").record.publicID
+            let other = try await test.master.createKey(name: "other").record.publicID
+            let told = Atomic(0)
+            let watch = test.master.watch(key: key) { told.add(1, ordering: .relaxed) }
+            let ended = test.master.watch(key: key) { told.add(100, ordering: .relaxed) }
+            ended.end()
+            try await test.master.revokeKey(other)
+            #expect(told.load(ordering: .relaxed) == 0)
+            #expect(test.master.isInForce(key: key))
+            try await test.master.revokeKey(key)
+            #expect(told.load(ordering: .relaxed) == 1)
+            #expect(!test.master.isInForce(key: key))
+            watch.end()
+        }
+    }
+
+    @Test("whoever begins to watch a key that is revoked already is told at once")
+    func late() async throws {
+        try await TestMaster.run { test in
+            let key = try await test.master.createKey(name: "reader").record.publicID
+            try await test.master.revokeKey(key)
+            let told = Atomic(0)
+            test.master.watch(key: key) { told.add(1, ordering: .relaxed) }.end()
+            #expect(told.load(ordering: .relaxed) == 1)
+        }
+    }
+
+    @Test("a revocation wakes whoever waits for events")
+    func wakes() async throws {
+        try await TestMaster.run { test in
+            let key = try await test.master.createKey(name: "reader").record.publicID
+            let moment = test.master.feedMoment
+            async let woken = test.master.waitForEvents(past: moment, atMost: .seconds(1_000_000))
+            try await test.master.revokeKey(key)
+            #expect(await woken)
+        }
+    }
+
+    @Test("a master that has read its store is loaded before it runs, and loading again does nothing")
+    func loading() async throws {
+        try await TestMaster.run { test in
+            try await test.master.load()
+            #expect(test.master.isLoaded)
+            #expect(test.master.unreadyReasons.isEmpty)
+        }
+    }
+}
