@@ -66,7 +66,7 @@ public struct CompiledContent: Sendable {
         }
         self.subjectSize = subject.bytes.count
         let sender = try Self.sender(content)
-        self.from = Self.from(sender, name: content.senderName)
+        self.from = Self.from(sender, name: content.senderName) + (try Self.replyTo(content))
         self.messageIDDomain = Self.messageIDDomain(of: sender)
         self.hasOneClick = self.site?.isSecure == true && content.dkim.contains(where: \.enabled)
         var compiler = ContentCompiler(content, site: self.site, names: names)
@@ -95,6 +95,18 @@ public struct CompiledContent: Sendable {
     private static func messageIDDomain(of sender: EmailAddress) -> [UInt8] {
         sender.asciiDomain.utf8.filter { $0 != UInt8(ascii: "[") && $0 != UInt8(ascii: "]") }
             .map { $0 == UInt8(ascii: ":") ? UInt8(ascii: "-") : $0 }
+    }
+
+    private static func replyTo(_ content: MailingContent) throws(ContentError) -> [UInt8] {
+        guard let text = content.replyTo else { return [] }
+        do {
+            var field: [UInt8] = []
+            let mailbox = Mailbox(displayName: "", address: try EmailAddress(lenient: text))
+            HeaderEncoder.appendMailboxes(name: "Reply-To", [mailbox], to: &field)
+            return field
+        } catch {
+            throw ContentError(part: "Reply-To", message: error.description)
+        }
     }
 
     /// The names that the content takes from the merge fields, those that rendering looks at itself included.

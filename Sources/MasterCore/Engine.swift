@@ -402,14 +402,14 @@ final class Engine: Sendable {
         status.version = self.configuration.version
         status.storeID = self.store.identity.storeID
         status.term = self.store.identity.term.rawValue
-        status.startedSeconds = self.started.seconds
+        status.startedAt = self.started.rfc3339
         status.safeMode = self.safeMode.reason
         status.problems = self.problems
         status.ready = status.problems.isEmpty && !stopping
         await self.dispatcher.describe(&status)
         let (queued, oldest) = self.reports.waiting
         status.queuedReports = queued
-        status.reportLagMilliseconds = oldest.map { Self.milliseconds(self.time.elapsed() - $0) } ?? 0
+        status.reportLagSeconds = oldest.map { Double(Self.milliseconds(self.time.elapsed() - $0)) / 1000 } ?? 0
         status.droppedReports = self.reports.droppedCount
         status.counterDrift = self.counters.drift
         let rates = self.rates.lastMinute

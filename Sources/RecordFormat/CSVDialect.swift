@@ -13,6 +13,8 @@ public struct CSVDialect: Sendable, Hashable {
     public var hasHeader: Bool
     /// How the text is written.
     public var encoding: TextEncoding
+    /// Whether the first line is `sep=;`, by which a spreadsheet names the delimiter, and no record.
+    public var hasSeparatorLine = false
 
     /// A dialect that is known.
     public init(delimiter: UInt8 = UInt8(ascii: ","), hasHeader: Bool = true, encoding: TextEncoding = .utf8) {
@@ -24,7 +26,7 @@ public struct CSVDialect: Sendable, Hashable {
     /// The dialect that the beginning of a stream shows.
     ///
     /// The delimiter is the one by which most records have as many fields as the first, and more than one; a comma if
-    /// none is better. The first record is a header if its fields read like distinct names: letters, digits, spaces and
+    /// none is better. A first line `sep=;` names it itself. The first record is a header if its fields read like distinct names: letters, digits, spaces and
     /// `_ - .`, beginning with a letter.
     ///
     /// - Parameters:
@@ -34,9 +36,16 @@ public struct CSVDialect: Sendable, Hashable {
     public init(detecting beginning: [UInt8], isWhole: Bool, encoding: TextEncoding? = nil) {
         let encoding = encoding ?? .detected(in: beginning, isWhole: isWhole)
         self.init(encoding: encoding)
+        if let named = Self.separator(in: beginning, isWhole: isWhole, encoding) {
+            self.delimiter = named
+            self.hasSeparatorLine = true
+            self.hasHeader = Self.looksLikeHeader(Self.sample(beginning, isWhole: isWhole, self).first)
+            return
+        }
         var best = -1
         for delimiter in [UInt8(ascii: ","), UInt8(ascii: ";"), 0x09, UInt8(ascii: "|")] {
-            let (first, counts) = Self.sample(beginning, isWhole: isWhole, delimiter, encoding)
+            let dialect = CSVDialect(delimiter: delimiter, encoding: encoding)
+            let (first, counts) = Self.sample(beginning, isWhole: isWhole, dialect)
             guard !counts.isEmpty else { continue }
             let columns = first.count
             let agreeing = counts.count { $0 == columns }
@@ -49,14 +58,34 @@ public struct CSVDialect: Sendable, Hashable {
         }
     }
 
+    /// The delimiter that a first line such as `sep=;` names, quoted or not; `nil` if there is no such line.
+    private static func separator(in beginning: [UInt8], isWhole: Bool, _ encoding: TextEncoding) -> UInt8? {
+        var transcoder = TextTranscoder(encoding)
+        var text: [UInt8] = []
+        beginning.prefix(64).withUnsafeBufferPointer { transcoder.append($0, to: &text) }
+        if isWhole, beginning.count <= 64 { transcoder.finish(to: &text) }
+        let quote = UInt8(ascii: "\"")
+        let isQuoted = text.first == quote
+        var rest = isQuoted ? text[1...] : text[...]
+        guard rest.count >= 5, rest.prefix(4).map({ $0 | 0x20 }) == Array("sep=".utf8).map({ $0 | 0x20 }) else {
+            return nil
+        }
+        rest = rest.dropFirst(4)
+        guard let delimiter = rest.popFirst(), delimiter == 0x09 || (0x20...0x7E).contains(delimiter),
+            delimiter != quote
+        else { return nil }
+        if isQuoted, rest.popFirst() != quote { return nil }
+        guard let end = rest.first else { return isWhole ? delimiter : nil }
+        return end == 0x0A || end == 0x0D ? delimiter : nil
+    }
+
     /// The first record, and the number of fields of every record in the sample.
     private static func sample(
         _ beginning: [UInt8],
         isWhole: Bool,
-        _ delimiter: UInt8,
-        _ encoding: TextEncoding
+        _ dialect: CSVDialect
     ) -> (first: [String], counts: [Int]) {
-        var reader = CSVReader(CSVDialect(delimiter: delimiter, encoding: encoding))
+        var reader = CSVReader(dialect)
         reader.feed(beginning)
         if isWhole { reader.finish() }
         var first: [String] = []

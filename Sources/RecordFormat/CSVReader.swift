@@ -29,6 +29,12 @@ public struct CSVReader: Sendable {
     private var line = 1
     private var sawCarriageReturn = false
     private var records = 0
+    /// Where the record begins in `input` and where its line ends; what of it lay before `input` is in `carried`.
+    private var recordStart = 0
+    private var recordEnd = 0
+    private var carried: [UInt8] = []
+    /// Whether the first record is a line `sep=;` and no record.
+    private var skipsFirst: Bool
 
     /// The line on which the record begins, from 1.
     public private(set) var recordLine = 1
@@ -40,6 +46,7 @@ public struct CSVReader: Sendable {
         self.delimiter = dialect.delimiter
         self.limits = limits
         self.transcoder = TextTranscoder(dialect.encoding)
+        self.skipsFirst = dialect.hasSeparatorLine
     }
 
     /// Takes in more octets; everything fed before should have been read.
@@ -58,6 +65,10 @@ public struct CSVReader: Sendable {
     }
 
     private mutating func dropRead() {
+        if self.state != .recordStart, self.carried.count < self.limits.recordOctets {
+            self.carried += self.input[self.recordStart..<self.place]
+        }
+        self.recordStart = 0
         if self.place == self.input.count {
             self.input.removeAll(keepingCapacity: true)
         } else {
@@ -74,6 +85,16 @@ public struct CSVReader: Sendable {
     /// A field's text; `nil` if it is not well-formed.
     public func text(at field: Int) -> String? {
         String(validating: self.octets(at: field), as: UTF8.self)
+    }
+
+    /// Appends the record as it is written, in UTF-8 and without its line's end; cut at ``RecordLimits/recordOctets``.
+    ///
+    /// To be called before more is fed.
+    public func appendRecord(to text: inout [UInt8]) {
+        let kept = self.carried.prefix(self.limits.recordOctets)
+        text += kept
+        text += self.input[self.recordStart..<max(self.recordStart, self.recordEnd)]
+            .prefix(self.limits.recordOctets - kept.count)
     }
 
     /// A field's octets of UTF-8, not validated.
@@ -94,7 +115,13 @@ public struct CSVReader: Sendable {
         }
         while self.place < self.input.count {
             self.read()
-            if self.isComplete { return try self.completed() }
+            guard self.isComplete else { continue }
+            if self.skipsFirst {
+                self.skipsFirst = false
+                self.error = nil
+                return try self.next()
+            }
+            return try self.completed()
         }
         guard self.isFinished else { return .hungry }
         switch self.state {
@@ -104,7 +131,13 @@ public struct CSVReader: Sendable {
         case .skipping: break
         }
         self.line += 1
+        self.recordEnd = self.place
         self.endRecord()
+        if self.skipsFirst {
+            self.skipsFirst = false
+            self.error = nil
+            return try self.next()
+        }
         return try self.completed()
     }
 
@@ -183,6 +216,8 @@ public struct CSVReader: Sendable {
         case (.recordStart, _):
             self.sawCarriageReturn = false
             self.recordLine = self.line
+            self.recordStart = self.place
+            self.carried.removeAll(keepingCapacity: true)
             self.state = .fieldStart
         case (.fieldStart, UInt8(ascii: "\"")):
             self.place += 1
@@ -206,6 +241,7 @@ public struct CSVReader: Sendable {
         if octet == 0x0A || octet == 0x0D {
             self.line += 1
             self.sawCarriageReturn = octet == 0x0D
+            self.recordEnd = self.place - 1
             self.endRecord()
         } else if self.state != .skipping {
             self.state = .fieldStart

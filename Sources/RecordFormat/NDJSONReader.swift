@@ -17,6 +17,8 @@ public struct NDJSONReader: Sendable {
     public private(set) var members: [JSONValue.Member] = []
     /// The line of the record, from 1.
     public private(set) var recordLine = 0
+    /// The line that was read last, in UTF-8 and without its end; empty if it was too long.
+    public private(set) var recordText: [UInt8] = []
     /// Lines read.
     public var lines: Int { self.recordLine }
 
@@ -51,6 +53,7 @@ public struct NDJSONReader: Sendable {
             if line.isEmpty || line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
             self.records += 1
             guard self.records <= self.limits.records else { throw TooManyRecords(limit: self.limits.records) }
+            self.recordText = line.count > self.limits.recordOctets ? [] : line
             if line.count > self.limits.recordOctets { return self.refusedLong }
             return self.parse(line)
         }
@@ -58,6 +61,7 @@ public struct NDJSONReader: Sendable {
         if self.input.count - self.place > self.limits.recordOctets, !self.isFinished {
             self.place = self.input.count
             self.isSkipping = true
+            self.recordText = []
             self.recordLine += 1
             self.records += 1
             return self.refusedLong

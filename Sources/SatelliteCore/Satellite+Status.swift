@@ -28,7 +28,7 @@ extension Satellite {
                 asked: board.askedCount,
                 inFlight: board.withConnections,
                 connections: board.connectionCount,
-                rate: board.rate,
+                attemptsPerSecond: Self.rounded(board.rate),
                 unacknowledgedReports: backlog,
                 delivered: counts.delivered,
                 deferred: counts.deferred,
@@ -36,8 +36,8 @@ extension Satellite {
                 unrenderable: counts.unrenderable,
                 uncertain: counts.uncertain,
                 journalOctets: room.size,
-                journalAvailable: room.available,
-                journalReserved: room.reserved,
+                journalAvailableOctets: room.available,
+                journalReservedOctets: room.reserved,
                 sites: Self.sites(board, now),
                 problems: Self.problems(board, condition, now)
             )
@@ -80,6 +80,9 @@ extension Satellite {
         }
     }
 
+    /// A rate in hundredths: one that has died away shows as 0.
+    private static func rounded(_ rate: Double) -> Double { (rate * 100).rounded() / 100 }
+
     private static func sites(_ board: DeliveryBoard, _ now: ContinuousClock.Instant) -> [SatelliteStatus.Site] {
         let sites = board.sites.values.map { site in
             SatelliteStatus.Site(
@@ -88,7 +91,7 @@ extension Satellite {
                 ready: site.readyCount,
                 inFlight: site.withConnections,
                 connections: site.connections.count,
-                rate: site.rate,
+                attemptsPerSecond: Self.rounded(site.rate),
                 isPaused: site.isPaused(now),
                 reason: site.failingSince == nil ? nil : site.pauseTrace?.summary
             )

@@ -14,8 +14,8 @@ public struct SatelliteStatus: Codable, Hashable, Sendable {
         public var inFlight: Int
         /// Connections open or being opened.
         public var connections: Int
-        /// Attempts per second.
-        public var rate: Double
+        /// Attempts per second, in hundredths.
+        public var attemptsPerSecond: Double
         /// Whether no connection is opened for a while, because no host could be talked to or because of what one replied.
         public var isPaused: Bool
         /// What was met, while the site is in trouble; or `nil`.
@@ -46,8 +46,8 @@ public struct SatelliteStatus: Codable, Hashable, Sendable {
     public var inFlight: Int
     /// Connections open or being opened.
     public var connections: Int
-    /// Attempts per second.
-    public var rate: Double
+    /// Attempts per second, in hundredths.
+    public var attemptsPerSecond: Double
     /// Reports that the master has not acknowledged.
     public var unacknowledgedReports: Int
     /// Attempts since the start of the process, by outcome.
@@ -63,9 +63,9 @@ public struct SatelliteStatus: Codable, Hashable, Sendable {
     /// Octets of the journal's files, of what can be written, and of what is promised of it.
     public var journalOctets: Int
     /// Octets that the journal can still take.
-    public var journalAvailable: Int
+    public var journalAvailableOctets: Int
     /// Octets of these that are promised to recipients held.
-    public var journalReserved: Int
+    public var journalReservedOctets: Int
     /// The busiest 50 sites, by recipients.
     public var sites: [Site]
     /// What a human should look at: a lack of resources, sites that object to the configuration; empty if all is well.

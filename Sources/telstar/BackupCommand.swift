@@ -18,7 +18,7 @@ struct BackupCommand: AsyncParsableCommand {
         _ = try await ControlClient.with(self.control.door()) {
             try await $0.send("POST", "/backup", body: ["path": path])
         }
-        if self.control.json { try Output.json(["backup": path]) } else { print("backed up to \(path)") }
+        if self.control.json { try Output.json(["backup": path]) } else { Output.line("backed up to \(path)") }
     }
 }
 
@@ -35,6 +35,6 @@ struct ConfirmStoreCommand: AsyncParsableCommand {
 
     func run() async throws {
         _ = try await ControlClient.with(self.control.door()) { try await $0.send("POST", "/confirm-store") }
-        if self.control.json { try Output.json(["confirmed": true]) } else { print("the store is confirmed") }
+        if self.control.json { try Output.json(["confirmed": true]) } else { Output.line("the store is confirmed") }
     }
 }

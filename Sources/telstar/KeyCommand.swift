@@ -37,9 +37,9 @@ struct KeyCommand: AsyncParsableCommand {
                 )
             }
             if self.control.json { return try Output.json(view) }
-            print("key \(view.id) (\(view.name))")
-            print("secret: \(view.key ?? "")")
-            print("It is not shown again; API clients use it as the password of user `admin`.")
+            Output.line("key \(view.id) (\(view.name))")
+            Output.line("secret: \(view.key ?? "")")
+            Output.line("It is not shown again; API clients use it as the password of user `admin`.")
         }
     }
 
@@ -59,7 +59,7 @@ struct KeyCommand: AsyncParsableCommand {
             if self.control.json { return try Output.json(answer) }
             Output.table(
                 ["id", "name", "created", "revoked"],
-                answer.keys.map { [$0.id, $0.name, $0.created, $0.revoked ?? "-"] }
+                answer.keys.map { [$0.id, $0.name, $0.createdAt, $0.revokedAt ?? "-"] }
             )
         }
     }
@@ -75,9 +75,10 @@ struct KeyCommand: AsyncParsableCommand {
             try await OfflineStore.orMaster(self.control) { store in
                 try await store.revokeKey(self.id)
             } master: { client in
-                _ = try await client.send("DELETE", "/keys/\(self.id)")
+                _ = try await client.send("DELETE", "/keys/\(SatellitesCommand.encoded(self.id))")
             }
-            if self.control.json { try Output.json(["revoked": self.id]) } else { print("revoked \(self.id)") }
+            if self.control.json { return try Output.json(["revoked": self.id]) }
+            Output.line("revoked \(self.id)")
         }
     }
 }

@@ -18,15 +18,15 @@ struct MasterCommand: AsyncParsableCommand {
             if self.role.sample { return print(MasterSettings.table.sample, terminator: "") }
             let settings = try MasterSettings.load(file: self.role.config, overrides: try self.role.overrides())
             if self.role.checkConfig {
-                _ = try (
-                    settings.storeLocation(), settings.apiListen(), settings.apiPlainListen(), settings.statusListen()
-                )
-                return print("the configuration is sound")
+                let isRunning = UnixSocketProbe.probe(settings.controlSocket) == .answers
+                try StartChecks.check(settings, tryingPorts: !isRunning)
+                return self.role.sayThatItIsSound(isRunning: isRunning, directory: settings.directory)
             }
             if self.role.showKey {
                 try self.role.makeDirectory(settings.directory)
                 return print(try LinkKeyFile.loadOrMake(in: settings.directory).publicKeyText)
             }
+            try StartChecks.check(settings, tryingPorts: false)
             try await self.serve(settings)
         }
     }

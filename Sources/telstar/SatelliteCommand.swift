@@ -6,6 +6,7 @@ import DaemonSupport
 import Foundation
 import Listening
 import Logging
+import MasterAPI
 import NIOCore
 import NIOPosix
 import SatelliteCore
@@ -23,11 +24,13 @@ struct SatelliteCommand: AsyncParsableCommand {
             if self.role.sample { return print(SatelliteSettings.table.sample, terminator: "") }
             let settings = try SatelliteSettings.load(file: self.role.config, overrides: try self.role.overrides())
             if self.role.checkConfig {
-                _ = try (settings.masters(), settings.core(), settings.statusListen())
-                return print("the configuration is sound")
+                let isRunning = DirectoryLock.isHeld(directory: settings.directory)
+                try StartChecks.check(settings, tryingPorts: !isRunning)
+                return self.role.sayThatItIsSound(isRunning: isRunning, directory: settings.directory)
             }
             try self.role.makeDirectory(settings.directory)
             if self.role.showKey { return print(try LinkKeyFile.loadOrMake(in: settings.directory).publicKeyText) }
+            try StartChecks.check(settings, tryingPorts: false)
             try await self.serve(settings)
         }
     }
@@ -123,12 +126,7 @@ struct SatelliteCommand: AsyncParsableCommand {
             configuration: .init(host: listen.host, port: listen.port),
             answers: .init(
                 unreadyReasons: { SatelliteMetrics.unreadyReasons(satellite.status()) },
-                status: {
-                    let encoder = JSONEncoder()
-                    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-                    encoder.keyEncodingStrategy = .convertToSnakeCase
-                    return Array(try encoder.encode(satellite.status()))
-                },
+                status: { Array(try StatusDocument.encode(satellite.status())) },
                 metrics: { metrics.exposition() }
             ),
             ledger: ledger,

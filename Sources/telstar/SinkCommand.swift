@@ -48,7 +48,7 @@ struct SinkCommand: AsyncParsableCommand {
                                 notifier.ready(status: "listening")
                             }
                         } catch let error as SinkError {
-                            throw StartFailure(.unavailable, "\(error)")
+                            throw StartFailure(error.code == .file ? .unwritableFile : .unavailable, "\(error)")
                         }
                     }
                 ],
@@ -68,7 +68,7 @@ struct SinkCommand: AsyncParsableCommand {
         settings.threads = self.threads
         if let path = self.script {
             do {
-                settings.script = try SinkScript(parsing: try ConfigurationFile.read(path))
+                settings.script = try SinkScript(parsing: try NamedFile.text(path, "the sink's script"))
             } catch let error as SinkScriptError {
                 throw StartFailure(.configuration, "the script \(path), \(error)")
             }
@@ -101,7 +101,7 @@ enum Resolvers {
     static func make(zoneFile: String?, forwardTo: [String]) throws -> any MailResolver {
         if let path = zoneFile {
             do {
-                return try FakeResolver(zoneFile: try ConfigurationFile.read(path))
+                return try FakeResolver(zoneFile: try NamedFile.text(path, "the zone file"))
             } catch let error as ZoneError {
                 throw StartFailure(.configuration, "the zone file \(path), \(error)")
             }

@@ -9,6 +9,20 @@ struct Telstar: AsyncParsableCommand {
     /// The version that `--version`, the satellites' greeting and the status page tell.
     static let version = "0.1.0"
 
+    /// Runs the subcommand that the command line names, and says why it failed if it did.
+    static func main() async {
+        do {
+            var command = try Self.parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            CommandFailure.leave(with: error)
+        }
+    }
+
     static let configuration = CommandConfiguration(
         commandName: "telstar",
         abstract: "A distributed bulk-mailing cluster.",

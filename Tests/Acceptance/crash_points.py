@@ -67,7 +67,7 @@ def provoke(cluster, point, mailing):
 
 def run(point, directory, count=400):
     role = "master" if point.startswith("master") else "satellite"
-    settings = ["finish_grace=0s"]
+    settings = ["finishGrace=0s"]
     script = None
     if "Pause" in point or "Revoke" in point:
         settings += ["lease.lifetime=3s"]

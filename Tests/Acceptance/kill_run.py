@@ -19,7 +19,7 @@ def main():
     telstar.BINARY = arguments.telstar
     domains = tuple(f"domain{number}.test" for number in range(12))
     with tempfile.TemporaryDirectory() as directory:
-        with telstar.cluster_with_sink(pathlib.Path(directory), settings=["finish_grace=0s"]) as (cluster, sink):
+        with telstar.cluster_with_sink(pathlib.Path(directory), settings=["finishGrace=0s"]) as (cluster, sink):
             mailing = telstar.make_mailing(cluster.api(), telstar.people(arguments.recipients, domains))
             began = time.monotonic()
             for role, share in (("satellite", 0.25), ("master", 0.6)):

@@ -44,7 +44,7 @@ link:
   listen: "tcp://127.0.0.1:{self.link}"
   contentListen: "tcp://127.0.0.1:{self.content}"
   enrolListen: ""
-finish_grace: 0s
+finishGrace: 0s
 """)
 
     def start(self):

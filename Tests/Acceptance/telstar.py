@@ -83,12 +83,12 @@ class Program:
 class Sink(Program):
     """A receiving server with a journal."""
 
-    def __init__(self, directory, script=None, port=None, addresses=("127.0.0.2",)):
+    def __init__(self, directory, script=None, port=None, addresses=("127.0.0.2",), arguments=()):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self.journal = self.directory / "sink.jsonl"
-        arguments = ["sink", "--listen", ",".join(f"{a}:{self.port}" for a in addresses), "--journal", self.journal]
+        arguments = ["sink", "--listen", ",".join(f"{a}:{self.port}" for a in addresses), "--journal", self.journal, *arguments]
         if script is not None:
             (self.directory / "sink.script").write_text(script)
             arguments += ["--script", self.directory / "sink.script"]

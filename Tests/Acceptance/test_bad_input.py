@@ -62,7 +62,7 @@ def shared(tmp_path_factory):
     sink = KeepingSink(directory / "sink", SCRIPT)
     try:
         cluster = telstar.Cluster(directory, sink.port, settings=[
-            "finish_grace=0s", "retry.first=1s", "smtp.siteBackoff=1s", f"api.maximumBody={MAXIMUM_BODY}"])
+            "finishGrace=0s", "retry.first=1s", "smtp.siteBackoff=1s", f"api.maximumBody={MAXIMUM_BODY}"])
         try:
             yield cluster, sink
         finally:

@@ -404,7 +404,7 @@ def test_an_import_by_command_writes_a_side_file_and_is_repeated_safely(shared, 
     assert total(cluster, mailing) == 2500
     path.write_text(HEADER + rows(1, 5000))
     good = command(cluster, "mailing", "import", mailing, path, "--json", *more)
-    assert good.returncode == 0 and json.loads(good.stdout) == {"accepted": 1, "repeated": 0, "refused": 0, "lines": 2}
+    assert good.returncode == 0 and json.loads(good.stdout) == {"accepted": 1, "repeated": 0, "refused": 0, "duplicates": 0, "lines": 2}
     assert not (tmp_path / "people.csv.errors.ndjson").exists()
 
 
@@ -423,7 +423,7 @@ def test_an_import_by_command_goes_on_after_it_was_killed(shared, mailing, tmp_p
 
 
 @pytest.mark.parametrize("arguments, status, words", [
-    (["FILE.csv"], 64, "cannot be read"), (["people.dat"], 64, "--format"), (["empty.csv"], 1, "no_email_column"),
+    (["FILE.csv"], 66, "there is no such file"), (["people.dat"], 64, "--format"), (["empty.csv"], 1, "no_email_column"),
     (["people.csv", "--charset", "ebcdic"], 1, "bad_charset"), (["people.csv", "--idempotency-key", "a b"], 1, "bad_key")])
 def test_an_import_by_command_that_cannot_be_says_why(shared, mailing, tmp_path, arguments, status, words):
     for name, text in [("people.csv", "email\na@one.test\n"), ("people.dat", "email\na@one.test\n"), ("empty.csv", "")]:

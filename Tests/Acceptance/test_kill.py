@@ -7,7 +7,7 @@ import telstar
 
 @pytest.mark.parametrize("role", ["satellite", "master"])
 def test_a_killed_daemon_loses_and_repeats_nothing(role, tmp_path):
-    with telstar.cluster_with_sink(tmp_path, "at dot: delay 2ms\n", settings=["finish_grace=0s"]) as (cluster, sink):
+    with telstar.cluster_with_sink(tmp_path, "at dot: delay 2ms\n", settings=["finishGrace=0s"]) as (cluster, sink):
         mailing = telstar.make_mailing(cluster.api(), telstar.people(3000))
         telstar.await_condition(lambda: len(sink.messages()) > 500, "the mailing is under way")
         cluster.kill(role)
@@ -17,7 +17,7 @@ def test_a_killed_daemon_loses_and_repeats_nothing(role, tmp_path):
 
 
 def test_a_terminated_satellite_hands_back_and_the_mailing_goes_on(tmp_path):
-    with telstar.cluster_with_sink(tmp_path, "at dot: delay 2ms\n", settings=["finish_grace=0s"]) as (cluster, sink):
+    with telstar.cluster_with_sink(tmp_path, "at dot: delay 2ms\n", settings=["finishGrace=0s"]) as (cluster, sink):
         mailing = telstar.make_mailing(cluster.api(), telstar.people(2000))
         telstar.await_condition(lambda: len(sink.messages()) > 300, "the mailing is under way")
         cluster.kill("satellite", telstar.signal.SIGTERM)

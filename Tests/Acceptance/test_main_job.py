@@ -18,7 +18,7 @@ def test_a_mailing_is_delivered_and_its_reports_agree_with_the_receiver(shared):
 
 
 def test_two_satellites_share_the_work(tmp_path):
-    with telstar.cluster_with_sink(tmp_path, satellites=2, settings=["finish_grace=0s"]) as (cluster, sink):
+    with telstar.cluster_with_sink(tmp_path, satellites=2, settings=["finishGrace=0s"]) as (cluster, sink):
         domains = tuple(f"domain{number}.test" for number in range(40))
         mailing = telstar.make_mailing(cluster.api(), telstar.people(2000, domains))
         cluster.await_status(mailing, "FINISHED")
@@ -27,7 +27,7 @@ def test_two_satellites_share_the_work(tmp_path):
 
 
 def test_the_first_mail_leaves_although_the_satellite_started_before_the_master(tmp_path):
-    with telstar.cluster_with_sink(tmp_path, settings=["finish_grace=0s"]) as (cluster, sink):
+    with telstar.cluster_with_sink(tmp_path, settings=["finishGrace=0s"]) as (cluster, sink):
         cluster.kill("master")
         mailing = telstar.await_condition(
             lambda: telstar.make_mailing(cluster.api(), telstar.people(10)), "the master answers again")
@@ -40,7 +40,7 @@ def test_refused_and_deferred_recipients_are_reported_with_the_servers_words(tmp
         "at rcpt to refuse*: reply 550 5.1.1 No such person\n"
         "at rcpt to later*: reply 451 4.3.0 Come back later\n"
     )
-    with telstar.cluster_with_sink(tmp_path, script, settings=["finish_grace=0s"]) as (cluster, sink):
+    with telstar.cluster_with_sink(tmp_path, script, settings=["finishGrace=0s"]) as (cluster, sink):
         recipients = [{"email": f"{kind}{n}@one.test", "firstname": "A"} for kind in ("ok", "refuse", "later")
                       for n in range(5)]
         mailing = telstar.make_mailing(cluster.api(), recipients)
@@ -56,7 +56,7 @@ def test_refused_and_deferred_recipients_are_reported_with_the_servers_words(tmp
 
 def test_unknown_domains_fail_for_good_and_broken_ones_are_tried_again(tmp_path):
     zone = "* MX 10 mx.sink.test\nmx.sink.test A 127.0.0.2\ngone.test NXDOMAIN\nbroken.test SERVFAIL\nnull.test MX 0 .\n"
-    with telstar.cluster_with_sink(tmp_path, zone=zone, settings=["finish_grace=0s"]) as (cluster, sink):
+    with telstar.cluster_with_sink(tmp_path, zone=zone, settings=["finishGrace=0s"]) as (cluster, sink):
         recipients = [{"email": f"a@{domain}", "firstname": "A"} for domain in ("gone.test", "broken.test", "null.test", "x.test")]
         mailing = telstar.make_mailing(cluster.api(), recipients)
         telstar.await_condition(lambda: len({e["email"] for e in cluster.feed(mailing)}) == 4, "all reported")

@@ -101,7 +101,7 @@ def test_every_wrong_line_of_a_configuration_is_told_at_once(tmp_path):
 def test_a_wrong_key_on_the_command_line_or_in_the_environment_is_refused(role, flag, words, tmp_path):
     done = run(role, "--set", flag, "--check-config")
     assert done.returncode == 78 and words in done.stderr
-    assert run(role, "--config", tmp_path / "absent.yaml").returncode == 78
+    assert run(role, "--config", tmp_path / "absent.yaml").returncode == 66
     assert run(role, "--nonsense").returncode == 64
 
 
@@ -119,7 +119,7 @@ def test_the_environment_stands_between_file_and_flags(tmp_path):
 def test_the_sample_is_a_sound_configuration(role, tmp_path):
     sample = succeed(role, "--sample")
     (tmp_path / "sample.yaml").write_text(sample)
-    check = [role, "--config", tmp_path / "sample.yaml", "--check-config"]
+    check = [role, "--config", tmp_path / "sample.yaml", "--check-config", "--set", f"dataDirectory={tmp_path / 'data'}"]
     if role == "satellite":
         assert "serial" in run(*check).stderr
         check += ["--set", "serial=s", "--set", f"master.publicKey={Z85_ZEROS}"]
@@ -143,11 +143,11 @@ def test_keys_are_made_listed_and_revoked_while_the_master_runs(shared, folder, 
     secret = re.search(r"^secret: (\S+)$", text, re.MULTILINE)[1]
     assert may_call(cluster, secret)
     listed = {key["id"]: key for key in answered("key", "list", "--dir", folder)["keys"]}
-    assert listed[made["id"]]["name"] == "newsletter" and "key" not in listed[made["id"]] and "revoked" not in listed[made["id"]]
+    assert listed[made["id"]]["name"] == "newsletter" and "key" not in listed[made["id"]] and "revoked_at" not in listed[made["id"]]
     assert made["key"] not in succeed("key", "list", "--dir", folder)
     assert succeed("key", "revoke", made["id"], "--dir", folder) == f"revoked {made['id']}\n"
     assert not may_call(cluster, made["key"]) and may_call(cluster, secret)
-    assert [key for key in answered("key", "list", "--dir", folder)["keys"] if key["id"] == made["id"]][0]["revoked"]
+    assert [key for key in answered("key", "list", "--dir", folder)["keys"] if key["id"] == made["id"]][0]["revoked_at"]
     unknown = run("key", "revoke", "nonsense", "--dir", folder)
     assert unknown.returncode != 0 and "there is no API key nonsense" in unknown.stderr
 
@@ -178,8 +178,8 @@ def test_another_machine_asks_by_url_and_key_file(shared, tmp_path):
         assert answered("key", "list", "--url", url, "--key-file", tmp_path / "key")["keys"]
         refused = run("key", "list", "--url", url, "--key-file", tmp_path / "wrong")
         assert refused.returncode != 0 and "the API key is wrong or missing" in refused.stderr
-    for flags in ((), ("--key-file", tmp_path / "absent")):
-        assert run("key", "list", "--url", cluster.described["api_url"], *flags).returncode == 64
+    for flags, status in (((), 64), (("--key-file", tmp_path / "absent"), 66)):
+        assert run("key", "list", "--url", cluster.described["api_url"], *flags).returncode == status
     remote = run("backup", tmp_path / "copy.sqlite", "--url", cluster.described["api_url"], "--key-file", tmp_path / "key")
     assert remote.returncode != 0 and "control socket only" in remote.stderr and not (tmp_path / "copy.sqlite").exists()
 
@@ -293,7 +293,7 @@ def test_a_satellite_with_a_wrong_key_of_the_master_says_so(tmp_path):
 
 def test_a_satellite_enrols_with_a_shared_key(shared, folder, tmp_path):
     cluster, _ = shared
-    for name, text in (("right", "a secret of some length\n"), ("wrong", "another secret\n")):
+    for name, text in (("right", "a secret of some length\n"), ("wrong", "another secret of some length\n")):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o600)
     succeed("satellites", "add", "enrolled-1", "--shared-key-file", tmp_path / "right", "--dir", folder)
@@ -327,7 +327,7 @@ def test_a_mailing_is_sent_from_the_command_line(shared, folder, tmp_path):
     mailing = answered(*create, "--html", tmp_path / "news.html", "--dir", folder)
     assert mailing["status"] == "filling"
     imported = answered("mailing", "import", mailing["id"], tmp_path / "people.jsonl", "--dir", folder)
-    assert imported == {"accepted": 1100, "repeated": 0, "refused": 0, "lines": 1101}
+    assert imported == {"accepted": 1100, "repeated": 0, "refused": 0, "duplicates": 0, "lines": 1101}
     bad = run("mailing", "import", mailing["id"], "-", "--dir", folder,
               input='{"email": "no address"}\n{"email": "extra@one.test", "firstname": "E"}\n')
     assert bad.returncode == 65 and bad.stdout == "1 accepted, 1 refused\n" and bad.stderr.startswith("line 1: ")
@@ -336,17 +336,18 @@ def test_a_mailing_is_sent_from_the_command_line(shared, folder, tmp_path):
     assert re.match(rf"mailing {mailing['id']} is ", succeed("mailing", "start", mailing["id"], "--dir", folder))
     cluster.await_status(mailing["id"], "FINISHED")
     status = answered("mailing", "status", mailing["id"], "--dir", folder)
-    [status] = status if isinstance(status, list) else [status]
     assert (status["status"], status["total"], status["delivered"], status["failed"]) == ("finished", 1101, 1101, 0)
     assert str(mailing["id"]) in succeed("mailing", "status", "--dir", folder)
-    reports = [json.loads(line) for line in succeed("report", "--mailing", mailing["id"], "--json", "--dir", folder).splitlines()]
-    assert collections.Counter(report["state"] for report in reports) == {"delivered": 1101}
+    *reports, end = map(json.loads, succeed("report", "--mailing", mailing["id"], "--json", "--dir", folder).splitlines())
+    assert end["reports"] == len(reports) and end["cursor"]
+    assert collections.Counter(report["status"] for report in reports) == {"delivered": 1101}
     assert {report["email"] for report in reports} == {person["email"] for person in people} | {"extra@one.test"}
     assert {report["satellite"] for report in reports} == {"satellite-1"}
     people_read = run("report", "--mailing", mailing["id"], "--status", "failed", "uncertain", "--dir", folder)
     assert people_read.stdout == "" and people_read.stderr.startswith("cursor: ")
     cursor = people_read.stderr.split()[1]
-    assert succeed("report", "--cursor", cursor, "--json", "--mailing", mailing["id"], "--dir", folder) == ""
+    rest = json.loads(succeed("report", "--cursor", cursor, "--json", "--mailing", mailing["id"], "--dir", folder))
+    assert rest == {"cursor": cursor, "reports": 0}
     unknown = run("mailing", "start", 2_000_000_000, "--dir", folder)
     assert unknown.returncode != 0 and "404 unknown_mailing" in unknown.stderr
     telstar.reconcile(cluster, sink, mailing["id"])
@@ -400,7 +401,7 @@ def test_both_roles_can_be_watched(shared, role):
         assert connected["telstar_master_satellite_connected", '{satellite="satellite-1"}'] == 1
         assert metrics["telstar_master_mailings"][1]["telstar_master_mailings", '{state="finished"}'] >= 1
     else:
-        assert described["is_connected"] and described["serial"] == "satellite-1" and described["delivered"] >= 20
+        assert described["connected"] and described["serial"] == "satellite-1" and described["delivered"] >= 20
         assert metrics["telstar_satellite_connected"][1]["telstar_satellite_connected", None] == 1
         delivered = metrics["telstar_satellite_attempts_total"][1]["telstar_satellite_attempts_total", '{outcome="delivered"}']
         assert delivered == described["delivered"]
@@ -424,7 +425,7 @@ def test_promtool_finds_no_fault(shared, role):
 
 
 def test_a_copy_made_while_a_mailing_runs_is_whole(tmp_path):
-    with telstar.cluster_with_sink(tmp_path, "at dot: delay 40ms\n", settings=["finish_grace=0s"]) as (cluster, sink):
+    with telstar.cluster_with_sink(tmp_path, "at dot: delay 40ms\n", settings=["finishGrace=0s"]) as (cluster, sink):
         mailing = telstar.make_mailing(cluster.api(), telstar.people(600))
         telstar.await_condition(lambda: cluster.mailing(mailing)["total_sent"] > 20, "the mailing is under way")
         copy = tmp_path / "copy.sqlite"
@@ -451,7 +452,7 @@ def test_a_backup_replaces_nothing(folder, tmp_path):
 
 def test_a_backup_that_cannot_be_written_is_refused_and_the_master_goes_on(shared, folder, tmp_path):
     failed = run("backup", tmp_path / "absent" / "copy.sqlite", "--dir", folder)
-    assert failed.returncode != 0 and failed.stderr.startswith("Error: ")
+    assert failed.returncode != 0 and failed.stderr.startswith("telstar: ")
     assert page(shared[0].described["status_url"], "readyz")[0] == 200
 
 
@@ -479,5 +480,5 @@ def test_a_port_in_use_ends_a_daemon_with_69(shared, tmp_path):
 
 def test_the_bench_takes_every_recipient_through_the_store():
     figures = answered("bench", "store", "--recipients", 3000, "--small-mailings", 20)
-    assert figures["delivered"] == "3000 of 3000" and figures["counters that differ from a recount"] == "0"
-    assert float(figures["small mailings made and ended a second"]) > 0
+    assert figures["delivered"] == "3000 of 3000" and figures["counters_that_differ_from_a_recount"] == "0"
+    assert float(figures["small_mailings_made_and_ended_a_second"]) > 0

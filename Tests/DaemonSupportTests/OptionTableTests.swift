@@ -262,14 +262,40 @@ struct OptionTableTests {
         #expect(old.changes(to: new).needingRestart == ["api.port"])
     }
 
-    @Test("a variable that looks mistyped is remarked upon, another program's is not")
-    func remarks() throws {
-        let settings = try Options.table.read(environment: [
-            "TELSTAR_API_PROT": "1", "TELSTAR_MASTER_SERVICE_HOST_AND_MORE": "x", "PATH": "/bin",
-        ])
+    @Test("a variable with the prefix that is no option is refused, with the name that is near")
+    func refusesUnknownVariables() {
         #expect(
-            settings.notes == ["environment variable TELSTAR_API_PROT is no option; did you mean TELSTAR_API_PORT?"]
+            self.problems(environment: ["TELSTAR_API_PROT": "1", "TELSTAR_SIZE_OF_NOTHING": "x", "PATH": "/bin"]) == [
+                "environment variable TELSTAR_API_PROT is no option; did you mean TELSTAR_API_PORT?",
+                "environment variable TELSTAR_SIZE_OF_NOTHING is no option",
+            ]
         )
+    }
+
+    @Test("a reserved variable, and what Kubernetes sets for a service, are passed over")
+    func passesOverReservedVariables() throws {
+        let links = [
+            "TELSTAR_SERVICE_HOST": "10.0.0.1", "TELSTAR_API_SERVICE_PORT": "443",
+            "TELSTAR_API_SERVICE_PORT_HTTPS": "443",
+            "TELSTAR_WEB_PORT": "tcp://10.0.0.1:443", "TELSTAR_WEB_PORT_443_TCP": "tcp://10.0.0.1:443",
+            "TELSTAR_WEB_PORT_443_TCP_ADDR": "10.0.0.1", "TELSTAR_WEB_PORT_53_UDP_PROTO": "udp", "TELSTAR_DIR": "/srv",
+        ]
+        #expect(try Options.table.read(environment: links, reserved: ["TELSTAR_DIR"]).differences.isEmpty)
+        #expect(self.problems(environment: links).count == 1)
+        #expect(self.problems(environment: ["TELSTAR_WEB_PORT": "443"]).count == 1)
+    }
+
+    @Test("a key that was renamed is refused with its new name")
+    func refusesFormerNames() {
+        let table = OptionTable(prefix: "telstar", groups: Options.table.groups, renamed: ["smtp.use_tls": "smtp.tls"])
+        #expect {
+            _ = try table.read(yaml: "smtp:\n  use_tls: true\n", flags: ["smtp.use_tls=true"])
+        } throws: {
+            ($0 as? SettingsError)?.problems == [
+                "the option smtp.use_tls (--set) is called smtp.tls now; rename it",
+                "the option smtp.use_tls (line 2) is called smtp.tls now; rename it",
+            ]
+        }
     }
 
     @Test("the sample names every option and reads back as nothing set")

@@ -126,4 +126,26 @@ struct CSVReaderTests {
             }
         }
     }
+
+    @Test("a record can be had as it was written, wherever the stream is cut")
+    func recordText() throws {
+        let rows = ["a,b", "\"c\nd\", e", "x\"y\"z,é", "\"open", "last"]
+        let text = Array((rows[..<3].joined(separator: "\r\n") + "\r\n\r\n" + "\"q\"x,1\n" + rows[4]).utf8)
+        for length in 1...text.count {
+            var reader = CSVReader(CSVDialect())
+            var rest = pieces(text, of: length).makeIterator()
+            var found: [String] = []
+            reading: while true {
+                switch try reader.next() {
+                case .record, .refused:
+                    var octets: [UInt8] = []
+                    reader.appendRecord(to: &octets)
+                    found.append(String(decoding: octets, as: UTF8.self))
+                case .hungry: if let piece = rest.next() { reader.feed(piece) } else { reader.finish() }
+                case .end: break reading
+                }
+            }
+            #expect(found == ["a,b", "\"c\nd\", e", "x\"y\"z,é", "\"q\"x,1", "last"])
+        }
+    }
 }

@@ -25,6 +25,37 @@ struct DialectTests {
         }
     }
 
+    @Test(
+        "a first line sep= names the delimiter and is no record",
+        arguments: [
+            ("sep=;\r\nemail;n\r\na@x;1\r\n", ";"), ("SEP=|\nemail|n\na@x|1", "|"),
+            ("\"sep=,\"\nemail,n\na@x,1\n", ","),
+            ("sep=\t\nemail\tn\na@x\t1\n", "\t"), ("sep=^\nemail^n\na@x^1\n", "^"),
+        ]
+    )
+    func separatorLine(text: String, delimiter: String) throws {
+        let dialect = CSVDialect(detecting: Array(text.utf8), isWhole: true)
+        #expect(dialect.hasSeparatorLine && dialect.delimiter == delimiter.utf8.first && dialect.hasHeader)
+        for length in 1...text.utf8.count {
+            let found = try readCSV(pieces(Array(text.utf8), of: length), dialect)
+            #expect(found == [.row(["email", "n"], line: 2), .row(["a@x", "1"], line: 3)])
+        }
+    }
+
+    @Test("a first line sep= is read in every encoding")
+    func separatorLineInUTF16() throws {
+        let octets = Self.utf16("sep=;\nname;city\nZoë;Łódź\n", littleEndian: true)
+        let dialect = CSVDialect(detecting: octets, isWhole: true)
+        #expect(dialect.hasSeparatorLine && dialect.delimiter == UInt8(ascii: ";"))
+        let found = try readCSV(pieces(octets, of: 3), dialect)
+        #expect(found == [.row(["name", "city"], line: 2), .row(["Zoë", "Łódź"], line: 3)])
+    }
+
+    @Test("a column named sep= is no separator line", arguments: ["sep=a,b\n1,2\n", "sep=\n1\n", "sep\n=\n"])
+    func noSeparatorLine(text: String) {
+        #expect(!CSVDialect(detecting: Array(text.utf8), isWhole: true).hasSeparatorLine)
+    }
+
     @Test("text reads the same in every encoding, wherever it is cut")
     func encodings() throws {
         let rows: (String) -> [Found] = { text in

@@ -60,6 +60,14 @@ public final class DirectoryLock: Sendable {
         }
     }
 
+    /// Whether a process has the lock of a directory at this moment; `false` too if that cannot be looked at.
+    public static func isHeld(directory: String, fileName: String = "lock") -> Bool {
+        let descriptor = open("\(directory)/\(fileName)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
+    }
+
     private static func holder(_ descriptor: Int32) -> Int? {
         var bytes = [UInt8](repeating: 0, count: 20)
         let count = pread(descriptor, &bytes, bytes.count, 0)

@@ -24,13 +24,16 @@ public struct OptionTable: Sendable {
     public let groups: [Group]
     /// What environment variables begin with, in lower case and without the underscore.
     public let prefix: String
+    /// Keys of earlier versions and the keys that took their place.
+    public let renamed: [String: String]
 
     private let definitions: [String: OptionDefinition]
 
     /// Composes a table; every key must be there once, and each default must fit its option.
-    public init(prefix: String, groups: [Group]) {
+    public init(prefix: String, groups: [Group], renamed: [String: String] = [:]) {
         self.prefix = prefix
         self.groups = groups
+        self.renamed = renamed
         var definitions: [String: OptionDefinition] = [:]
         for option in groups.flatMap(\.options) {
             precondition(definitions[option.key] == nil, "option \(option.key) is defined twice")
@@ -58,16 +61,19 @@ public struct OptionTable: Sendable {
     ///
     /// - Parameters:
     ///   - yaml: The file's text, or `nil` if there is none.
-    ///   - environment: The process's environment; variables of other programs are passed over.
+    ///   - environment: The process's environment. Variables without the prefix are passed over, and so are those that
+    ///     Kubernetes sets for a service whose name begins with it; any other that is no option is a problem.
+    ///   - reserved: Variables with the prefix that are no options of this table and may be set all the same.
     ///   - flags: `key=value` for each `--set`; of two for one key the last counts.
     /// - Returns: A value for each option of the table.
     /// - Throws: ``SettingsError`` with every problem found: unknown keys, values that do not fit, required ones missing.
     public func read(
         yaml: String? = nil,
         environment: [String: String] = [:],
+        reserved: Set<String> = [],
         flags: [String] = []
     ) throws -> Settings {
-        var problems: [String] = []
+        var problems = self.unknownVariables(environment, reserved: reserved)
         let flagValues = self.flagValues(flags, &problems)
         let fileValues = yaml.map { self.fileValues($0, &problems) } ?? [:]
         let layers: [(source: SettingSource, provider: any ConfigProvider)] = [
@@ -86,7 +92,7 @@ public struct OptionTable: Sendable {
             }
         }
         guard problems.isEmpty else { throw SettingsError(problems: problems) }
-        return Settings(values: values, order: self.groups.flatMap(\.options), notes: self.notes(environment))
+        return Settings(values: values, order: self.groups.flatMap(\.options))
     }
 
     /// The option's key that is nearest to a mistyped one, or `nil` if none is near.
@@ -94,6 +100,11 @@ public struct OptionTable: Sendable {
 
     /// Whether there is an option of that key.
     public func contains(_ key: String) -> Bool { self.definitions[key] != nil }
+
+    /// The environment variables of all options.
+    public var environmentVariables: Set<String> {
+        Set(self.definitions.keys.map { self.environmentVariable(for: $0) })
+    }
 
     // MARK: Layers
 
@@ -203,19 +214,32 @@ public struct OptionTable: Sendable {
     }
 
     private func unknown(_ key: String, in place: String) -> String {
+        if let new = self.renamed[key] { return "the option \(key) (\(place)) is called \(new) now; rename it" }
         let near = NearestName.find(key, among: self.definitions.keys).map { "; did you mean \($0)?" } ?? ""
         return "unknown option \(key) (\(place))\(near)"
     }
 
-    /// What looks like a mistake in the environment but may belong to another program, such as a service link.
-    private func notes(_ environment: [String: String]) -> [String] {
-        let known = Set(self.definitions.keys.map { self.environmentVariable(for: $0) })
+    /// A problem for each variable that has the prefix and is neither an option nor reserved.
+    private func unknownVariables(_ environment: [String: String], reserved: Set<String>) -> [String] {
+        let known = self.environmentVariables
+        let start = self.prefix.uppercased() + "_"
         return environment.keys.sorted().compactMap { name in
-            guard
-                name.hasPrefix(self.prefix.uppercased() + "_"), !known.contains(name),
-                let near = NearestName.find(name, among: known)
+            guard name.hasPrefix(start), !known.contains(name), !reserved.contains(name),
+                !Self.isServiceLink(name.dropFirst(start.count - 1), environment[name] ?? "")
             else { return nil }
-            return "environment variable \(name) is no option; did you mean \(near)?"
+            let near = NearestName.find(name, among: known.union(reserved)).map { "; did you mean \($0)?" } ?? ""
+            return "environment variable \(name) is no option\(near)"
         }
+    }
+
+    /// Whether Kubernetes sets such a variable in each container for a service of the same namespace.
+    ///
+    /// - Source: Kubernetes documentation, "Service", section "Environment variables".
+    private static func isServiceLink(_ suffix: Substring, _ value: String) -> Bool {
+        if suffix.hasSuffix("_SERVICE_HOST") || suffix.hasSuffix("_SERVICE_PORT") || suffix.contains("_SERVICE_PORT_") {
+            return true
+        }
+        if suffix.hasSuffix("_PORT"), value.contains("://") { return true }
+        return suffix.contains(#/_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/#)
     }
 }

@@ -31,13 +31,10 @@ public struct Settings: Sendable {
 
     private let values: [String: SettingValue]
     private let order: [OptionDefinition]
-    /// Remarks for the operator, one line each: what looks like a mistake but does not prevent the start.
-    public let notes: [String]
 
-    init(values: [String: SettingValue], order: [OptionDefinition], notes: [String]) {
+    init(values: [String: SettingValue], order: [OptionDefinition]) {
         self.values = values
         self.order = order
-        self.notes = notes
     }
 
     /// An option's value; the option must be one of the table that these settings were read with.

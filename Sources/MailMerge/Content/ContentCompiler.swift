@@ -139,6 +139,7 @@ struct ContentCompiler {
         for field in entity.headers {
             let name = field.name.lowercased()
             if Self.removed.contains(name) || name.hasPrefix("content-") { continue }
+            if name == "reply-to", self.content.replyTo != nil { continue }
             Self.append(field, charset: charset, to: &self.kept)
         }
     }

@@ -17,6 +17,30 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
         return remainder < 0 ? quotient - 1 : quotient
     }
 
+    /// The moment in UTC as RFC 3339 writes it, in whole seconds: `2026-11-28T12:00:00Z`.
+    public var rfc3339: String {
+        // Days are counted in years that begin in March, so that a leap day is the last of its year.
+        let (days, second) = Self.floorDivide(self.seconds, by: 86_400)
+        let (era, dayOfEra) = Self.floorDivide(days + 719_468, by: 146_097)
+        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let shifted = (5 * dayOfYear + 2) / 153
+        let day = dayOfYear - (153 * shifted + 2) / 5 + 1
+        let month = shifted < 10 ? shifted + 3 : shifted - 9
+        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        func digits(_ number: Int64, _ count: Int = 2) -> String {
+            let text = String(number)
+            return String(repeating: "0", count: max(0, count - text.count)) + text
+        }
+        let date = "\(digits(year, 4))-\(digits(month))-\(digits(day))"
+        return "\(date)T\(digits(second / 3_600)):\(digits(second / 60 % 60)):\(digits(second % 60))Z"
+    }
+
+    private static func floorDivide(_ number: Int64, by divisor: Int64) -> (quotient: Int64, remainder: Int64) {
+        let (quotient, remainder) = number.quotientAndRemainder(dividingBy: divisor)
+        return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
+    }
+
     /// The moment that lies `duration` later; saturates.
     public func advanced(by duration: Duration) -> Timestamp {
         let (seconds, attoseconds) = duration.components

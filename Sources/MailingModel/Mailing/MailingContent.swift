@@ -22,6 +22,8 @@ public struct MailingContent: Sendable, Hashable, Codable {
     public var mailFrom: String
     /// The header From's display name.
     public var senderName: String
+    /// The Reply-To's address; `nil` leaves that of a finished message, if it has one.
+    public var replyTo: String?
     /// Base URL of the tracking site, with its final slash if it has one.
     public var trackingURL: String?
     /// Append the open pixel.
@@ -50,6 +52,7 @@ public struct MailingContent: Sendable, Hashable, Codable {
         body: Body,
         mailFrom: String,
         senderName: String,
+        replyTo: String? = nil,
         trackingURL: String? = nil,
         readTracking: Bool = true,
         clickTracking: Bool = false,
@@ -62,6 +65,7 @@ public struct MailingContent: Sendable, Hashable, Codable {
         self.body = body
         self.mailFrom = mailFrom
         self.senderName = senderName
+        self.replyTo = replyTo
         self.trackingURL = trackingURL
         self.readTracking = readTracking
         self.clickTracking = clickTracking

@@ -9,6 +9,8 @@ public struct MailingProperties: Sendable, Hashable, Codable {
     public var mailFrom: String
     /// The header From's display name.
     public var senderName: String
+    /// Where replies go, if not to the header From.
+    public var replyTo: String?
     /// A name for people.
     public var shownName: String?
     /// Whether it closes by itself.

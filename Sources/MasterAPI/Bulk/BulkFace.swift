@@ -83,6 +83,7 @@ struct BulkFace: Sendable {
             mailing: id,
             key: key,
             format: format,
+            skipsDuplicates: try Self.truth(request, "skip_duplicates"),
             mayGoOn: { caller.mayGoOn }
         )
         let length = request.headers[.contentLength].flatMap { Int($0) }
@@ -114,6 +115,15 @@ struct BulkFace: Sendable {
         defer { answer.end() }
         let summary = await work.run(request.body, length: length) { _ in }
         return Self.json(summary.failure?.status ?? .ok, summary.json(of: id))
+    }
+
+    /// A query parameter that is `true` or `false`, and absent means `false`.
+    private static func truth(_ request: Request, _ name: String) throws -> Bool {
+        switch request.uri.queryParameters.get(name) {
+        case nil, "false": return false
+        case "true": return true
+        default: throw ControlRefusal(.badRequest, "bad_parameter", "`\(name)` is `true` or `false`")
+        }
     }
 
     private static let idempotencyKeyName = HTTPField.Name("Idempotency-Key")

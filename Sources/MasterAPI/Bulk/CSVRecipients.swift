@@ -34,6 +34,8 @@ struct CSVRecipients: RecipientSource {
 
     var lines: Int { self.reader?.lines ?? 0 }
 
+    func appendRow(to rows: inout [UInt8]) { self.reader?.appendRecord(to: &rows) }
+
     var columns: (email: Int, trackingID: Int?)? {
         self.layout == nil ? nil : (self.emailPlace + 1, self.trackingPlace.map { $0 + 1 })
     }

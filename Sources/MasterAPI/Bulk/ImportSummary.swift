@@ -10,23 +10,33 @@ struct ImportSummary: Sendable {
     /// Errors that are told in an answer of one piece.
     static let toldErrors = 1_000
 
+    /// Octets of their records that are told with them.
+    static let toldRowOctets = 1 << 20
+
     /// Recipients that are in the mailing, whenever they came.
     var accepted = 0
     /// Those among them that an earlier run had added.
     var repeated = 0
     /// Records that were refused.
     private(set) var refused = 0
+    /// Lines whose address an earlier line of the import has: those that were added or, if that was asked for, left out.
+    var duplicates = 0
     /// Lines read and settled.
     var lines = 0
     /// The first of what was refused.
     private(set) var errors: [ImportRefusal] = []
+    private var rowOctets = 0
     /// Why it ended before its end, if it did.
     private(set) var failure: ControlRefusal?
 
     /// Counts refused records.
     mutating func refuse(_ refusals: [ImportRefusal]) {
         self.refused += refusals.count
-        self.errors += refusals.prefix(max(0, Self.toldErrors - self.errors.count))
+        for var refusal in refusals.prefix(max(0, Self.toldErrors - self.errors.count)) {
+            self.rowOctets += refusal.row?.utf8.count ?? 0
+            if self.rowOctets > Self.toldRowOctets { refusal.row = nil }
+            self.errors.append(refusal)
+        }
     }
 
     /// Notes what ended the import; the first reason is the one to tell.
@@ -46,7 +56,8 @@ struct ImportSummary: Sendable {
         var members: [JSONValue.Member] = [
             .init("mailing", .integer(Int64(mailing.rawValue))), .init("accepted", .integer(Int64(self.accepted))),
             .init("repeated", .integer(Int64(self.repeated))), .init("refused", .integer(Int64(self.refused))),
-            .init("lines", .integer(Int64(self.lines))), .init("complete", .bool(self.failure == nil)),
+            .init("duplicates", .integer(Int64(self.duplicates))), .init("lines", .integer(Int64(self.lines))),
+            .init("complete", .bool(self.failure == nil)),
         ]
         if withErrors { members.append(.init("errors", .array(self.errors.map(\.json)))) }
         if let failure = self.failure { members.append(.init("error", failure.reason)) }
@@ -58,7 +69,9 @@ extension ImportRefusal {
     var json: JSONValue {
         var members: [JSONValue.Member] = [.init("line", .integer(Int64(self.line)))]
         if let column = self.column { members.append(.init("column", .integer(Int64(column)))) }
-        return .object(members + [.init("code", .string(self.code)), .init("text", .string(self.text))])
+        members += [.init("code", .string(self.code)), .init("text", .string(self.text))]
+        if let row = self.row { members.append(.init("row", .string(row))) }
+        return .object(members)
     }
 }
 
@@ -70,7 +83,7 @@ struct ImportLines {
     mutating func text(of news: ImportNews) -> [UInt8] {
         switch news {
         case .refused(let refusal): return JSONValue.object([.init("refused", refusal.json)]).line
-        case .progress(let accepted, let repeated, let refused, let lines):
+        case .progress(let accepted, let repeated, let refused, let duplicates, let lines):
             let now = ContinuousClock.now
             if let last = self.toldProgress, last.duration(to: now) < .milliseconds(100) { return [] }
             self.toldProgress = now
@@ -79,7 +92,8 @@ struct ImportLines {
                     "progress",
                     .object([
                         .init("accepted", .integer(Int64(accepted))), .init("repeated", .integer(Int64(repeated))),
-                        .init("refused", .integer(Int64(refused))), .init("lines", .integer(Int64(lines))),
+                        .init("refused", .integer(Int64(refused))), .init("duplicates", .integer(Int64(duplicates))),
+                        .init("lines", .integer(Int64(lines))),
                     ])
                 )
             ]).line

@@ -13,7 +13,7 @@ enum ImportNews: Sendable {
     /// A line that is refused.
     case refused(ImportRefusal)
     /// How far everything before has been settled, durably.
-    case progress(accepted: Int, repeated: Int, refused: Int, lines: Int)
+    case progress(accepted: Int, repeated: Int, refused: Int, duplicates: Int, lines: Int)
 }
 
 /// Reads an import's body piece by piece and adds its recipients in steps, a few of them at once.
@@ -31,6 +31,8 @@ struct RecipientImport: Sendable {
     /// Names the import, so that it may be repeated; `nil` if it may not.
     let key: String?
     let format: RecipientFormat
+    /// Whether a line whose address an earlier line has is left out.
+    let skipsDuplicates: Bool
     /// Whether whoever imports still may; asked before every piece.
     let mayGoOn: @Sendable () -> Bool
 
@@ -39,11 +41,22 @@ struct RecipientImport: Sendable {
         var number = 0
         var recipients: [ImportedRecipient] = []
         var refusals: [ImportRefusal] = []
+        /// How many were left out because their address had come before.
+        var skipped = 0
+        /// Which of ``recipients`` have an address that had come before.
+        var duplicates: Set<Int> = []
         var lines = 0
+        /// The records of ``recipients`` as they were written, one after the other, and where each ends.
+        var rows: [UInt8] = []
+        var rowEnds: [Int] = []
         /// About how many octets of memory its recipients take.
         var footprint = 0
 
-        var isEmpty: Bool { self.recipients.isEmpty && self.refusals.isEmpty }
+        var isEmpty: Bool { self.recipients.isEmpty && self.refusals.isEmpty && self.skipped == 0 }
+
+        func row(_ place: Int) -> String {
+            String(decoding: self.rows[(place == 0 ? 0 : self.rowEnds[place - 1])..<self.rowEnds[place]], as: UTF8.self)
+        }
     }
 
     private struct Settled: Sendable {
@@ -101,19 +114,20 @@ struct RecipientImport: Sendable {
         _ tell: @concurrent (ImportNews) async throws -> Void
     ) async throws {
         var step = Step()
+        var seen = SeenAddresses()
         var octets = 0
         for try await piece in body {
             guard self.mayGoOn() else { throw Caller.revoked }
             octets += piece.readableBytes
             try source.feed(Array(piece.readableBytesView))
-            try await self.take(&source, &step, &desk, &group, &summary, tell)
+            try await self.take(&source, &step, &seen, &desk, &group, &summary, tell)
             if Task.isShuttingDownGracefully { throw Self.stopping }
         }
         guard self.mayGoOn() else { throw Caller.revoked }
         // A body that ends too soon may end in the middle of an address: its last line must not be taken.
         guard !Task.isCancelled, length.map({ $0 == octets }) ?? true else { throw Self.cut }
         try source.finish()
-        try await self.take(&source, &step, &desk, &group, &summary, tell)
+        try await self.take(&source, &step, &seen, &desk, &group, &summary, tell)
         if !step.isEmpty { try await self.submit(&step, &source, &desk, &group, &summary, tell) }
     }
 
@@ -124,6 +138,7 @@ struct RecipientImport: Sendable {
     private func take(
         _ source: inout any RecipientSource,
         _ step: inout Step,
+        _ seen: inout SeenAddresses,
         _ desk: inout Desk,
         _ group: inout TaskGroup<Settled>,
         _ summary: inout ImportSummary,
@@ -133,11 +148,27 @@ struct RecipientImport: Sendable {
         while let line = try source.next() {
             switch line {
             case .recipient(let recipient):
+                if seen.isRepeated(recipient.submission.address) {
+                    if self.skipsDuplicates {
+                        step.skipped += 1
+                        break
+                    }
+                    step.duplicates.insert(step.recipients.count)
+                }
                 step.recipients.append(recipient)
+                source.appendRow(to: &step.rows)
+                step.rowEnds.append(step.rows.count)
                 step.footprint += recipient.submission.footprint
-            case .refused(let refusal): step.refusals.append(refusal)
+            case .refused(var refusal):
+                var row: [UInt8] = []
+                source.appendRow(to: &row)
+                refusal.row = String(decoding: row, as: UTF8.self)
+                step.refusals.append(refusal)
+                step.footprint += row.count
             }
-            if step.recipients.count + step.refusals.count >= limit || step.footprint >= Self.largestFootprint {
+            if step.recipients.count + step.refusals.count + step.skipped >= limit
+                || step.footprint + step.rows.count >= Self.largestFootprint
+            {
                 try await self.submit(&step, &source, &desk, &group, &summary, tell)
             }
         }
@@ -213,15 +244,27 @@ struct RecipientImport: Sendable {
         ) async throws {
             let results = try settled.results.get()
             var refusals = settled.step.refusals
-            for (recipient, result) in zip(settled.step.recipients, results) {
+            summary.duplicates += settled.step.skipped
+            for (place, (recipient, result)) in zip(settled.step.recipients, results).enumerated() {
                 switch result {
-                case .accepted: summary.accepted += 1
+                case .accepted:
+                    summary.accepted += 1
+                    if settled.step.duplicates.contains(place) { summary.duplicates += 1 }
                 case .repeated:
                     summary.accepted += 1
                     summary.repeated += 1
+                    if settled.step.duplicates.contains(place) { summary.duplicates += 1 }
                 case .refused(let code, let reason):
                     let column = self.column(of: code)
-                    refusals.append(.init(line: recipient.line, column: column, code: code.rawValue, text: reason))
+                    refusals.append(
+                        .init(
+                            line: recipient.line,
+                            column: column,
+                            code: code.rawValue,
+                            text: reason,
+                            row: settled.step.row(place)
+                        )
+                    )
                 }
             }
             if refusals.count > settled.step.refusals.count { refusals.sort { $0.line < $1.line } }
@@ -234,6 +277,7 @@ struct RecipientImport: Sendable {
                     accepted: summary.accepted,
                     repeated: summary.repeated,
                     refused: summary.refused,
+                    duplicates: summary.duplicates,
                     lines: summary.lines
                 )
             )

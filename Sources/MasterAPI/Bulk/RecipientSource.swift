@@ -16,6 +16,8 @@ struct ImportRefusal: Sendable, Hashable {
     var code: String
     /// The reason, for people.
     var text: String
+    /// The record itself, as it was written; `nil` if it is not kept.
+    var row: String? = nil
 }
 
 /// A line of an import: somebody to add, or why not.
@@ -36,6 +38,8 @@ protocol RecipientSource: Sendable {
     mutating func finish() throws
     /// The next line with something in it; `nil` if more must be fed, or at the end.
     mutating func next() throws -> ImportLine?
+    /// Appends the record of the line that ``next()`` returned last, as it was written; to be called before more is fed.
+    func appendRow(to rows: inout [UInt8])
 }
 
 // MARK: - JSON lines
@@ -47,6 +51,7 @@ struct NDJSONRecipients: RecipientSource {
 
     var lines: Int { self.reader.lines }
     var columns: (email: Int, trackingID: Int?)? { nil }
+    func appendRow(to rows: inout [UInt8]) { rows += self.reader.recordText }
 
     mutating func feed(_ octets: [UInt8]) throws {
         try self.check(octets)

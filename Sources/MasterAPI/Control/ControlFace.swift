@@ -45,14 +45,15 @@ struct ControlFace: Sendable {
 
     private func answer(_ request: Request, path: [String]) async throws -> Data {
         switch (request.method, path.first ?? "", path.count) {
-        case (.get, "status", 1): return try Self.encode(try await self.master.status())
+        case (.get, "status", 1): return try StatusDocument.encode(try await self.master.status())
         case (.get, "feed", 1): return try await self.feed(request)
         case (.post, "backup", 1): return try await self.backup(request)
         case (.post, "confirm-store", 1):
             try await self.master.confirmStore()
             return try Self.encode(["confirmed": true])
         case (_, "keys", _): return try await self.keys(request, Array(path.dropFirst()))
-        case (_, "satellites", _): return try await self.satellites(request, Array(path.dropFirst()))
+        case (_, "satellites", _):
+            return try await self.satellites(request, path.dropFirst().map { $0.removingPercentEncoding ?? $0 })
         case (_, "mailings", _): return try await self.mailings(request, Array(path.dropFirst()))
         default: throw ControlRefusal(.notFound, "not_found", "nothing is served at this path")
         }
@@ -109,8 +110,8 @@ extension ControlFace {
                 let mailing = try await self.master.createMailing(draft.draft)
                 guard draft.change != MailingChange() else { return try Self.encode(ControlMailing(mailing)) }
                 do {
-                    let changed = try await self.master.setProperties(of: mailing.id, to: draft.change).mailing
-                    return try Self.encode(ControlMailing(changed))
+                    let changed = try await self.master.setProperties(of: mailing.id, to: draft.change)
+                    return try Self.encode(ControlMailing(changed.mailing, warnings: changed.warnings))
                 } catch {
                     // A mailing that lacks what was asked of it would only surprise its maker.
                     try await self.master.deleteMailing(mailing.id)
@@ -125,6 +126,10 @@ extension ControlFace {
         let id = MailingID(rawValue: number)
         switch (request.method, path.count > 1 ? path[1] : "") {
         case (.get, ""): return try Self.encode(ControlMailing(try await self.master.mailing(id)))
+        case (.patch, ""):
+            let change = try await self.body(request, as: ControlMailingChange.self).change
+            let changed = try await self.master.setProperties(of: id, to: change)
+            return try Self.encode(ControlMailing(changed.mailing, warnings: changed.warnings))
         case (.delete, ""):
             try await self.master.deleteMailing(id)
             return try Self.encode(["deleted": number])
@@ -143,9 +148,13 @@ extension ControlFace {
                 throw ControlRefusal(.badRequest, "bad_body", "`as` is one of delivered, failed, resend")
             }
             return try Self.encode(["changed": try await self.master.resolveUncertain(id, as: resolution)])
-        case (.post, "recipients"):
+        case (.post, "recipients"), (.post, "test"):
             let batch = try await self.body(request, as: [ControlRecipient].self)
-            let results = try await self.master.addRecipients(batch.map(\.submission), to: id)
+            let results = try await self.master.addRecipients(
+                batch.map(\.submission),
+                to: id,
+                test: path[1] == "test"
+            )
             struct Answer: Encodable { var recipients: [ControlSubmissionAnswer] }
             return try Self.encode(
                 Answer(recipients: zip(batch, results).map { ControlSubmissionAnswer($0.email, $1) })
@@ -188,7 +197,28 @@ extension ControlFace {
         guard case .controlSocket = self.door else {
             throw ControlRefusal(.forbidden, "forbidden", "a backup is asked for over the control socket only")
         }
-        try await self.master.backup(to: path)
+        // The store's own words for these would name neither the file nor the directory.
+        let directory = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: directory, isDirectory: &isDirectory), isDirectory.boolValue else {
+            throw ControlRefusal(
+                .badRequest,
+                "bad_path",
+                "the copy \(path) cannot be made: there is no directory \(directory)"
+            )
+        }
+        guard !FileManager.default.fileExists(atPath: path) else {
+            throw ControlRefusal(
+                .conflict,
+                "file_exists",
+                "the copy \(path) cannot be made: a file of that name is there"
+            )
+        }
+        do {
+            try await self.master.backup(to: path)
+        } catch let error as MasterError {
+            throw MasterError(error.code, "the copy \(path) cannot be made: \(error.message)")
+        }
         return try Self.encode(["path": path])
     }
 }

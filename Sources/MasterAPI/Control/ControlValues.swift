@@ -7,35 +7,57 @@ import MasterCore
 import MasterStore
 import ZeroMQ
 
-/// A moment as ISO 8601, UTC.
-private func iso(_ moment: Timestamp) -> String {
-    Date(timeIntervalSince1970: Double(moment.milliseconds) / 1000).formatted(.iso8601)
-}
-
 /// A mailing as the control API shows it.
 struct ControlMailing: Encodable {
     var id: Int32
     var status, subject, mailFrom, senderName: String
+    var replyTo, shownName, satelliteGroup, trackingURL, scheduledStart, scheduledEnd: String?
+    var testing: Bool
+    /// `d=` and `s=` of each signature that is made.
+    var dkim: [Signature]
     var total, delivered, deferred, failed, uncertain, expired, pending: Int
-    var created: String
-    var started, ended: String?
-    /// In the answer to its start: what receivers may refuse it for.
+    var createdAt: String
+    var startedAt, endedAt: String?
+    /// What was accepted and is not good practice, for people; absent if there is nothing to say.
     var warnings: [String]?
 
-    enum CodingKeys: String, CodingKey {
-        case id, status, subject, total, delivered, deferred, failed, uncertain, expired, pending, created, started,
-            ended, warnings
-        case mailFrom = "mail_from"
-        case senderName = "sender_name"
+    /// A signature without its key.
+    struct Signature: Encodable {
+        var domain, selector: String
     }
 
-    init(_ mailing: Mailing, warnings: [String]? = nil) {
-        self.warnings = warnings
+    enum CodingKeys: String, CodingKey {
+        case id, status, subject, testing, dkim, total, delivered, deferred, failed, uncertain, expired, pending,
+            warnings
+        case mailFrom = "mail_from"
+        case senderName = "sender_name"
+        case replyTo = "reply_to"
+        case shownName = "shown_name"
+        case satelliteGroup = "satellite_group"
+        case trackingURL = "tracking_url"
+        case scheduledStart = "scheduled_start"
+        case scheduledEnd = "scheduled_end"
+        case createdAt = "created_at"
+        case startedAt = "started_at"
+        case endedAt = "ended_at"
+    }
+
+    init(_ mailing: Mailing, warnings: [String] = []) {
         self.id = mailing.id.rawValue
         self.status = "\(mailing.status)"
         self.subject = mailing.subject
         self.mailFrom = mailing.properties.mailFrom
         self.senderName = mailing.properties.senderName
+        self.replyTo = mailing.properties.replyTo
+        self.shownName = mailing.properties.shownName
+        self.satelliteGroup = mailing.properties.satelliteGroup
+        self.trackingURL = mailing.properties.trackingURL
+        self.scheduledStart = mailing.properties.scheduledStart?.rfc3339
+        self.scheduledEnd = mailing.properties.scheduledEnd?.rfc3339
+        self.testing = mailing.properties.testing
+        self.dkim = mailing.properties.dkim.filter(\.enabled).map {
+            Signature(domain: $0.domain, selector: $0.selector)
+        }
         self.total = mailing.counters.total
         self.delivered = mailing.counters.delivered
         self.deferred = mailing.counters.deferred
@@ -43,57 +65,34 @@ struct ControlMailing: Encodable {
         self.uncertain = mailing.counters.uncertain
         self.expired = mailing.counters.expired
         self.pending = mailing.counters.pending
-        self.created = iso(mailing.created)
-        self.started = mailing.started.map(iso)
-        self.ended = mailing.ended.map(iso)
+        self.createdAt = mailing.created.rfc3339
+        self.startedAt = mailing.started?.rfc3339
+        self.endedAt = mailing.ended?.rfc3339
+        self.warnings = warnings.isEmpty ? nil : warnings
     }
 }
 
-/// What a mailing is created from.
+/// What a mailing is created from: its sender, subject and HTML, and any other property.
 struct ControlMailingDraft: Decodable {
-    /// One signature.
-    struct DKIM: Decodable {
-        var domain, selector, privateKey: String
+    let draft: MailingDraft
+    /// The properties beside these.
+    let change: MailingChange
 
-        enum CodingKeys: String, CodingKey {
-            case domain, selector
-            case privateKey = "private_key"
-        }
-    }
-
-    var from: String
-    var senderName: String?
-    var subject: String
-    var html: String
-    var plain: String?
-    var trackingURL: String?
-    var clickTracking: Bool?
-    var dkim: [DKIM]?
-
-    enum CodingKeys: String, CodingKey {
-        case from, subject, html, plain, dkim
-        case senderName = "sender_name"
-        case trackingURL = "tracking_url"
-        case clickTracking = "click_tracking"
-    }
-
-    var draft: MailingDraft {
-        MailingDraft(
-            content: .alternative(html: self.html, plain: self.plain),
-            mailFrom: self.from,
-            senderName: self.senderName ?? "",
-            subject: self.subject
+    init(from decoder: any Decoder) throws {
+        var change = try ControlMailingChange(from: decoder).change
+        guard let from = change.mailFrom else { throw ControlBody.bad("`mail_from` is missing") }
+        guard let subject = change.subject else { throw ControlBody.bad("`subject` is missing") }
+        guard let html = change.html else { throw ControlBody.bad("`html` is missing") }
+        self.draft = MailingDraft(
+            content: .alternative(html: html, plain: change.plain),
+            mailFrom: from,
+            senderName: change.senderName ?? "",
+            subject: subject,
+            autoescape: change.autoescape
         )
-    }
-
-    var change: MailingChange {
-        var change = MailingChange()
-        change.trackingURL = self.trackingURL.map { .set($0) }
-        change.clickTracking = self.clickTracking
-        change.dkim = self.dkim?.map {
-            DKIMSettingDraft(domain: $0.domain, selector: $0.selector, privateKey: $0.privateKey)
-        }
-        return change
+        (change.mailFrom, change.senderName, change.subject, change.html, change.plain) = (nil, nil, nil, nil, nil)
+        change.autoescape = nil
+        self.change = change
     }
 }
 
@@ -173,28 +172,30 @@ struct ControlSubmissionAnswer: Encodable {
 struct ControlReport: Encodable {
     var id: String
     var mailing: Int32
-    var email, state: String
+    var email, status: String
     var uncertain: Bool
     var replyCode: Int?
     var enhancedStatus, replyText, stage, satellite, mxHost: String?
-    var tries: Int
-    var modified: String
-    var nextTry: String?
+    var tryCount: Int
+    var modifiedAt: String
+    var nextTryAt: String?
 
     enum CodingKeys: String, CodingKey {
-        case id, mailing, email, state, uncertain, stage, satellite, tries, modified
+        case id, mailing, email, status, uncertain, stage, satellite
+        case tryCount = "try_count"
+        case modifiedAt = "modified_at"
         case replyCode = "reply_code"
         case enhancedStatus = "enhanced_status"
         case replyText = "reply_text"
         case mxHost = "mx"
-        case nextTry = "next_try"
+        case nextTryAt = "next_try_at"
     }
 
     init(_ report: RecipientReport) {
         self.id = report.trackingID
         self.mailing = report.recipient.mailing.rawValue
         self.email = report.address
-        self.state = "\(report.state)"
+        self.status = "\(report.state)"
         self.uncertain = report.uncertain
         self.replyCode = report.trace?.replyCode
         self.enhancedStatus = report.trace?.enhancedStatus
@@ -202,22 +203,28 @@ struct ControlReport: Encodable {
         self.stage = report.trace?.stage.rawValue
         self.mxHost = report.trace?.mxHost
         self.satellite = report.satellite
-        self.tries = report.tryCount
-        self.modified = iso(report.modified)
-        self.nextTry = report.nextTry.map(iso)
+        self.tryCount = report.tryCount
+        self.modifiedAt = report.modified.rfc3339
+        self.nextTryAt = report.nextTry?.rfc3339
     }
 }
 
 /// An API key; the secret only when it is made.
 struct ControlKey: Encodable {
-    var id, name, created: String
-    var revoked, key: String?
+    var id, name, createdAt: String
+    var revokedAt, key: String?
+
+    enum CodingKeys: String, CodingKey {
+        case id, name, key
+        case createdAt = "created_at"
+        case revokedAt = "revoked_at"
+    }
 
     init(_ record: APIKeyRecord, secret: String? = nil) {
         self.id = record.publicID
         self.name = record.name
-        self.created = iso(record.created)
-        self.revoked = record.revoked.map(iso)
+        self.createdAt = record.created.rfc3339
+        self.revokedAt = record.revoked?.rfc3339
         self.key = secret
     }
 }

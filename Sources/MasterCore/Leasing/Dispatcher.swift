@@ -488,7 +488,7 @@ actor Dispatcher {
                 connected: ledger?.isWelcomed ?? false,
                 draining: load.draining,
                 version: record.version,
-                lastSeenSeconds: ledger?.lastSeen?.seconds,
+                lastSeenAt: ledger?.lastSeen?.rfc3339,
                 outstanding: ledger?.outstanding ?? 0,
                 credit: ledger?.limit ?? 0,
                 waiting: load.waiting,

@@ -136,6 +136,15 @@ struct ContentComposer {
         return text
     }
 
+    /// The Reply-To's address.
+    static func checkedReplyTo(_ text: String) throws -> String {
+        do {
+            return try EmailAddress(parsing: text).text
+        } catch {
+            throw MasterError(.badProperty("reply_to"), "the Reply-To's address is refused: \(error)")
+        }
+    }
+
     /// Text for one line of a header.
     static func line(_ text: String, _ name: String) throws -> String {
         guard !text.unicodeScalars.contains(where: { $0 == "\r" || $0 == "\n" || $0 == "\0" }) else {
@@ -211,6 +220,7 @@ extension MailingContent {
             body: body,
             mailFrom: properties.mailFrom,
             senderName: properties.senderName,
+            replyTo: properties.replyTo,
             trackingURL: properties.trackingURL,
             readTracking: properties.readTracking,
             clickTracking: properties.clickTracking,

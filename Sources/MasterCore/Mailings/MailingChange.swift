@@ -87,6 +87,8 @@ public struct MailingChange: Sendable, Hashable {
     public var mailFrom: String?
     /// The header From's display name.
     public var senderName: String?
+    /// Where replies go.
+    public var replyTo: PropertyChange<String>?
     /// A name for people.
     public var shownName: PropertyChange<String>?
     /// Whether it closes by itself.

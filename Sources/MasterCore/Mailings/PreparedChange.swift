@@ -73,6 +73,7 @@ struct PreparedChange: Sendable {
         let change = self.change
         if let mailFrom = change.mailFrom { properties.mailFrom = try ContentComposer.checkedSender(mailFrom) }
         if let name = change.senderName { properties.senderName = try ContentComposer.checkedName(name) }
+        if let address = change.replyTo { properties.replyTo = try address.value.map(ContentComposer.checkedReplyTo) }
         if let name = change.shownName {
             properties.shownName = try name.value.map { try ContentComposer.checkedLabel($0, "shown_name") }
         }

@@ -4,6 +4,9 @@ public import MailingModel
 
 /// A satellite to be added.
 public struct SatelliteDraft: Sendable, Hashable {
+    /// The shortest secret of an enrolment that is taken: who guesses it is a satellite.
+    public static let minimumSharedKeyOctets = 16
+
     /// Its name, unique, 1 to 64 characters.
     public var serial: String
     /// Whether it may connect.

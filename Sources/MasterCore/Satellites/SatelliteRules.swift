@@ -46,6 +46,12 @@ enum SatelliteRules {
             )
         }
         if let enabled = change.enabled { record.enabled = enabled }
+        if let sharedKey = change.sharedKey?.nonEmpty {
+            let minimum = SatelliteDraft.minimumSharedKeyOctets
+            guard sharedKey.utf8.count >= minimum else {
+                throw Self.bad("shared_key", "a shared key has \(minimum) octets or more")
+            }
+        }
         if let sharedKey = change.sharedKey { record.sharedKey = sharedKey.nonEmpty }
         if let group = change.group { record.group = try group.nonEmpty.map { try Self.group($0, "group") } }
     }

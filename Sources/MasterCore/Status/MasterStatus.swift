@@ -18,8 +18,8 @@ public struct MasterStatus: Sendable, Hashable, Codable {
         public var draining: Bool
         /// The version it said hello with.
         public var version: String?
-        /// When something was last heard of it, seconds since 1970; `nil` if never since the master started.
-        public var lastSeenSeconds: Int64?
+        /// When something was last heard of it, RFC 3339; `nil` if never since the master started.
+        public var lastSeenAt: String?
         /// Recipients that it holds under leases, by the master's count.
         public var outstanding: Int
         /// Recipients that it is willing to hold.
@@ -42,8 +42,8 @@ public struct MasterStatus: Sendable, Hashable, Codable {
     public var storeID: String = ""
     /// The master's term.
     public var term: Int64 = 0
-    /// When the master started, seconds since 1970.
-    public var startedSeconds: Int64 = 0
+    /// When the master started, RFC 3339.
+    public var startedAt: String = ""
     /// Whether it does its work: the store answers, no safe mode, not stopping.
     public var ready: Bool = false
     /// Why it is not ready, or what an operator should look at; one sentence each.
@@ -68,8 +68,8 @@ public struct MasterStatus: Sendable, Hashable, Codable {
     public var oldestLeaseSeconds: Int64 = 0
     /// Reports that wait for the store.
     public var queuedReports: Int = 0
-    /// How long the oldest of them has waited, milliseconds; 0 if there is none.
-    public var reportLagMilliseconds: Int64 = 0
+    /// How long the oldest of them has waited, in seconds and thousandths; 0 if there is none.
+    public var reportLagSeconds: Double = 0
     /// The newest position of the feed.
     public var feedHead: Int64 = 0
     /// Attempts reported within the last minute.

@@ -35,30 +35,24 @@ struct BenchStoreCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await StartFailure.reported {
-            let directory = FileManager.default.temporaryDirectory.path + "/telstar-bench-\(getpid())"
-            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-            defer { try? FileManager.default.removeItem(atPath: directory) }  // temporary either way
-            var overrides = [("dataDirectory", directory), ("store.acceptUnsafeServer", "\(self.acceptUnsafeServer)")]
-            if let store = self.store { overrides.append(("store.url", store)) }
-            let settings = try MasterSettings.load(file: nil, overrides: overrides)
-            let opening = try await StoreOpening(settings)
-            let run = StoreBench(
-                store: opening.store,
-                recipients: self.recipients,
-                smallMailings: self.smallMailings,
-                writers: self.writers
-            )
-            let figures = try await run.run(delivering: min(self.deliver ?? self.recipients, self.recipients)) {
-                if !self.json { print($0) }
-            }
-            if self.json {
-                let encoder = JSONEncoder()
-                encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-                print(String(decoding: try encoder.encode(figures), as: UTF8.self))
-            }
-            try await opening.store.close()
-            withExtendedLifetime(opening) {}
+        let directory = FileManager.default.temporaryDirectory.path + "/telstar-bench-\(getpid())"
+        try NamedFile.makeDirectory(directory, "the bench's directory")
+        defer { try? FileManager.default.removeItem(atPath: directory) }  // temporary either way
+        var overrides = [("dataDirectory", directory), ("store.acceptUnsafeServer", "\(self.acceptUnsafeServer)")]
+        if let store = self.store { overrides.append(("store.url", store)) }
+        let settings = try MasterSettings.load(file: nil, overrides: overrides)
+        let opening = try await StoreOpening(settings)
+        let run = StoreBench(
+            store: opening.store,
+            recipients: self.recipients,
+            smallMailings: self.smallMailings,
+            writers: self.writers
+        )
+        let figures = try await run.run(delivering: min(self.deliver ?? self.recipients, self.recipients)) {
+            if !self.json { print($0) }
         }
+        if self.json { try Output.json(figures) }
+        try await opening.store.close()
+        withExtendedLifetime(opening) {}
     }
 }

@@ -17,17 +17,22 @@ struct StoreBench: Sendable {
     private static let batch = 1_000
     private static let smallMailing = 10
 
+    /// A figure's name as a member of JSON.
+    private static func word(_ name: String) -> String {
+        name.lowercased().split { !$0.isLetter && !$0.isNumber }.joined(separator: "_")
+    }
+
     /// Runs all of it.
     ///
     /// - Parameters:
     ///   - count: How many recipients are leased, started and reported.
     ///   - say: Takes a line for each figure as soon as it is known.
-    /// - Returns: The figures by name.
+    /// - Returns: The figures by name, in snake case.
     /// - Throws: ``StartFailure`` if the store is not empty or its feed has gaps; what the store throws.
     func run(delivering count: Int, say: (String) -> Void) async throws -> [String: String] {
         var figures: [String: String] = [:]
         func note(_ name: String, _ value: String) {
-            figures[name] = value
+            figures[Self.word(name)] = value
             say("\(name): \(value)")
         }
         guard try await self.store.countMailings(MailingFilter()) == 0 else {

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import AsyncHTTPClient
+import DaemonSupport
 import Foundation
 import NIOCore
 import NIOHTTP1
@@ -36,17 +37,30 @@ struct ExportCommand: AsyncParsableCommand {
         try await ControlClient.with(self.control.door(), isPatient: true) { client in
             let response = try await client.stream("GET", "/api/reports?" + self.query)
             let partial = self.output.map { $0 + ".part" }
-            if let partial { try Data().write(to: URL(fileURLWithPath: partial)) }
-            let file = try partial.map { try FileHandle(forWritingTo: URL(fileURLWithPath: $0)) } ?? .standardOutput
-            for try await chunk in response.body { try file.write(contentsOf: Array(chunk.readableBytesView)) }
+            let file = try partial.map { try NamedFile.create($0, "the file of reports") }
+            try await client.explaining {
+                for try await chunk in response.body {
+                    try Self.write(Array(chunk.readableBytesView), to: file, partial)
+                }
+            }
             if let partial, let output = self.output {
-                try file.synchronize()
-                try file.close()
-                guard rename(partial, output) == 0 else {
-                    throw ValidationError("\(partial) cannot be renamed: \(String(cString: strerror(errno)))")
+                guard fsync(file?.fileDescriptor ?? -1) == 0, rename(partial, output) == 0 else {
+                    throw StartFailure(
+                        .unwritableFile,
+                        "the file of reports \(output) cannot be written: \(NamedFile.reason(errno))"
+                    )
                 }
             }
             Output.problem("cursor: \(response.headers.first(name: "Next-Cursor") ?? self.cursor)")
+        }
+    }
+
+    private static func write(_ octets: [UInt8], to file: FileHandle?, _ path: String?) throws {
+        guard let file, let path else { return Output.raw(octets) }
+        do {
+            try file.write(contentsOf: octets)
+        } catch {
+            throw StartFailure(.unwritableFile, "the file of reports \(path) cannot be written: is the disk full?")
         }
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import ArgumentParser
+import DaemonSupport
 import Foundation
 import NIOCore
 import Synchronization
@@ -25,10 +25,13 @@ final class FilePieces: AsyncSequence, Sendable {
             (self.descriptor, self.size, self.identity) = (STDIN_FILENO, nil, nil)
             return
         }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = try NamedFile.open(path, reading: "the file of recipients")
         var status = stat()
-        guard descriptor >= 0, fstat(descriptor, &status) == 0 else {
-            throw ValidationError("the file \(path) cannot be read: \(String(cString: strerror(errno)))")
+        guard fstat(descriptor, &status) == 0 else {
+            throw StartFailure(
+                .unreadableFile,
+                "the file of recipients \(path) cannot be read: \(NamedFile.reason(errno))"
+            )
         }
         self.descriptor = descriptor
         guard status.st_mode & S_IFMT == S_IFREG else {
@@ -56,7 +59,11 @@ final class FilePieces: AsyncSequence, Sendable {
             while true {
                 let count = Glibc.read(self.descriptor, memory.baseAddress, Self.octets)
                 if count >= 0 { return count }
-                if errno != EINTR { throw ValidationError("reading failed: \(String(cString: strerror(errno)))") }
+                if errno == EINTR { continue }
+                throw StartFailure(
+                    .unreadableFile,
+                    "the file of recipients cannot be read to its end: \(NamedFile.reason(errno))"
+                )
             }
         }
         self.handedOut.withLock { $0 += count }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import AsyncHTTPClient
 import Crypto
+import DaemonSupport
 import Foundation
 import NIOCore
 
@@ -29,8 +30,15 @@ struct ImportCommand: AsyncParsableCommand {
     var format: Format?
     @Option(help: "The encoding of a CSV: utf-8, utf-16le, utf-16be or windows-1252; detected if absent.")
     var charset: String?
-    @Option(help: "Where refused lines are written, as JSON lines; by default beside the file, FILE.errors.ndjson.")
+    @Option(
+        help: """
+            Where refused rows are written, as JSON lines with line, reason and the row itself; by default beside the file, \
+            FILE.errors.ndjson, and on standard error for standard input.
+            """
+    )
     var errors: String?
+    @Flag(help: "Leave out rows whose address an earlier row of the file has; they are counted in any case.")
+    var skipDuplicates = false
     @Option(
         help: """
             Names this import within the mailing, so that it can be repeated; by default made from the file's name, size \
@@ -49,7 +57,7 @@ struct ImportCommand: AsyncParsableCommand {
         try told.begin()
         let length: HTTPClientRequest.Body.Length = pieces.size.map { .known(Int64($0)) } ?? .unknown
         try await ControlClient.with(self.control.door(), isPatient: true) { client in
-            let path = "/api/mailings/\(self.mailing)/recipients"
+            let path = "/api/mailings/\(self.mailing)/recipients" + (self.skipDuplicates ? "?skip_duplicates=true" : "")
             do {
                 let response = try await client.stream(
                     "POST",
@@ -64,12 +72,15 @@ struct ImportCommand: AsyncParsableCommand {
                 }
             } catch let refusal as ControlClient.Refusal {
                 throw refusal
+            } catch let failure as StartFailure {
+                throw failure
             } catch {
                 told.clear()
                 throw ControlClient.Refusal(
                     status: 0,
                     code: "cut",
-                    message: "the connection was cut after \(told.lines) lines (\(error)); \(self.wayOn)"
+                    message:
+                        "the connection was cut after \(told.lines) lines (\(ConnectionTrouble.words(error))); \(self.wayOn)"
                 )
             }
         }
@@ -93,14 +104,16 @@ struct ImportCommand: AsyncParsableCommand {
             try Output.json(end.counts)
         } else {
             let repeated = end.repeated > 0 ? " (\(end.repeated) of them before)" : ""
-            print("\(end.accepted) accepted\(repeated), \(end.refused) refused")
+            let out = self.skipDuplicates ? " left out" : ""
+            let duplicates = end.duplicates > 0 ? ", \(end.duplicates) duplicate addresses\(out)" : ""
+            Output.line("\(end.accepted) accepted\(repeated), \(end.refused) refused\(duplicates)")
         }
         if let error = end.error {
             let way = ["cut", "busy", "store_full", "store_failed"].contains(error.code) ? "; \(self.wayOn)" : ""
             let message = "the import ended after \(end.lines) lines: \(error.message)\(way)"
             throw ControlClient.Refusal(status: 0, code: error.code, message: message)
         }
-        if end.refused > 0 { throw ExitCode(65) }
+        if end.refused > 0 { throw ArgumentParser.ExitCode(DaemonSupport.ExitCode.badData.rawValue) }
     }
 
     private var wayOn: String {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DaemonSupport
 import Foundation
 
 /// What an import tells while it goes on: progress for people, refused lines for a side file.
@@ -8,6 +9,7 @@ struct ImportTelling {
     struct Refused: Decodable {
         var line: Int
         var text: String
+        var row: String?
     }
 
     /// How many came to what.
@@ -15,6 +17,7 @@ struct ImportTelling {
         var accepted: Int
         var repeated: Int
         var refused: Int
+        var duplicates: Int
         var lines: Int
     }
 
@@ -28,12 +31,19 @@ struct ImportTelling {
         var accepted: Int
         var repeated: Int
         var refused: Int
+        var duplicates: Int
         var lines: Int
         var complete: Bool
         var error: Reason?
 
         var counts: Counts {
-            Counts(accepted: self.accepted, repeated: self.repeated, refused: self.refused, lines: self.lines)
+            Counts(
+                accepted: self.accepted,
+                repeated: self.repeated,
+                refused: self.refused,
+                duplicates: self.duplicates,
+                lines: self.lines
+            )
         }
     }
 
@@ -80,14 +90,24 @@ struct ImportTelling {
     /// Removes the side file of an earlier run, which would only mislead.
     func begin() throws {
         guard let path = self.path, FileManager.default.fileExists(atPath: path) else { return }
-        try FileManager.default.removeItem(atPath: path)
+        guard unlink(path) == 0 else {
+            throw StartFailure(
+                .unwritableFile,
+                "the file of refused rows \(path) cannot be replaced: \(NamedFile.reason(errno))"
+            )
+        }
     }
 
     /// Takes a line of the answer.
     mutating func take(_ octets: [UInt8], sent: Int) throws {
         let line = try JSONDecoder().decode(Line.self, from: Data(octets))
         if let refusal = line.refused?.refusal {
-            if self.firstRefused.count < Self.shown { self.firstRefused.append(refusal) }
+            if self.path == nil {
+                self.clearBar()
+                self.tell(refusal)
+            } else if self.firstRefused.count < Self.shown {
+                self.firstRefused.append(refusal)
+            }
             try self.write(octets)
         } else if let progress = line.progress {
             self.lines = progress.lines
@@ -111,10 +131,13 @@ struct ImportTelling {
     private mutating func flush() throws {
         guard let path = self.path, !self.buffered.isEmpty else { return }
         if self.file == nil {
-            try Data().write(to: URL(fileURLWithPath: path))
-            self.file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+            self.file = try NamedFile.create(path, "the file of refused rows")
         }
-        try self.file?.write(contentsOf: self.buffered)
+        do {
+            try self.file?.write(contentsOf: self.buffered)
+        } catch {
+            throw StartFailure(.unwritableFile, "the file of refused rows \(path) cannot be written: is the disk full?")
+        }
         self.buffered = []
     }
 
@@ -139,19 +162,30 @@ struct ImportTelling {
 
     /// Takes the progress bar off the terminal, and writes out what is known of refused lines.
     mutating func clear() {
-        if self.isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+        self.clearBar()
         do {
             try self.flush()
         } catch {
-            Output.problem("the refused lines cannot be written to \(self.path ?? "-"): \(error)")
+            Output.problem("\(error)")
         }
     }
 
     /// Tells people of the first refused lines and where the others are.
     func tellRefused() {
-        for refusal in self.firstRefused { Output.problem("line \(refusal.line): \(refusal.text)") }
+        guard let path = self.path else { return }
+        self.firstRefused.forEach(self.tell)
         let count = self.end?.refused ?? self.firstRefused.count
         if count > self.firstRefused.count { Output.problem("and \(count - self.firstRefused.count) more") }
-        if let path = self.path, count > 0 { Output.problem("all refused lines: \(path)") }
+        if count > 0 { Output.problem("all refused lines: \(path)") }
+    }
+
+    private func clearBar() { if self.isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) } }
+
+    /// Tells of a refused row, in one line however many it had; the row goes with it if it goes nowhere else.
+    private func tell(_ refusal: Refused) {
+        let row =
+            self.path == nil
+            ? refusal.row.map { ": " + $0.replacing("\r", with: "\\r").replacing("\n", with: "\\n") } : nil
+        Output.problem("line \(refusal.line): \(refusal.text)\(row ?? "")")
     }
 }

@@ -27,11 +27,7 @@ struct ClusterDirectory: Sendable {
     /// Makes the directories, readable for their owner only.
     func create(satellites: Int) throws {
         for directory in [self.path, self.master] + (0..<satellites).map({ self.satellite($0 + 1) }) {
-            try FileManager.default.createDirectory(
-                atPath: directory,
-                withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700]
-            )
+            try NamedFile.makeDirectory(directory, "the cluster's directory")
         }
     }
 }

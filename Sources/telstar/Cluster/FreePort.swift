@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DaemonSupport
 import Foundation
 
 /// Finds TCP ports that nobody listens on, below those that the system gives to outgoing connections.
@@ -18,7 +19,7 @@ enum FreePort {
         let range = Self.lowest..<max(Self.lowest + 1_000, Self.firstOutgoing())
         for _ in 0..<range.count where ports.count < count {
             let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            guard descriptor >= 0 else { throw POSIXError(.init(rawValue: errno) ?? .EMFILE) }
+            guard descriptor >= 0 else { throw Self.failure }
             held.append(descriptor)
             let port = Int.random(in: range)
             if try Self.bind(descriptor, to: port) {
@@ -27,7 +28,9 @@ enum FreePort {
                 _ = close(held.removeLast())
             }
         }
-        guard ports.count == count else { throw POSIXError(.EADDRINUSE) }
+        guard ports.count == count else {
+            throw StartFailure(.unavailable, "no \(count) free ports were found on 127.0.0.1")
+        }
         return ports
     }
 
@@ -41,6 +44,10 @@ enum FreePort {
         return text?.split(whereSeparator: \.isWhitespace).first.flatMap { Int($0) } ?? 32_768
     }
 
+    private static var failure: StartFailure {
+        StartFailure(.unavailable, "free ports cannot be looked for on 127.0.0.1: \(NamedFile.reason(errno))")
+    }
+
     /// - Returns: `false` if somebody has the port.
     private static func bind(_ descriptor: Int32, to port: Int) throws -> Bool {
         var address = sockaddr_in()
@@ -52,7 +59,7 @@ enum FreePort {
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { Foundation.bind(descriptor, $0, length) == 0 }
         }
         guard isBound || errno == EADDRINUSE || errno == EACCES else {
-            throw POSIXError(.init(rawValue: errno) ?? .EADDRINUSE)
+            throw Self.failure
         }
         return isBound
     }

@@ -27,6 +27,8 @@ struct ControlClient {
     }
 
     private let root: String
+    /// Where the master is, for messages.
+    private let name: String
     private let base: String
     private let authorization: String?
     private let client: HTTPClient
@@ -44,9 +46,11 @@ struct ControlClient {
         case .socket(let path):
             let encoded = path.addingPercentEncoding(withAllowedCharacters: .urlHostAllowed) ?? path
             self.root = "http+unix://\(encoded)"
+            self.name = path
             self.authorization = nil
         case .url(let url, let key):
             self.root = url.hasSuffix("/") ? String(url.dropLast()) : url
+            self.name = self.root
             self.authorization = "Basic " + Data("admin:\(key)".utf8).base64EncodedString()
             // The master's certificate is self-signed unless its operator gave it another; the key authenticates us,
             // and operators who need more name a certificate authority to their own HTTP client.
@@ -64,15 +68,23 @@ struct ControlClient {
         isPatient: Bool = false,
         _ body: (ControlClient) async throws -> Result
     ) async throws -> Result {
-        if case .socket(let path) = door, !UnixSocketProbe.answers(path) {
-            return try await StartFailure.reported {
+        if case .socket(let path) = door {
+            switch UnixSocketProbe.probe(path) {
+            case .answers: break
+            case .silent:
                 throw StartFailure(.unavailable, "no master runs at \(path); start one, or give --dir or --url")
+            case .forbidden:
+                throw StartFailure(
+                    .unavailable,
+                    "the control socket \(path) cannot be used: this user may not; run this as the master's user, or give --url"
+                )
             }
         }
         let client = ControlClient(door, isPatient: isPatient)
         do {
             let result = try await body(client)
-            try await client.client.shutdown()
+            // All is done; what a connection says at its end does not matter any more.
+            try? await client.client.shutdown()
             return result
         } catch {
             // The first error is the one to tell; a failed shutdown adds nothing to it.
@@ -84,11 +96,11 @@ struct ControlClient {
     /// Sends one request.
     ///
     /// - Parameters:
-    ///   - method: `GET`, `POST` or `DELETE`.
+    ///   - method: `GET`, `POST`, `PATCH` or `DELETE`.
     ///   - path: Begins with a slash, query included.
     ///   - body: JSON, if there is one.
     /// - Returns: The body of the answer.
-    /// - Throws: ``Refusal`` for every status but 2xx.
+    /// - Throws: ``Refusal`` for every status but 2xx; ``StartFailure`` 69 if the master cannot be reached.
     func send(_ method: String, _ path: String, body: (some Encodable)? = JSONText?.none) async throws -> Data {
         try await self.send(method, path, json: try body.map { Array(try JSONEncoder().encode($0)) })
     }
@@ -102,12 +114,32 @@ struct ControlClient {
             request.headers.add(name: "Content-Type", value: "application/json")
             request.body = .bytes(ByteBuffer(bytes: json))
         }
-        let response = try await self.client.execute(request, timeout: .seconds(300))
-        let data = Data(try await response.body.collect(upTo: 256 * 1024 * 1024).readableBytesView)
-        guard (200..<300).contains(response.status.code) else {
-            throw Self.refusal(status: response.status.code, body: data)
+        let (status, data) = try await self.explaining {
+            let response = try await self.client.execute(request, timeout: .seconds(300))
+            return (
+                response.status.code,
+                Data(try await response.body.collect(upTo: 256 * 1024 * 1024).readableBytesView)
+            )
         }
+        guard (200..<300).contains(status) else { throw self.refusal(status: status, body: data) }
         return data
+    }
+
+    /// Says what went wrong on the way to the master, and to which.
+    func explaining<Result>(_ talk: () async throws -> Result) async throws -> Result {
+        do {
+            return try await talk()
+        } catch let error as StartFailure {
+            throw error
+        } catch let error as Refusal {
+            throw error
+        } catch let error as CancellationError {
+            throw error
+        } catch let error as HTTPClientError where error == .cancelled {
+            throw CancellationError()
+        } catch {
+            throw StartFailure(.unavailable, "the master at \(self.name): \(ConnectionTrouble.words(error))")
+        }
     }
 
     /// Sends one request of any size under `/api` and hands over the answer while it comes.
@@ -130,12 +162,14 @@ struct ControlClient {
         if let authorization = self.authorization { request.headers.add(name: "Authorization", value: authorization) }
         for (name, value) in headers { request.headers.add(name: name, value: value) }
         request.body = body
-        let response = try await self.client.execute(request, timeout: .hours(7 * 24))
-        guard (200..<300).contains(response.status.code) else {
-            let data = Data(try await response.body.collect(upTo: 1024 * 1024).readableBytesView)
-            throw Self.refusal(status: response.status.code, body: data)
+        return try await self.explaining {
+            let response = try await self.client.execute(request, timeout: .hours(7 * 24))
+            guard (200..<300).contains(response.status.code) else {
+                let data = Data(try await response.body.collect(upTo: 1024 * 1024).readableBytesView)
+                throw self.refusal(status: response.status.code, body: data)
+            }
+            return response
         }
-        return response
     }
 
     /// Sends one request and decodes the answer as `Answer`.
@@ -145,10 +179,33 @@ struct ControlClient {
         body: (some Encodable)? = JSONText?.none,
         as: Answer.Type
     ) async throws -> Answer {
-        try JSONDecoder().decode(Answer.self, from: try await self.send(method, path, body: body))
+        try self.decode(try await self.send(method, path, body: body), of: method, path)
     }
 
-    private static func refusal(status: UInt, body: Data) -> Refusal {
+    /// Sends one request whose body is JSON already, and decodes the answer as `Answer`.
+    func send<Answer: Decodable>(
+        _ method: String,
+        _ path: String,
+        json: [UInt8],
+        as: Answer.Type
+    ) async throws -> Answer {
+        try self.decode(try await self.send(method, path, json: json), of: method, path)
+    }
+
+    private func decode<Answer: Decodable>(_ data: Data, of method: String, _ path: String) throws -> Answer {
+        do {
+            return try JSONDecoder().decode(Answer.self, from: data)
+        } catch {
+            let place = path.split(separator: "?").first ?? ""
+            throw StartFailure(
+                .unavailable,
+                "\(self.name) answers \(method) \(place) as no Telstar master of version \(Telstar.version) does; "
+                    + "is it the API's address, and of the same version?"
+            )
+        }
+    }
+
+    private func refusal(status: UInt, body: Data) -> Refusal {
         struct Envelope: Decodable {
             struct Body: Decodable {
                 var code: String
@@ -157,8 +214,14 @@ struct ControlClient {
             var error: Body
         }
         guard let envelope = try? JSONDecoder().decode(Envelope.self, from: body) else {
-            // Not our envelope (a proxy's page, say): the text itself is the best explanation there is.
-            return Refusal(status: status, code: "http", message: String(decoding: body.prefix(500), as: UTF8.self))
+            // Not our envelope (a proxy's page, say): its first line is the best explanation there is.
+            let text = String(decoding: body.prefix(500), as: UTF8.self).split(whereSeparator: \.isNewline).first ?? ""
+            let said = text.isEmpty ? "" : ": \(text.prefix(200))"
+            return Refusal(
+                status: status,
+                code: "http",
+                message: "\(self.name) does not answer as a Telstar master does\(said)"
+            )
         }
         return Refusal(status: status, code: envelope.error.code, message: envelope.error.message)
     }

@@ -10,7 +10,10 @@ final class LineSource {
 
     /// Opens the file; `-` is standard input.
     init(path: String) throws {
-        self.handle = path == "-" ? .standardInput : try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+        self.handle =
+            path == "-"
+            ? .standardInput
+            : FileHandle(fileDescriptor: try NamedFile.open(path, reading: "the file"), closeOnDealloc: true)
     }
 
     /// The next lines, at most `count`; `nil` at the end.

@@ -25,7 +25,7 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: "HOST:PORT of a receiving server to use instead of the sink.") var sink: String?
     @Option(help: "How messages are signed: rsa (2048 bits), ed25519 or none.") var dkim: Signing = .rsa
     @Option(help: "How many satellites.") var satellites = 1
-    @Option(help: "The directory; a temporary one if absent.") var dir: String?
+    @Option(help: "The directory, empty or absent; a temporary one if none is given.") var dir: String?
     @Flag(help: "Leave the cluster running and print how to reach it.") var keep = false
     @Flag(help: "Let the sink verify each DKIM signature, which costs time.") var verify = false
     @Option(name: .customLong("set"), help: "key=value for whichever role knows the key; repeatable.")

@@ -43,7 +43,7 @@ struct DemoPlay: Sendable {
 
     private func create(_ client: ControlClient) async throws -> Int32 {
         struct Body: Encodable {
-            var from = "orbit@news.telstar.example"
+            var mailFrom = "orbit@news.telstar.example"
             var senderName = "Orbit Report"
             var subject = Newsletter.subject
             var html = Newsletter.html
@@ -53,7 +53,8 @@ struct DemoPlay: Sendable {
             var dkim: [[String: String]]
 
             enum CodingKeys: String, CodingKey {
-                case from, subject, html, plain, dkim
+                case subject, html, plain, dkim
+                case mailFrom = "mail_from"
                 case senderName = "sender_name"
                 case trackingURL = "tracking_url"
                 case clickTracking = "click_tracking"
@@ -134,6 +135,13 @@ struct DemoPlay: Sendable {
             ["total", "\(view.total)", "\(tally.attempted)", "-"],
         ]
         Output.table(["", "counters", "feed", "sink's journal"], rows)
+        for (reply, count) in tally.reasons.prefix(5) { print("deferred, \(count) times: \(reply)") }
+        if tally.count("deferred") > 0 {
+            let why = self.stage.journal == nil ? "" : "The sink does so on purpose, as some servers always do. "
+            print(
+                "\(why)Deferred recipients are tried again later: after 10 minutes, then ever more seldom, for 5 days."
+            )
+        }
         if !tally.uncertain.isEmpty {
             print("uncertain: " + tally.uncertain.sorted().prefix(20).joined(separator: ", "))
         }

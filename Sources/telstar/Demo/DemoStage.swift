@@ -30,6 +30,14 @@ struct DemoStage: Sendable {
         self.directory = directory
         self.recipients = recipients
         self.signing = signing
+        // The sink's journal and the counters of an earlier run would be taken for this one's.
+        let present = (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []
+        guard present.isEmpty else {
+            throw StartFailure(
+                .usage,
+                "the directory \(directory.path) was used before: it holds \(present.sorted()[0]); give one that is empty or absent"
+            )
+        }
         try directory.create(satellites: satellites)
         let key: DKIMPrivateKey? =
             switch signing {

@@ -9,6 +9,8 @@ struct DemoTally {
     }
 
     private var states: [String: String] = [:]
+    /// What the server said to each recipient that is deferred.
+    private var deferrals: [String: String] = [:]
     /// Recipients whose outcome is unknown.
     private(set) var uncertain: Set<String> = []
     /// Recipients reported more than once as delivered.
@@ -16,9 +18,16 @@ struct DemoTally {
 
     /// Takes an event.
     mutating func note(_ report: ReportView) {
-        if report.state == "delivered", self.states[report.email] == "delivered" { self.deliveredTwice += 1 }
-        self.states[report.email] = report.state
+        if report.status == "delivered", self.states[report.email] == "delivered" { self.deliveredTwice += 1 }
+        self.states[report.email] = report.status
+        self.deferrals[report.email] = report.status == "deferred" ? report.reply : nil
         if report.uncertain { self.uncertain.insert(report.email) } else { self.uncertain.remove(report.email) }
+    }
+
+    /// Why recipients are deferred: the servers' replies, and how many had each, the most frequent first.
+    var reasons: [(reply: String, count: Int)] {
+        Dictionary(self.deferrals.values.map { ($0, 1) }, uniquingKeysWith: +)
+            .sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { ($0.key, $0.value) }
     }
 
     /// How many recipients have any report.

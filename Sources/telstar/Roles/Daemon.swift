@@ -23,7 +23,7 @@ enum Daemon {
         return (output.logger(label: "telstar"), output, metrics)
     }
 
-    /// Tells which settings differ from their defaults, and what looks like a mistake.
+    /// Logs which settings differ from their defaults.
     static func tell(_ settings: Settings, to logger: Logger) {
         for difference in settings.differences {
             logger.info(
@@ -33,7 +33,6 @@ enum Daemon {
                 ]
             )
         }
-        for note in settings.notes { logger.warning("questionable setting", metadata: ["note": "\(note)"]) }
     }
 
     /// Services that end in reverse order, as soon as one of them has ended or failed.

@@ -17,22 +17,13 @@ enum MasterKeyFile {
             return try self.decode(settings.masterPublicKey, from: "master.publicKey")
         }
         guard let enrolment = settings.enrolment else {
-            throw StartFailure(
-                .configuration,
-                "master.publicKey must be given (`telstar master --show-key` prints it), or enrol.sharedKeyFile to enrol"
-            )
+            throw self.neither
         }
         let path = settings.directory + "/master.key"
         if let kept = try? String(contentsOfFile: path, encoding: .utf8) {
             return try self.decode(kept.trimmingCharacters(in: .whitespacesAndNewlines), from: path)
         }
-        let secret: String
-        do {
-            secret = String(decoding: try SecretFile.read(enrolment.keyFile), as: UTF8.self)
-                .trimmingCharacters(in: .whitespacesAndNewlines)
-        } catch {
-            throw StartFailure(.configuration, "enrol.sharedKeyFile is unusable: \(error)")
-        }
+        let secret = try SharedKeyFile.read(enrolment.keyFile)
         do {
             let key = try await SatelliteEnrolment.enrol(
                 at: enrolment.endpoint,
@@ -47,6 +38,25 @@ enum MasterKeyFile {
             throw StartFailure(.unavailable, "enrolment at \(enrolment.endpoint) failed: \(error)")
         }
     }
+
+    /// Looks at what ``load(_:keys:logger:)`` would read, without enrolling.
+    ///
+    /// - Throws: As ``load(_:keys:logger:)`` does.
+    static func check(_ settings: SatelliteSettings) throws {
+        if !settings.masterPublicKey.isEmpty {
+            _ = try self.decode(settings.masterPublicKey, from: "master.publicKey")
+        } else if let enrolment = settings.enrolment {
+            _ = try LinkAddress(enrolment.endpoint, key: "enrol.endpoint")
+            if access(settings.directory + "/master.key", F_OK) != 0 { _ = try SharedKeyFile.read(enrolment.keyFile) }
+        } else {
+            throw self.neither
+        }
+    }
+
+    private static let neither = StartFailure(
+        .configuration,
+        "master.publicKey must be given (`telstar master --show-key` prints it), or enrol.sharedKeyFile to enrol"
+    )
 
     private static func decode(_ text: String, from place: String) throws -> [UInt8] {
         do {

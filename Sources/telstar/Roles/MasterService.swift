@@ -149,10 +149,7 @@ struct MasterService: Service {
                     + master.unreadyReasons
             },
             status: {
-                let encoder = JSONEncoder()
-                encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-                encoder.keyEncodingStrategy = .convertToSnakeCase
-                return Array(try encoder.encode(try await master.status()))
+                Array(try StatusDocument.encode(try await master.status()))
             },
             metrics: {
                 await measures.refresh()

@@ -51,7 +51,7 @@ struct OfflineStore: Sendable {
         master: (ControlClient) async throws -> Result
     ) async throws -> Result {
         guard control.masterIsAbsent else { return try await ControlClient.with(control.door(), master) }
-        return try await StartFailure.reported { try await Self.open(control, offline) }
+        return try await Self.open(control, offline)
     }
 
     private static func open<Result: Sendable>(
@@ -99,18 +99,43 @@ struct OfflineStore: Sendable {
 
     func addSatellite(_ body: SatellitesCommand.Add.Body) async throws -> SatelliteView {
         var draft = SatelliteDraft(serial: body.serial)
-        draft.publicKey = try body.publicKey.map { try Z85.decode(key: $0) }
+        draft.publicKey = try body.publicKey.map { text in
+            do {
+                return try Z85.decode(key: text)
+            } catch {
+                throw StartFailure(.refused, "the public key is not a key of 40 characters in Z85")
+            }
+        }
         draft.sharedKey = body.sharedKey
         draft.group = body.group
         draft.weight = body.weight
         return SatelliteView(try await self.master.addSatellite(draft))
     }
 
-    func removeSatellite(_ serial: String, force: Bool) async throws {
-        guard let record = try await self.master.satellites().first(where: { $0.serial == serial }) else {
-            throw StartFailure(.usage, "there is no satellite \(serial)")
+    func setSatellite(_ serial: String, _ wish: SatellitesCommand.Set.Change) async throws -> SatelliteView {
+        let record = try await self.satellite(serial)
+        var change = SatelliteChange()
+        change.group = wish.group.map { $0.map { .set($0) } ?? .clear }
+        change.weight = wish.weight
+        change.enabled = wish.enabled
+        if wish.include != nil || wish.exclude != nil {
+            change.affinity = DomainAffinity(
+                include: wish.include ?? record.affinity.include,
+                exclude: wish.exclude ?? record.affinity.exclude
+            )
         }
-        try await self.master.removeSatellite(record.id, force: force)
+        return SatelliteView(try await self.master.setSatellite(record.id, to: change))
+    }
+
+    func removeSatellite(_ serial: String, force: Bool) async throws {
+        try await self.master.removeSatellite(try await self.satellite(serial).id, force: force)
+    }
+
+    private func satellite(_ serial: String) async throws -> SatelliteRecord {
+        guard let record = try await self.master.satellites().first(where: { $0.hasSerial(serial) }) else {
+            throw StartFailure(.refused, "there is no satellite \(serial)")
+        }
+        return record
     }
 }
 
@@ -119,8 +144,8 @@ extension KeyView {
         self.init(
             id: record.publicID,
             name: record.name,
-            created: record.created.iso,
-            revoked: record.revoked?.iso,
+            createdAt: record.created.rfc3339,
+            revokedAt: record.revoked?.rfc3339,
             key: secret
         )
     }
@@ -134,6 +159,7 @@ extension SatelliteView {
             enabled: record.enabled,
             group: record.group,
             weight: record.weight,
+            affinity: AffinityView(include: record.affinity.include, exclude: record.affinity.exclude),
             publicKeys: record.publicKeys.compactMap { try? Z85.encode(key: $0) },
             version: record.version,
             connected: false
@@ -144,9 +170,6 @@ extension SatelliteView {
 extension Timestamp {
     /// The system's civil clock.
     static var now: Timestamp { Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }
-
-    /// ISO 8601, UTC.
-    var iso: String { Date(timeIntervalSince1970: Double(self.milliseconds) / 1000).formatted(.iso8601) }
 }
 
 /// The channel of a master that serves no satellites.

@@ -15,12 +15,14 @@ struct RoleOptions: ParsableArguments {
     /// The `--set` flags, split.
     func overrides() throws -> [(key: String, value: String)] { try self.settings.map(SettingsRouting.parse) }
 
+    /// Says that nothing is wrong, and what could not be tried.
+    func sayThatItIsSound(isRunning: Bool, directory: String) {
+        Output.line("the configuration is sound")
+        if isRunning { Output.problem("a daemon runs in \(directory); whether its ports are free was not tried") }
+    }
+
     /// Makes the data directory, for its owner only.
     func makeDirectory(_ path: String) throws {
-        try FileManager.default.createDirectory(
-            atPath: path,
-            withIntermediateDirectories: true,
-            attributes: [.posixPermissions: 0o700]
-        )
+        try NamedFile.makeDirectory(path, "the data directory")
     }
 }

@@ -38,7 +38,7 @@ enum SatelliteMetrics {
             gauge(
                 "journal_available_bytes",
                 "Octets that the journal can still take.",
-                Double(status.journalAvailable)
+                Double(status.journalAvailableOctets)
             ),
             gauge(
                 "problems",

@@ -3,6 +3,7 @@
 import DaemonSupport
 import Foundation
 import Logging
+import MasterAPI
 import Synchronization
 
 /// A master that waits for its turn: its status page tells for whom.
@@ -40,11 +41,7 @@ struct Standby {
     private func answers(_ reason: String) -> HealthListener.Answers {
         .init(
             unreadyReasons: { ["standby: \(reason)"] },
-            status: {
-                let encoder = JSONEncoder()
-                encoder.keyEncodingStrategy = .convertToSnakeCase
-                return Array(try encoder.encode(Status(waitingFor: reason, version: Telstar.version)))
-            },
+            status: { Array(try StatusDocument.encode(Status(waitingFor: reason, version: Telstar.version))) },
             metrics: { self.metrics.exposition() }
         )
     }

@@ -24,11 +24,7 @@ struct StoreOpening {
     /// - Throws: ``StartFailure``: 69 if another process holds the store or the database does not answer, 78 if it is of
     ///   a newer version, or refuses us.
     init(_ settings: MasterSettings, onWait: (@Sendable (String) -> Void)? = nil) async throws {
-        try FileManager.default.createDirectory(
-            atPath: settings.directory,
-            withIntermediateDirectories: true,
-            attributes: [.posixPermissions: 0o700]
-        )
+        try NamedFile.makeDirectory(settings.directory, "the data directory")
         let root = try Self.secret(in: settings.directory)
         let identifiers = root.derived(for: "recipient ids")
         let sealer = try Sealer(key: root.derived(for: "signing keys").bytes)
@@ -92,25 +88,37 @@ struct StoreOpening {
         return [id, boot].map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }.joined(separator: "/")
     }
 
-    /// The root secret of the data directory, from which every other is derived.
+    /// The root secret of the data directory, from which every other is derived; made at the first start.
     private static func secret(in directory: String) throws -> MACKey {
+        if let present = try self.loadSecret(in: directory) { return present }
         let path = directory + "/secret.key"
         do {
-            let bytes: [UInt8]
-            do {
-                bytes = try SecretFile.read(path)
-            } catch let error as SecretsError where error.code == .missing {
-                let made = SecureBytes.random(count: 32)
-                try SecretFile.create(path, contents: Array((Base64URL.encode(made) + "\n").utf8))
-                return try MACKey(bytes: made)
-            }
-            let text = String(decoding: bytes, as: UTF8.self).prefix { !$0.isWhitespace }
-            guard let secret = Base64URL.decode(text) else {
-                throw StartFailure(.configuration, "it does not hold octets in base64url")
-            }
-            return try MACKey(bytes: secret)
+            let made = SecureBytes.random(count: 32)
+            try SecretFile.create(path, contents: Array((Base64URL.encode(made) + "\n").utf8))
+            return try MACKey(bytes: made)
         } catch {
-            throw StartFailure(.configuration, "the store's secret \(path) is unusable: \(error)")
+            throw StartFailure(.unwritableFile, "the store's secret \(path) cannot be made: \(error)")
         }
+    }
+
+    /// The root secret of the data directory; `nil` if there is none yet.
+    ///
+    /// - Throws: ``StartFailure`` if the file is unreadable, readable for others, or holds no secret.
+    static func loadSecret(in directory: String) throws -> MACKey? {
+        let path = directory + "/secret.key"
+        let bytes: [UInt8]
+        do {
+            bytes = try SecretFile.read(path)
+        } catch let error as SecretsError where error.code == .missing {
+            return nil
+        } catch {
+            throw StartFailure(.configuration, "the store's secret is unusable: \(error)")
+        }
+        let text = String(decoding: bytes, as: UTF8.self).prefix { !$0.isWhitespace }
+        guard let secret = Base64URL.decode(text), let key = try? MACKey(bytes: secret) else {
+            // The reason would say nothing of use: it is not what was written.
+            throw StartFailure(.configuration, "the store's secret \(path) is damaged; put back the one that it held")
+        }
+        return key
     }
 }

@@ -117,7 +117,7 @@ struct MasterSettings: Sendable {
         doc: "How long a satellite may be silent before its started recipients become uncertain."
     )
     private static let finishGrace = ConfigurationOption.duration(
-        "finish_grace",
+        "finishGrace",
         default: .seconds(30),
         doc: "How long after its start and its last accepted recipients a complete mailing is closed."
     )
@@ -205,7 +205,8 @@ struct MasterSettings: Sendable {
                     Self.returnPathDomain.definition,
                 ]
             ),
-        ]
+        ],
+        renamed: ["finish_grace": Self.finishGrace.key]
     )
 
     /// The values as read.
@@ -219,6 +220,7 @@ struct MasterSettings: Sendable {
             values: try self.table.read(
                 yaml: try file.map(ConfigurationFile.read),
                 environment: ProcessInfo.processInfo.environment,
+                reserved: ReservedVariables.all,
                 flags: overrides.map { "\($0.key)=\($0.value)" }
             )
         )

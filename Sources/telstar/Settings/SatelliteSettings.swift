@@ -219,6 +219,7 @@ struct SatelliteSettings: Sendable {
             values: try self.table.read(
                 yaml: try file.map(ConfigurationFile.read),
                 environment: ProcessInfo.processInfo.environment,
+                reserved: ReservedVariables.all,
                 flags: overrides.map { "\($0.key)=\($0.value)" }
             )
         )

@@ -11,6 +11,9 @@ extension StartFailure {
         } catch let error as StartFailure {
             Output.problem("telstar: \(error.description)")
             throw ArgumentParser.ExitCode(error.exitCode.rawValue)
+        } catch let error as StartFailures {
+            for failure in error.failures { Output.problem("telstar: \(failure.description)") }
+            throw ArgumentParser.ExitCode(error.failures[0].exitCode.rawValue)
         } catch let error as SettingsError {
             for problem in error.problems { Output.problem("telstar: \(problem)") }
             throw ArgumentParser.ExitCode(DaemonSupport.ExitCode.configuration.rawValue)

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The addresses of an import so far, as hashes of 64 bits, to tell which come again.
+///
+/// Two addresses are one if they differ in the case of ASCII letters at most, in the local part too: hardly any receiver
+/// tells them apart. Only so many addresses are remembered; one that first comes after them is not recognised again. Two
+/// different addresses have one hash once in millions of imports of that size.
+struct SeenAddresses: Sendable {
+    /// How many different addresses are remembered; their hashes take some 64 MiB then.
+    static let capacity = 4_000_000
+
+    private var hashes: Set<Int> = []
+
+    /// Notes an address; whether it was seen before, which one without an `@` never was: it is none.
+    mutating func isRepeated(_ address: String) -> Bool {
+        guard address.utf8.contains(UInt8(ascii: "@")) else { return false }
+        var address = address
+        var hasher = Hasher()
+        address.withUTF8 { octets in
+            for octet in octets { hasher.combine(0x41...0x5A ~= octet ? octet | 0x20 : octet) }
+        }
+        let hash = hasher.finalize()
+        guard self.hashes.count < Self.capacity else { return self.hashes.contains(hash) }
+        return !self.hashes.insert(hash).inserted
+    }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Foundation
+
+/// A daemon's status as JSON, in the words of all JSON that is ours: snake case, `connected` rather than `isConnected`,
+/// `_bytes`, moments in RFC 3339 under `_at`, ages under `_seconds`.
+public enum StatusDocument {
+    /// Encodes a status; keys are in order.
+    ///
+    /// - Throws: If a value cannot be written as JSON, such as a number that is not finite.
+    public static func encode(_ status: some Encodable) throws -> Data {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.keyEncodingStrategy = .custom { path in
+            Key(stringValue: Self.word(path.last?.stringValue ?? ""))
+        }
+        return try encoder.encode(status)
+    }
+
+    /// The word for a property: `isDiskFull` is `disk_full`, `journalOctets` is `journal_bytes`, `storeID` is `store_id`.
+    static func word(_ property: String) -> String {
+        var words: [String] = []
+        var previous: Character?
+        for character in property {
+            let isNew = character.isUppercase && previous?.isUppercase != true
+            if words.isEmpty || isNew { words.append("") }
+            words[words.count - 1].append(character.lowercased())
+            previous = character
+        }
+        if words.count > 1, words[0] == "is" { words.removeFirst() }
+        return words.map { $0 == "octets" ? "bytes" : $0 }.joined(separator: "_")
+    }
+
+    private struct Key: CodingKey {
+        var stringValue: String
+        var intValue: Int? { nil }
+
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+}
