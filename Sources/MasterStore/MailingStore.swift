@@ -4,8 +4,9 @@ public import MailingModel
 
 /// The master's durable truth: a few verbs over a whole database, each one transaction.
 ///
-/// What a verb returns has been committed. Decisions that depend on the clock get the moment as an argument. Two backends
-/// implement it and one suite of tests holds both.
+/// What a verb returns has been committed. Decisions that depend on the clock get the moment as an argument. 
+/// ``DatabaseStore`` implements it once, over SQLite and PostgreSQL; one suite of tests runs on both, and other tests have
+/// stores that fail on purpose.
 public protocol MailingStore: Sendable {
     /// Who this store is and under which term it was opened.
     var identity: StoreIdentity { get }

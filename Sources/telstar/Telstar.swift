@@ -30,7 +30,7 @@ struct Telstar: AsyncParsableCommand {
         subcommands: [
             MasterCommand.self, SatelliteCommand.self, ClusterCommand.self, DemoCommand.self, SinkCommand.self,
             KeyCommand.self, SatellitesCommand.self, MailingCommand.self, ReportCommand.self, BackupCommand.self,
-            ConfirmStoreCommand.self, BenchCommand.self,
+            ConfirmStoreCommand.self, BenchCommand.self, TablesCommand.self,
         ]
     )
 

@@ -45,7 +45,8 @@ public final class MetricsRegistry: MetricsFactory, Sendable {
             written.append((family.definition.name, { Self.write(family, into: &$0) }))
         }
         for metric in collectors.flatMap({ $0() })
-        where families[metric.definition.name] == nil && !metric.samples.isEmpty {
+        where families[metric.definition.name] == nil {
+            // One without samples shows its name and help all the same: whoever reads learns that it exists.
             written.append((metric.definition.name, { Self.write(metric, into: &$0) }))
         }
         var text = PrometheusText()

@@ -24,6 +24,7 @@ struct BulkFace: Sendable {
     func respond(to request: Request, path: [String], on channel: any Channel) async throws -> Response {
         do {
             let key = try self.authenticate(request)
+            try APIRoute.check(request.method, ["api"] + path)
             let caller = Caller(master: self.master, key: key, channel: channel)
             switch (request.method, path.count, path.first, path.last) {
             case (.post, 3, "mailings", "recipients"):

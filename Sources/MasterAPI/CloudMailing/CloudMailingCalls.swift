@@ -43,6 +43,8 @@ struct CloudMailingCalls: Sendable {
     }
 
     private func dispatch(_ call: XMLRPCCall) async throws -> XMLRPCValue {
+        // Nothing may be called that is not listed, since the list is what the documents are compared with.
+        guard Self.methods.contains(call.method) else { throw Self.unknown(call.method) }
         switch call.method {
         case "create_mailing": return try await self.createMailing(call)
         case "create_mailing_ext": return try await self.createMailingFromMessage(call)

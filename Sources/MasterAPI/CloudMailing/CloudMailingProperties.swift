@@ -8,6 +8,14 @@ import XMLRPC
 
 /// Reads the struct of `set_mailing_properties`.
 enum CloudMailingProperties {
+    /// Everything that may be set.
+    static let names = [
+        "type", "mail_from", "sender_name", "shown_name", "subject", "html_content", "plain_content", "charset",
+        "header", "body", "scheduled_start", "scheduled_end", "scheduled_duration", "dont_close_if_empty",
+        "satellite_group", "owner_guid", "tracking_url", "read_tracking", "click_tracking", "url_encoding", "dkim",
+        "testing", "uncertain_policy", "autoescape", "backup_customized_emails",
+    ]
+
     /// The change that the properties ask for.
     ///
     /// - Throws: Fault 406 for an unknown property or a bad value.
@@ -41,6 +49,9 @@ enum CloudMailingProperties {
         charset: Charset,
         in change: inout MailingChange
     ) throws {
+        guard self.names.contains(name) else {
+            throw CloudMailingFault(406, "Property '\(name)' is unknown or can't be changed.")
+        }
         switch name {
         case "type": change.type = try self.type(value)
         case "satellite_group": change.satelliteGroup = try self.optional(value, of: name)

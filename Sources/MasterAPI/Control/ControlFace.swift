@@ -44,6 +44,7 @@ struct ControlFace: Sendable {
     }
 
     private func answer(_ request: Request, path: [String]) async throws -> Data {
+        try APIRoute.check(request.method, ["telstar", "v1"] + path)
         switch (request.method, path.first ?? "", path.count) {
         case (.get, "status", 1): return try StatusDocument.encode(try await self.master.status())
         case (.get, "feed", 1): return try await self.feed(request)

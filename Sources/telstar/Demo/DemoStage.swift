@@ -130,10 +130,11 @@ struct DemoStage: Sendable {
             )
             .perform()
             if keep {
-                print(
+                // At once, also where standard output is a pipe: whoever waits for the cluster reads this line.
+                Output.line(
                     "\nThe cluster stays up until Ctrl-C.\n  API: \(cluster.apiURL)/CloudMailing  user admin, password \(cluster.apiKey)"
                 )
-                print("  status: \(cluster.statusURL)\n  described in \(self.directory.file)")
+                Output.line("  status: \(cluster.statusURL)\n  described in \(self.directory.file)")
                 await SignalWait.forTermination()
             }
             await supervisor.stop(patience: .seconds(20))

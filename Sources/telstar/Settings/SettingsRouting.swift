@@ -6,7 +6,7 @@ import DaemonSupport
 /// Which role a `--set` of a cluster is for: whichever knows the key.
 enum SettingsRouting {
     /// A role with options of its own.
-    enum Role: CaseIterable {
+    enum Role: String, CaseIterable {
         case master, satellite
 
         var table: OptionTable {
