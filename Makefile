@@ -1,6 +1,6 @@
 # One command each, the same at the desk and in continuous integration. `make help` lists them.
 
-.PHONY: help packages venv build release check test unit demo dev bench format generate fuzz chaos
+.PHONY: help packages venv build release check test unit demo dev bench format generate documents fuzz chaos
 
 DEBUG_DIR ?= .build
 RELEASE_DIR ?= .build-release
@@ -50,3 +50,6 @@ format:            ## format the sources in place
 
 generate: packages ## regenerate the code of the cluster protocol
 	@scripts/generate-protocol
+
+documents: build   ## regenerate the page of commands from the program's help
+	@scripts/generate-command-line $(DEBUG_DIR)/debug/telstar > docs/operations/command-line.md

@@ -13,7 +13,7 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["api/xmlrpc.md", "api/rest.md", "feed.md"])
+@pytest.mark.parametrize("page", ["api/xmlrpc.md", "api/rest.md", "api/operators.md", "feed.md"])
 def test_the_examples_of_the_page_run_in_order(shared, page, monkeypatch):
     cluster, _ = shared
     monkeypatch.chdir(os.path.dirname(cluster.file))
