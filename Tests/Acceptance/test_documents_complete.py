@@ -299,5 +299,5 @@ def test_every_exit_status_is_in_the_table_and_only_those():
     process = (telstar.ROOT / "Sources/DaemonSupport/Process/StartFailure.swift").read_text()
     declared = {int(number) for number in re.findall(r"static let \w+ = Self\(rawValue: (\d+)", process)}
     literal = {int(number) for number in re.findall(r"ExitCode\((\d+)\)", text)}
-    table = page("operations/README.md").split("| exit status | meaning |")[1].split("\n\n")[0]
+    table = page("operations/README.md").split("### Exit statuses")[1].split("| status | meaning |")[1].split("\n\n")[0]
     assert {int(number) for number in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == declared | literal | {0}
