@@ -56,7 +56,6 @@ struct SatelliteCommand: AsyncParsableCommand {
             )
         }
         let link = SatelliteLinkConfiguration(masters: masters, keys: keys)
-        let core = try settings.core()
         if core.heloName.isEmpty {
             logger.warning(
                 "this machine has no full host name: EHLO gives its address, which many receivers refuse; set smtp.heloName"

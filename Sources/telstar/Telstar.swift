@@ -11,6 +11,8 @@ struct Telstar: AsyncParsableCommand {
 
     /// Runs the subcommand that the command line names, and says why it failed if it did.
     static func main() async {
+        // A daemon may need many descriptors, and the soft limit is made for programs that call select(2).
+        Descriptors.raiseLimit()
         do {
             var command = try Self.parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
@@ -33,11 +35,4 @@ struct Telstar: AsyncParsableCommand {
             ConfirmStoreCommand.self, BenchCommand.self, TablesCommand.self,
         ]
     )
-
-    /// Runs the subcommand that the command line names.
-    static func main() async {
-        // A daemon may need many descriptors, and the soft limit is made for programs that call select(2).
-        Descriptors.raiseLimit()
-        await Self.main(nil)
-    }
 }

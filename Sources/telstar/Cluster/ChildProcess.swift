@@ -86,7 +86,8 @@ final class ChildProcess: Sendable {
             if self.state.withLock({ $0.stopping }) || Task.isCancelled { return }
             lives += 1
             // Trying again does not help against a wrong command line or configuration.
-            for code in [DaemonSupport.ExitCode.usage, .configuration] where status == code.rawValue {
+            let lasting: [DaemonSupport.ExitCode] = [.usage, .unreadableFile, .unwritableFile, .configuration]
+            for code in lasting where status == code.rawValue {
                 throw StartFailure(code, "\(self.name) does not start: \(self.lastWords)")
             }
             if lives >= Self.livesInVain, !hasServed.load(ordering: .relaxed) {
