@@ -43,12 +43,14 @@ struct APIRoute: Sendable {
         APIRoute(.get, "/telstar/v1/mailings"),
         APIRoute(.post, "/telstar/v1/mailings"),
         APIRoute(.get, "/telstar/v1/mailings/ID"),
+        APIRoute(.patch, "/telstar/v1/mailings/ID"),
         APIRoute(.delete, "/telstar/v1/mailings/ID"),
         APIRoute(.post, "/telstar/v1/mailings/ID/start"),
         APIRoute(.post, "/telstar/v1/mailings/ID/pause"),
         APIRoute(.post, "/telstar/v1/mailings/ID/close"),
         APIRoute(.post, "/telstar/v1/mailings/ID/resolve"),
         APIRoute(.post, "/telstar/v1/mailings/ID/recipients"),
+        APIRoute(.post, "/telstar/v1/mailings/ID/test"),
     ]
 
     /// Refuses a request that no route answers.
