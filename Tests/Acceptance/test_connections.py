@@ -118,7 +118,7 @@ def test_connections_that_stop_half_way_are_closed(shared):
 
 
 def test_one_address_has_its_share_and_is_told_so_with_503(tmp_path):
-    with telstar.cluster_with_sink(tmp_path, settings=["http.maxConnectionsPerAddress=5", "finish_grace=0s"]) as (cluster, _):
+    with telstar.cluster_with_sink(tmp_path, settings=["http.maxConnectionsPerAddress=5", "finishGrace=0s"]) as (cluster, _):
         port = listeners(cluster)["api.plainListen"]
         crowd = Crowd(port, 5)
         try:
@@ -147,7 +147,7 @@ def few_descriptors(tmp_path, monkeypatch):
 
 def test_a_crowd_beyond_the_limit_of_open_files_harms_nobody(few_descriptors, tmp_path):
     """The process would end with SIGILL: libdispatch cannot open /proc/self/task."""
-    with telstar.cluster_with_sink(tmp_path, "at dot: delay 20ms\n", settings=["finish_grace=0s", "smtp.maxConnectionsPerSite=200"]) as (
+    with telstar.cluster_with_sink(tmp_path, "at dot: delay 20ms\n", settings=["finishGrace=0s", "smtp.maxConnectionsPerSite=200"]) as (
             cluster, sink):
         pids = cluster.pids
         mailing = telstar.make_mailing(cluster.api(), telstar.people(3000))

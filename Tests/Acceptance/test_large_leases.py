@@ -24,7 +24,7 @@ def long_people(count, prefix="long"):
 
 
 def test_a_mailing_of_long_merge_fields_goes_out_without_a_stop(tmp_path):
-    with telstar.cluster_with_sink(tmp_path, settings=["finish_grace=0s"]) as (cluster, sink):
+    with telstar.cluster_with_sink(tmp_path, settings=["finishGrace=0s"]) as (cluster, sink):
         api = cluster.api()
         mailing = telstar.make_mailing(api, [], start=False)
         for first in range(0, COUNT, 100):

@@ -37,7 +37,7 @@ def shared(tmp_path_factory):
     directory = tmp_path_factory.mktemp("messages")
     sink = KeepingSink(directory / "sink", "")
     try:
-        cluster = telstar.Cluster(directory, sink.port, settings=["finish_grace=0s", "returnPath.domain=bounces.example.org"])
+        cluster = telstar.Cluster(directory, sink.port, settings=["finishGrace=0s", "returnPath.domain=bounces.example.org"])
         try:
             yield cluster, sink
         finally:

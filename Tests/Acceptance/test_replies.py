@@ -118,7 +118,7 @@ class Server:
 def odd_server(directory, settings=("smtp.siteBackoff=1s",), **options):
     server = Server(directory)
     try:
-        cluster = telstar.Cluster(directory, server.port, settings=["finish_grace=0s", *settings], **options)
+        cluster = telstar.Cluster(directory, server.port, settings=["finishGrace=0s", *settings], **options)
         try:
             yield cluster, server
         except BaseException:
@@ -221,7 +221,7 @@ def test_a_satellite_without_descriptors_spends_nobodys_attempt(tmp_path):
     sink = telstar.Sink(tmp_path / "sink", "at dot: delay 200ms\n")
     try:
         cluster = telstar.Cluster(
-            tmp_path, sink.port, settings=["finish_grace=0s", "smtp.maxConnectionsPerSite=400", "credit.started=2000"])
+            tmp_path, sink.port, settings=["finishGrace=0s", "smtp.maxConnectionsPerSite=400", "credit.started=2000"])
         try:
             pid = cluster.pids["satellite"][0]
             before = resource.prlimit(pid, resource.RLIMIT_NOFILE)

@@ -18,7 +18,7 @@ ON_THE_WIRE = 2 * CONNECTIONS
 
 @pytest.fixture
 def slow(tmp_path):
-    settings = ["finish_grace=0s", f"smtp.maxConnectionsPerSite={CONNECTIONS}"]
+    settings = ["finishGrace=0s", f"smtp.maxConnectionsPerSite={CONNECTIONS}"]
     with telstar.cluster_with_sink(tmp_path, SLOW, settings=settings) as pair:
         yield pair
 
@@ -93,7 +93,7 @@ def test_a_closed_mailing_stops_at_once_and_is_exact(slow):
 
 
 def test_a_removed_satellite_gives_back_what_it_had_started(tmp_path):
-    settings = ["finish_grace=0s", f"smtp.maxConnectionsPerSite={CONNECTIONS}"]
+    settings = ["finishGrace=0s", f"smtp.maxConnectionsPerSite={CONNECTIONS}"]
     with telstar.cluster_with_sink(tmp_path, SLOW, settings=settings, satellites=2) as (cluster, sink):
         mailing = begun(cluster, sink, 600)
         api = cluster.api()
