@@ -18,9 +18,9 @@ struct ConnectionDeadlines {
             switch self {
             case .handshake: "the TLS handshake was not finished in time"
             case .head: "the head of a request was not complete in time"
-            case .body: "the body of a request did not go on"
+            case .body: "the body of a request stopped coming"
             case .idle: "no further request came"
-            case .answer: "the answer was not taken"
+            case .answer: "the answer was not read in time"
             }
         }
     }

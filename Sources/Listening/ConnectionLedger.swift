@@ -69,7 +69,7 @@ public final class ConnectionLedger: Sendable {
         self.logger = logger
         guard self.limits.connections < limits.connections else { return }
         logger.notice(
-            "fewer connections are taken than configured: the limit of open files is low",
+            "fewer connections are accepted than configured: the limit of open files is low",
             metadata: [
                 "listener": "\(name)", "connections": "\(self.limits.connections)",
                 "configured": "\(limits.connections)", "limit": "\(Descriptors.limit)",

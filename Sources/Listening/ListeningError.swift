@@ -56,7 +56,7 @@ public struct ListeningError: Error, Hashable, Sendable, CustomStringConvertible
             default: return "it is not an address of this machine"
             }
         }
-        if error is UnixDomainSocketPathWrongType { return "what lies at the path is no socket; move it away" }
+        if error is UnixDomainSocketPathWrongType { return "the file at the path is not a socket; move it away" }
         return "\(error)"
     }
 }

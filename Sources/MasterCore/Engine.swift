@@ -212,7 +212,7 @@ final class Engine: Sendable {
                     isDue = false
                     if count > 0 {
                         self.logger.warning(
-                            "recipients waited longer than any retry may, for the clock was wrong; they are dated anew",
+                            "recipients waited for longer than any retry does, because the clock was wrong; their next attempts get new times",
                             metadata: ["recipients": "\(count)"]
                         )
                         await self.dispatcher.workChanged()
@@ -221,7 +221,7 @@ final class Engine: Sendable {
                     return
                 } catch {
                     self.logger.warning(
-                        "what waits cannot be dated anew now; it is tried again",
+                        "recipients that wait cannot get new times now; it is tried again",
                         metadata: ["error": "\(error)"]
                     )
                 }

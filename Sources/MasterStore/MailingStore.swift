@@ -4,7 +4,7 @@ public import MailingModel
 
 /// The master's durable truth: a few verbs over a whole database, each one transaction.
 ///
-/// What a verb returns has been committed. Decisions that depend on the clock get the moment as an argument. 
+/// What a verb returns has been committed. Decisions that depend on the clock get the moment as an argument.
 /// ``DatabaseStore`` implements it once, over SQLite and PostgreSQL; one suite of tests runs on both, and other tests have
 /// stores that fail on purpose.
 public protocol MailingStore: Sendable {

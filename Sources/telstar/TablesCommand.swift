@@ -9,11 +9,11 @@ import MasterAPI
 struct TablesCommand: ParsableCommand {
     private struct Tables: Encodable {
         var calls = APITables.calls
-        var mailing_properties = APITables.mailingProperties
-        var mailing_statuses = APITables.mailingStatuses
-        var recipient_statuses = APITables.recipientStatuses
-        var mailing_states = APITables.mailingStates
-        var recipient_states = APITables.recipientStates
+        var mailingProperties = APITables.mailingProperties
+        var mailingStatuses = APITables.mailingStatuses
+        var recipientStatuses = APITables.recipientStatuses
+        var mailingStates = APITables.mailingStates
+        var recipientStates = APITables.recipientStates
         var routes = APITables.routes
         var options: [String: [String]]
     }
@@ -28,6 +28,7 @@ struct TablesCommand: ParsableCommand {
             (role.rawValue, role.table.groups.flatMap { $0.options.map(\.key) })
         }
         let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         let text = try encoder.encode(Tables(options: Dictionary(uniqueKeysWithValues: options)))
         Output.line(String(decoding: text, as: UTF8.self))

@@ -142,7 +142,7 @@ def key(tmp_path):
 
 
 @pytest.mark.parametrize("answer, status, words", [
-    ((200, b"<html>Welcome</html>"), 69, "as no Telstar master"), ((200, b"{}"), 69, "as no Telstar master"), ((200, b""), 69, "Telstar"),
+    ((200, b"<html>Welcome</html>"), 69, "as a Telstar master"), ((200, b"{}"), 69, "as a Telstar master"), ((200, b""), 69, "Telstar"),
     ((404, b"<html>\nNot here</html>"), 1, "404"), ((502, b"Bad gateway"), 1, "Bad gateway")])
 def test_an_answer_of_something_else_is_told_in_words(key, answer, status, words):
     with server(answer) as url:

@@ -228,7 +228,7 @@ public struct OptionTable: Sendable {
                 !Self.isServiceLink(name.dropFirst(start.count - 1), environment[name] ?? "")
             else { return nil }
             let near = NearestName.find(name, among: known.union(reserved)).map { "; did you mean \($0)?" } ?? ""
-            return "environment variable \(name) is no option\(near)"
+            return "environment variable \(name) is not an option\(near)"
         }
     }
 

@@ -102,7 +102,7 @@ struct ControlMailingChange: Decodable {
         guard members.contains(name) else { return nil }
         guard let text = try members.decodeIfPresent(String.self, forKey: name), !text.isEmpty else { return .clear }
         guard let moment = XMLRPCDateTime(parsing: text.utf8) else {
-            throw ControlBody.bad("`\(name.rawValue)` is a moment such as 2026-12-01T09:00:00Z, not '\(text)'")
+            throw ControlBody.bad("`\(name.rawValue)` is a date and time such as 2026-12-01T09:00:00Z, not '\(text)'")
         }
         return .set(Timestamp(seconds: moment.unixSeconds))
     }

@@ -64,13 +64,13 @@ final class CivilClock: Sendable {
         switch event {
         case .jumped(let difference):
             self.logger.error(
-                "the civil clock has jumped; the master goes by the time before the jump until the new one has stood",
+                "the system clock has jumped; the master keeps to the time before the jump until the new one has lasted",
                 metadata: ["seconds": "\(difference.components.seconds)", "patience": "\(Self.patience)"]
             )
-        case .returned: self.logger.notice("the civil clock is back where it was expected")
+        case .returned: self.logger.notice("the system clock is back where it was expected")
         case .followed(let difference):
             self.logger.warning(
-                "the civil clock has stood at its new time; the master goes by it, and dates what waits anew",
+                "the system clock has kept its new time; the master follows it, and recipients that wait get new times",
                 metadata: ["seconds": "\(difference.components.seconds)"]
             )
         case nil: break
@@ -109,8 +109,8 @@ final class CivilClock: Sendable {
     /// What an operator should know, or `nil`.
     var problem: String? {
         self.state.withLock { $0.jump }.map { jump in
-            "the civil clock jumped by \(jump.by.components.seconds) s; the master goes by the time before until the new one "
-                + "has stood for \(Self.patience.components.seconds) s: check the clock"
+            "the system clock jumped by \(jump.by.components.seconds) s; the master keeps to the time before until the new one "
+                + "has lasted for \(Self.patience.components.seconds) s: check the clock"
         }
     }
 

@@ -45,7 +45,7 @@ struct CommandFailure: Sendable, Equatable {
             self.init(.unavailable, ["the system refused: \(String(cString: strerror(error.code.rawValue)))"])
         case is IOError, is HTTPClientError, is NIOConnectionError:
             self.init(.unavailable, [ConnectionTrouble.words(error)])
-        case is CancellationError: self.init(.unavailable, ["it was cancelled before its end"])
+        case is CancellationError: self.init(.unavailable, ["it was cancelled"])
         default:
             // The parser's own errors and statuses, and what nobody foresaw.
             let name = String(reflecting: type(of: error))

@@ -27,7 +27,7 @@ enum ConnectionTrouble {
     private static func system(_ number: Int32) -> String {
         switch number {
         case ECONNREFUSED: "nobody listens there (connection refused)"
-        case EHOSTUNREACH, ENETUNREACH: "there is no way to that host (\(String(cString: strerror(number))))"
+        case EHOSTUNREACH, ENETUNREACH: "there is no route to that host (\(String(cString: strerror(number))))"
         case ETIMEDOUT: "that host does not answer (timed out)"
         case ECONNRESET, EPIPE: "the other side closed the connection"
         default: String(cString: strerror(number))

@@ -199,7 +199,7 @@ struct ControlClient {
             let place = path.split(separator: "?").first ?? ""
             throw StartFailure(
                 .unavailable,
-                "\(self.name) answers \(method) \(place) as no Telstar master of version \(Telstar.version) does; "
+                "\(self.name) does not answer \(method) \(place) as a Telstar master of version \(Telstar.version); "
                     + "is it the API's address, and of the same version?"
             )
         }

@@ -124,7 +124,9 @@ struct MailingCommand: AsyncParsableCommand {
     static func show(_ view: MailingView, _ control: ControlOptions) throws {
         if control.json { return try Output.json(view) }
         view.warnings?.forEach { Output.problem("warning: \($0)") }
-        Output.line("mailing \(view.id) is \(view.status)")
+        Output.line(
+            "mailing \(view.id) is \(view.status == "filling" ? "not started; it takes recipients" : view.status)"
+        )
     }
 
     private static func all(_ control: ControlOptions) async throws -> MailingsView {

@@ -11,14 +11,15 @@ enum ListenerOptions {
         range: 1...100_000,
         unit: "connections",
         doc:
-            "Open at a time, of each listener; more are refused. An eighth of the limit of open files (ulimit -n) is never exceeded."
+            "Open at the same time, of each listener; more are refused. At most an eighth of the limit of open files (ulimit -n)."
     )
     private static let connectionsPerAddress = ConfigurationOption.int(
         "http.maxConnectionsPerAddress",
         default: ConnectionLimits().connectionsPerAddress,
         range: 1...100_000,
         unit: "connections",
-        doc: "Open at a time from one IPv4 address or one /64 of IPv6, of each listener; raise it behind a proxy."
+        doc:
+            "Open at the same time from one IPv4 address or one /64 of IPv6, of each listener; raise it behind a proxy."
     )
     private static let handshakeTimeout = ConfigurationOption.duration(
         "http.handshakeTimeout",
@@ -36,7 +37,7 @@ enum ListenerOptions {
         "http.bodyTimeout",
         default: ConnectionLimits().body,
         range: Self.times,
-        doc: "How long nothing of a request's body may come; a body that flows may take as long as it likes."
+        doc: "How long a request's body may stand still; one that keeps coming may take any time."
     )
     private static let idleTimeout = ConfigurationOption.duration(
         "http.idleTimeout",
@@ -48,7 +49,7 @@ enum ListenerOptions {
         "http.answerTimeout",
         default: ConnectionLimits().answer,
         range: Self.times,
-        doc: "How long a client may take nothing of an answer that waits for it."
+        doc: "How long a client may read nothing of an answer that is ready."
     )
 
     private static let times = Duration.milliseconds(100) ... .seconds(86_400)

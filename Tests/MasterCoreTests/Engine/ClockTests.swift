@@ -75,7 +75,7 @@ struct ClockTests {
             let grant = try #require(try await satellite.take(1).first)
             _ = try await satellite.start(grant.serial, [0])
             manual.set(wrongBy: Self.day)
-            #expect(try await test.master.status().problems.contains { $0.contains("civil clock jumped") })
+            #expect(try await test.master.status().problems.contains { $0.contains("system clock jumped") })
             let report = TestValues.deferred(grant.entries[0].recipient, lease: grant.serial, attempt: 1)
             try await satellite.acknowledged(satellite.report([report]))
             manual.advance(by: .seconds(5))
