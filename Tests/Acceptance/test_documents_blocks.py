@@ -17,9 +17,9 @@ import telstar
 
 PAGES = [telstar.ROOT / "README.md", *sorted((telstar.ROOT / "docs").rglob("*.md")), telstar.ROOT / "deploy/README.md"]
 BLOCK = re.compile(r"^(?:<!-- (?P<mark>.*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
-# Run by test_documents.py, in order, on a cluster of their own.
+# Run by test_documents.py and test_messages.py, in order, on a cluster of their own.
 RUN_ELSEWHERE = {("python", "docs/api/xmlrpc.md"), ("python", "docs/api/rest.md"), ("python", "docs/api/operators.md"),
-                 ("python", "docs/feed.md")}
+                 ("python", "docs/feed.md"), ("python", "docs/api/tracking-site.md")}
 
 
 def name(page):
