@@ -3,6 +3,7 @@
 import ClusterLink
 import MailingModel
 import MasterStore
+import Synchronization
 import Testing
 
 @testable import MasterCore
