@@ -41,9 +41,10 @@ struct KeyWatchTests {
     func wakes() async throws {
         try await TestMaster.run { test in
             let key = try await test.master.createKey(name: "reader").record.publicID
-            let moment = test.master.feedMoment
-            async let woken = test.master.waitForEvents(past: moment, atMost: .seconds(1_000_000))
-            try await test.master.revokeKey(key)
+            let master = test.master
+            let moment = master.feedMoment
+            async let woken = master.waitForEvents(past: moment, atMost: .seconds(1_000_000))
+            try await master.revokeKey(key)
             #expect(await woken)
         }
     }
