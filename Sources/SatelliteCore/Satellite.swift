@@ -81,15 +81,6 @@ public final class Satellite: Sendable {
             _ memory: SatelliteLink.Memory
         ) -> any MasterUplink
     ) throws {
-        var configuration = configuration
-        let budget = LocalResources.connectionBudget()
-        if configuration.maximumConnections > budget {
-            logger.warning(
-                "the limit of open files allows fewer connections than configured; raise it (LimitNOFILE)",
-                metadata: ["configured": "\(configuration.maximumConnections)", "used": "\(budget)"]
-            )
-            configuration.maximumConnections = budget
-        }
         self.configuration = configuration
         self.logger = logger
         self.group = group

@@ -157,7 +157,7 @@ def test_421_in_the_greeting_is_nobodys_attempt_and_is_told_once_for_the_site(tm
         mailing = telstar.make_mailing(cluster.api(), telstar.people(300))
         telstar.await_condition(lambda: "left alone" in satellite_log(cluster), "the site is left alone")
         assert cluster.feed(mailing) == []
-        telstar.await_condition(lambda: status(cluster)["sites"][0]["is_paused"], "the site is paused")
+        telstar.await_condition(lambda: status(cluster)["sites"][0]["paused"], "the site is paused")
         assert "try again later" in status(cluster)["sites"][0]["reason"]
         server.greeting = b"220 mx.odd.test ESMTP\r\n"
         finished_at_first_attempt(cluster, server, mailing, 300)

@@ -21,15 +21,6 @@ enum LocalResources {
         return Self.isLack(reason) ? "opening a file: \(String(cString: strerror(reason)))" : nil
     }
 
-    /// How many connections the limit of open files allows, with descriptors left for look-ups, the journal, content and the
-    /// runtime.
-    static func connectionBudget() -> Int {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
-        let files = Int(clamping: limit.rlim_cur)
-        return max(1, files - min(160, files / 2))
-    }
-
     /// Whether an error is a lack of this process or its machine.
     static func isLack(_ error: Int32) -> Bool { [EMFILE, ENFILE, ENOMEM, ENOBUFS].contains(error) }
 }
