@@ -262,12 +262,12 @@ struct OptionTableTests {
         #expect(old.changes(to: new).needingRestart == ["api.port"])
     }
 
-    @Test("a variable with the prefix that is no option is refused, with the name that is near")
+    @Test("a variable with the prefix that is not an option is refused, with the name that is near")
     func refusesUnknownVariables() {
         #expect(
             self.problems(environment: ["TELSTAR_API_PROT": "1", "TELSTAR_SIZE_OF_NOTHING": "x", "PATH": "/bin"]) == [
-                "environment variable TELSTAR_API_PROT is no option; did you mean TELSTAR_API_PORT?",
-                "environment variable TELSTAR_SIZE_OF_NOTHING is no option",
+                "environment variable TELSTAR_API_PROT is not an option; did you mean TELSTAR_API_PORT?",
+                "environment variable TELSTAR_SIZE_OF_NOTHING is not an option",
             ]
         )
     }
