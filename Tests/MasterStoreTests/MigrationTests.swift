@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GRDB
 import MailingModel
 import Testing
 
@@ -74,14 +75,20 @@ extension Fixture {
                 "ALTER TABLE mailing DROP COLUMN segment", "ALTER TABLE mailing DROP COLUMN segment_tracked",
                 "ALTER TABLE tombstone DROP COLUMN segment", "ALTER TABLE tombstone DROP COLUMN tracked",
             ],
+            ["DROP TABLE satellite_journal"] + (isLocal ? ["DROP TABLE leadership"] : []),
         ]
-        try await self.database.write { transaction in
-            for step in undoing[(version - 1)...].reversed() {
-                for sql in step { try transaction.prepare(sql).run() }
+        let statements =
+            undoing[(version - 1)...].reversed().flatMap(\.self)
+            + [isLocal ? "PRAGMA user_version = \(version)" : "UPDATE store SET version = \(version)"]
+        if isLocal {
+            // Not by the store, each of whose commits is counted in a table that goes.
+            try await DatabaseQueue(path: self.place.directory + "/store.db").write { database in
+                for sql in statements { try database.execute(sql: sql) }
             }
-            try transaction.prepare(
-                isLocal ? "PRAGMA user_version = \(version)" : "UPDATE store SET version = \(version)"
-            ).run()
+        } else {
+            try await self.database.write { transaction in
+                for sql in statements { try transaction.prepare(sql).run() }
+            }
         }
     }
 }
