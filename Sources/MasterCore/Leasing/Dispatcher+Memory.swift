@@ -61,6 +61,8 @@ extension Dispatcher {
         if let ledger = self.store as? any LeaseLedger {
             try await ledger.skipLeaseSerials(through: hello.highestLeaseSerial)
         }
+        // A lease that is settled altogether is gone afterwards.
+        let mailings = try await self.store.leases(of: session.satellite).map(\.mailing)
         let count = try await self.store.settleFinished(
             by: session.satellite,
             holding: hello.heldLeases,
@@ -72,7 +74,7 @@ extension Dispatcher {
             "a satellite has finished recipients that the restored store believes to be with it; they are uncertain",
             metadata: ["satellite": "\(session.serial)", "recipients": "\(count)"]
         )
-        self.settledMailings.formUnion(try await self.store.leases(of: nil).map(\.mailing))
+        self.settledMailings.formUnion(mailings)
         self.workChanged()
     }
 
