@@ -235,7 +235,14 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         }
         self.end(place, OutcomePolicy.outcome(trace), clears: ruling.site == .goOn && ruling.subject != .channel)
         guard ruling.site != .goOn else { return }
-        self.satellite.change { board, now in board.objected(self.request.site, trace, ruling, now: now) }
+        var isPaused = false
+        self.satellite.change { board, now in
+            let actions = board.objected(self.request.site, trace, ruling, now: now)
+            isPaused = !actions.drain.isEmpty
+            return actions
+        }
+        // At once: before the connection asks for the next recipient.
+        if isPaused { self.drain() }
     }
 
     private func end(_ place: Place, _ outcome: DeliveryOutcome, clears: Bool = false) {
