@@ -56,6 +56,15 @@ def free_port():
             return port
 
 
+def free_ports(role):
+    """Flags that move a role's listeners off the default ports, which another program of this machine may have."""
+    addresses = {"status.listen": "127.0.0.1"}
+    if role == "master":
+        addresses |= {"api.listen": "127.0.0.1", **{
+            f"link.{name}": "tcp://127.0.0.1" for name in ("listen", "contentListen", "enrolListen")}}
+    return [word for key, host in addresses.items() for word in ("--set", f"{key}={host}:{free_port()}")]
+
+
 class Program:
     """A running `telstar` subcommand."""
 

@@ -151,7 +151,7 @@ def test_a_data_directory_of_somebody_else_is_told(tmp_path):
 def test_an_unknown_variable_is_refused_with_the_near_name(tmp_path, name, near):
     done = check(tmp_path, "master", {name: "5"})
     assert done.returncode == 78
-    assert done.stderr == f"telstar: environment variable {name} is no option; did you mean {near}?\n"
+    assert done.stderr == f"telstar: environment variable {name} is not an option; did you mean {near}?\n"
 
 
 def test_variables_that_are_no_settings_or_the_other_roles_are_passed_over(tmp_path):

@@ -58,8 +58,9 @@ def test_the_sample_configuration_is_what_the_program_prints(role):
 
 
 @pytest.mark.parametrize("role", ["master", "satellite"])
-def test_the_minimal_configuration_is_sound(role):
+def test_the_minimal_configuration_is_sound(role, tmp_path):
     import subprocess
     path = telstar.ROOT / "Config" / f"{role}.minimal.yaml"
-    checked = subprocess.run([telstar.BINARY, role, "--config", path, "--check-config"], capture_output=True, text=True)
+    checked = subprocess.run([telstar.BINARY, role, "--config", path, "--check-config", "--set", f"dataDirectory={tmp_path / 'data'}",
+                              *telstar.free_ports(role)], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr

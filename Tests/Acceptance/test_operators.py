@@ -119,7 +119,8 @@ def test_the_environment_stands_between_file_and_flags(tmp_path):
 def test_the_sample_is_a_sound_configuration(role, tmp_path):
     sample = succeed(role, "--sample")
     (tmp_path / "sample.yaml").write_text(sample)
-    check = [role, "--config", tmp_path / "sample.yaml", "--check-config", "--set", f"dataDirectory={tmp_path / 'data'}"]
+    check = [role, "--config", tmp_path / "sample.yaml", "--check-config", "--set", f"dataDirectory={tmp_path / 'data'}",
+             *telstar.free_ports(role)]
     if role == "satellite":
         assert "serial" in run(*check).stderr
         check += ["--set", "serial=s", "--set", f"master.publicKey={Z85_ZEROS}"]
