@@ -254,8 +254,9 @@ def master_alone(directory, **listens):
 
 @pytest.mark.parametrize("key", ["api.listen", "api.plainListen", "status.listen"])
 @pytest.mark.parametrize("host, words", [
-    ("127.0.0.1", "the address is in use by another process"), ("192.0.2.1", "this machine does not have the address"),
-    ("no-such-host.invalid", "the host name no-such-host.invalid cannot be resolved"),
+    ("127.0.0.1", "cannot listen on {}: the address is in use by another process"),
+    ("192.0.2.1", "cannot listen on {}: this machine does not have the address"),
+    ("no-such-host.invalid", "no-such-host.invalid cannot be resolved: "),
 ])
 def test_a_listener_that_cannot_be_had_ends_the_master_with_69_and_its_name(key, host, words, tmp_path):
     notified = Notified(tmp_path)
@@ -267,7 +268,7 @@ def test_a_listener_that_cannot_be_had_ends_the_master_with_69_and_its_name(key,
                               capture_output=True, text=True, timeout=120, env={**os.environ, "NOTIFY_SOCKET": notified.path})
     assert done.returncode == 69, done
     last = done.stderr.splitlines()[-1]
-    assert last == f"telstar: {key}: cannot listen on {address}: {words}", done.stderr
+    assert last.startswith(f"telstar: {key}: {words.format(address)}"), done.stderr
     assert "READY=1" not in notified.said()
     assert "master serves" not in done.stderr
 

@@ -174,7 +174,8 @@ extension ListenAddress: CustomStringConvertible {
 
     /// Whether the address is one of this machine's and, if that is tried, free.
     ///
-    /// - Throws: ``StartFailure``: 78 for an address that is not ours, 69 for a port that is taken now.
+    /// - Throws: ``StartFailure``: 78 for an address that is not ours, 69 for a port that is taken now, or for a name that
+    ///   cannot be resolved when no port is tried.
     func check(key: String, tryingPort: Bool) throws {
         var hints = addrinfo()
         hints.ai_flags = AI_PASSIVE
@@ -183,7 +184,11 @@ extension ListenAddress: CustomStringConvertible {
         let status = getaddrinfo(self.host, "\(self.port)", &hints, &found)
         guard status == 0, let first = found else {
             let reason = status == EAI_AGAIN ? "the DNS does not answer" : "there is no such host"
-            throw StartFailure(.configuration, "\(key): \(self.host) cannot be resolved: \(reason)")
+            // A daemon that starts before the DNS answers is to be started again, so its start does not end with 78.
+            throw StartFailure(
+                tryingPort && status != EAI_AGAIN ? .configuration : .unavailable,
+                "\(key): \(self.host) cannot be resolved: \(reason)"
+            )
         }
         defer { freeaddrinfo(found) }
         guard tryingPort else { return }
