@@ -187,6 +187,14 @@ struct OldCopyTests {
         }
     }
 
+    /// A mailing of five recipients who all go with one lease.
+    private static func startMailing(_ test: TestMaster) async throws {
+        let id = try await test.mailing()
+        let submissions = (0..<5).map { RecipientSubmission(address: "user\($0)@one.example") }
+        _ = try await test.master.addRecipients(submissions, to: id, test: false)
+        _ = try await test.master.startMailing(id)
+    }
+
     private final class Position {
         var value: StorePosition?
     }
@@ -201,7 +209,7 @@ struct OldCopyTests {
         defer { for path in directories { try? FileManager.default.removeItem(atPath: path) } }
         var memory: (record: SatelliteRecord, grant: LeaseGrant, change: @Sendable (inout Hello) -> Void)?
         try await TestMaster.run(path: directories[0]) { test in
-            _ = try await test.running(5)
+            try await Self.startMailing(test)
             let satellite = try await test.connected("a", bulk: 100)
             let grant = try await satellite.take(5)[0]
             before(test)
@@ -277,7 +285,7 @@ struct OldCopyTests {
             #expect(try await test.master.status().uncertain == 2)
         }
         try await TestMaster.run(path: directory) { test in
-            _ = try await test.running(5)
+            try await Self.startMailing(test)
             let record = try await test.satellite("a")
             let first = ScriptedSatellite(
                 test.channel,
@@ -302,7 +310,7 @@ struct OldCopyTests {
     @Test("a satellite that comes back with the whole of its journal goes on with what it had started")
     func wholeJournal() async throws {
         try await TestMaster.run { test in
-            _ = try await test.running(5)
+            try await Self.startMailing(test)
             let record = try await test.satellite("a")
             let first = ScriptedSatellite(
                 test.channel,
