@@ -49,9 +49,11 @@ public struct ListeningError: Error, Hashable, Sendable, CustomStringConvertible
             default: return String(cString: strerror(error.errnoCode))
             }
         }
+        if let error = error as? SocketAddressError.UnknownHost {
+            return "the host name \(error.host) cannot be resolved"
+        }
         if let error = error as? SocketAddressError {
             switch error {
-            case .unknown(let host, _): return "the host name \(host) cannot be resolved"
             case .unixDomainSocketPathTooLong: return "the path is too long for a Unix socket"
             default: return "it is not an address of this machine"
             }

@@ -18,7 +18,7 @@ import xmlrpc.client
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("TELSTAR_BINARY", str(ROOT / ".build/debug/telstar"))
 # Only what hangs takes this long.
-DEADLINE = float(os.environ.get("TELSTAR_TEST_DEADLINE", "600"))
+DEADLINE = float(os.environ.get("TEST_DEADLINE", "600"))
 # Never set: waiting for it paces the questions put to processes that offer nothing to await.
 NOTHING = threading.Event()
 

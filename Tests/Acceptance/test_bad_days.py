@@ -63,8 +63,9 @@ def terms(database):
 
 def untold(text, words):
     """The lines of a log that tell of trouble in words other than these."""
+    expected = [*words, "a mailing was started that receivers may refuse"]
     return [line for line in text.splitlines() if any(f"level={level}" in line for level in ("warning", "error", "critical"))
-            and not any(word in line for word in words)]
+            and not any(word in line for word in expected)]
 
 
 # A long way

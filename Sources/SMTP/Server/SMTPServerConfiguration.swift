@@ -21,7 +21,7 @@ public struct SMTPServerTLS: Sendable {
         )
         // RFC 8996, RFC 9325 §4.1, §4.2: no older version, no key exchange by RSA, no CBC.
         configuration.minimumTLSVersion = .tlsv12
-        configuration.cipherSuites = "ECDHE+AESGCM:ECDHE+CHACHA20"
+        configuration.cipherSuites = "ECDHE+AESGCM:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
         self.context = try NIOSSLContext(configuration: configuration)
     }
 }
