@@ -190,6 +190,7 @@ public protocol MailingStore: Sendable {
     ///   - details: What its journal holds of them; entries that it has started are noted as started.
     ///   - now: The time.
     /// - Returns: How many recipients were made uncertain.
+    /// - Throws: ``StoreError``; nothing is changed then.
     func settleFinished(
         by satellite: SatelliteID,
         holding leases: [LeaseSerial],

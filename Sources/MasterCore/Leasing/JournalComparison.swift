@@ -16,6 +16,7 @@ enum JournalComparison {
     /// - Parameters:
     ///   - hello: What the satellite says.
     ///   - seen: What the master last saw; `nil` if it never saw this satellite, or only programs that tell nothing.
+    /// - Returns: The reason in words for the log.
     static func reasonToDistrust(_ hello: Hello, seen: JournalMark?) -> String? {
         guard hello.journalSession > 0 else { return nil }
         if hello.incarnation == seen?.incarnation, hello.journalID == seen?.journalID {

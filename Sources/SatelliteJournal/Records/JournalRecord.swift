@@ -45,7 +45,9 @@ struct JournalSession: Hashable, Sendable {
     var number: UInt64 = 1
     /// The incarnations of the processes before this one, the last one first.
     var earlier: [UInt64] = []
-    /// Identifies the file that holds this record; another identity means that the file was copied. Empty if unknown.
+    /// Identifies the file that holds this record; empty if unknown.
+    ///
+    /// Another identity means that the file was copied.
     var file = ""
 
     /// The session of the process that opens the journal after this one.

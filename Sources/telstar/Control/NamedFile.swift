@@ -12,6 +12,7 @@ enum NamedFile {
     /// - Parameters:
     ///   - path: The file, a regular one or a pipe.
     ///   - what: What it is to the reader of a message, with its article: `the configuration`.
+    /// - Returns: The octets; none if the file is empty.
     /// - Throws: ``StartFailure`` 66 if it cannot be read.
     static func octets(_ path: String, _ what: String) throws -> [UInt8] {
         let descriptor = Foundation.open(path, O_RDONLY | O_CLOEXEC)

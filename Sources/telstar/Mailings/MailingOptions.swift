@@ -57,6 +57,8 @@ struct MailingOptions: ParsableArguments {
     /// The members of the control API's body for what is given.
     ///
     /// - Parameter from: The header From's address, whose domain signs if none is given.
+    /// - Returns: Only what is given, by the names of the control API.
+    /// - Throws: ``StartFailure`` if a file that is named cannot be read.
     func members(from: String?) throws -> [String: BodyValue] {
         var body: [String: BodyValue] = [:]
         func set(_ name: String, _ value: BodyValue?) { if let value { body[name] = value } }

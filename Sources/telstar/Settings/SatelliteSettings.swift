@@ -86,7 +86,8 @@ struct SatelliteSettings: Sendable {
         default: 500,
         range: 1...20_000,
         unit: "connections",
-        doc: "Open at the same time, to all sites together, at most; half of the limit of open files (ulimit -n) is never exceeded."
+        doc:
+            "Open at the same time, to all sites together, at most; half of the limit of open files (ulimit -n) is never exceeded."
     )
     private static let connectionsPerSite = ConfigurationOption.int(
         "smtp.maxConnectionsPerSite",

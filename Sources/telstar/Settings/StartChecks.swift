@@ -14,7 +14,9 @@ struct StartChecks {
 
     /// Checks a master's settings.
     ///
-    /// - Parameter tryingPorts: Whether the addresses to listen on are tried.
+    /// - Parameters:
+    ///   - settings: What the sources of the configuration say.
+    ///   - tryingPorts: Whether the addresses to listen on are tried.
     /// - Throws: ``StartFailures`` with everything that is wrong.
     static func check(_ settings: MasterSettings, tryingPorts: Bool) throws {
         var checks = StartChecks()
@@ -43,7 +45,9 @@ struct StartChecks {
 
     /// Checks a satellite's settings.
     ///
-    /// - Parameter tryingPorts: Whether the address to listen on is tried.
+    /// - Parameters:
+    ///   - settings: What the sources of the configuration say.
+    ///   - tryingPorts: Whether the address to listen on is tried.
     /// - Throws: ``StartFailures`` with everything that is wrong.
     static func check(_ settings: SatelliteSettings, tryingPorts: Bool) throws {
         var checks = StartChecks()
