@@ -280,8 +280,8 @@ def test_get_explains_and_other_methods_are_not_implemented(shared):
 
 @pytest.mark.parametrize("method, path, body, status, code", [
     ("POST", "/mailings", "{", 400, "bad_body"), ("POST", "/mailings", "[]", 400, "bad_body"),
-    ("POST", "/mailings", '{"from": "a@b.test"}', 400, "bad_body"),
-    ("POST", "/mailings", '{"from": "a@b.test", "subject": "{{", "html": ""}', 400, "bad_content"),
+    ("POST", "/mailings", '{"mail_from": "a@b.test"}', 400, "bad_body"),
+    ("POST", "/mailings", '{"mail_from": "a@b.test", "subject": "{{", "html": ""}', 400, "bad_content"),
     ("GET", "/mailings/2000000000", "", 404, "unknown_mailing"), ("GET", "/mailings/x", "", 404, "not_found"),
     ("PUT", "/mailings/1", "", 405, "method_not_allowed"), ("GET", "/nowhere", "", 404, "not_found"),
     ("GET", "/feed?cursor=x", "", 410, "bad_cursor"), ("GET", "/feed?status=x", "", 400, "bad_status"),
