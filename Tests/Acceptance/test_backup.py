@@ -43,7 +43,7 @@ class PostgreSQLStore:
         self.url = server.url
 
     def copy(self, master):
-        refused = run("backup", "/nowhere/copy", "--dir", master.data)
+        refused = run("backup", master.data / "copy", "--dir", master.data)
         assert refused.returncode != 0
         [line] = refused.stderr.splitlines()
         assert "pg_dump" in line

@@ -82,6 +82,7 @@ extension Fixture {
             + [isLocal ? "PRAGMA user_version = \(version)" : "UPDATE store SET version = \(version)"]
         if isLocal {
             // Not by the store, each of whose commits is counted in a table that goes.
+            try await self.close()
             try await DatabaseQueue(path: self.place.directory + "/store.db").write { database in
                 for sql in statements { try database.execute(sql: sql) }
             }

@@ -11,6 +11,7 @@ final class Fixture {
     let factory: StoreFactory
     private(set) var place: StoreFactory.Place
     let retry: RetrySchedule
+    private var isClosed = false
     /// The moment that verbs get; tests move it.
     var now = Timestamp(seconds: 1_800_000_000)
 
@@ -37,8 +38,16 @@ final class Fixture {
 
     /// Closes the store and opens it again, as a restart of the master does.
     func reopen() async throws {
-        try await self.store.close()
+        try await self.close()
         self.store = try await self.factory.open(self.place, self.retry)
+        self.isClosed = false
+    }
+
+    /// Closes the store for now; it is opened again by ``reopen()``.
+    func close() async throws {
+        guard !self.isClosed else { return }
+        self.isClosed = true
+        try await self.store.close()
     }
 
     /// Changes how the store is opened from the next time on.
