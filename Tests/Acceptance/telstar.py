@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import socket
 import ssl
@@ -14,6 +15,8 @@ import threading
 import time
 import urllib.request
 import xmlrpc.client
+
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("TELSTAR_BINARY", str(ROOT / ".build/debug/telstar"))
@@ -63,6 +66,20 @@ def free_ports(role):
         addresses |= {"api.listen": "127.0.0.1", **{
             f"link.{name}": "tcp://127.0.0.1" for name in ("listen", "contentListen", "enrolListen")}}
     return [word for key, host in addresses.items() for word in ("--set", f"{key}={host}:{free_port()}")]
+
+
+def as_somebody_else():
+    """The program's command line as a user without rights; the test is skipped where there can be none."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("another user is needed")
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", BINARY]
+    try:
+        may = subprocess.run([*command, "--version"], capture_output=True, cwd="/").returncode == 0
+    except OSError:
+        may = False
+    if not may:
+        pytest.skip("another user may not run the program where it lies")
+    return command
 
 
 class Program:

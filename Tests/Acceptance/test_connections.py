@@ -265,7 +265,7 @@ def test_a_listener_that_cannot_be_had_ends_the_master_with_69_and_its_name(key,
         other.listen()
         address = f"{host}:{other.getsockname()[1]}"
         done = subprocess.run([telstar.BINARY, "master", *master_alone(tmp_path / "master", **{key: address})],
-                              capture_output=True, text=True, timeout=120, env={**os.environ, "NOTIFY_SOCKET": notified.path})
+                              capture_output=True, text=True, timeout=telstar.DEADLINE, env={**os.environ, "NOTIFY_SOCKET": notified.path})
     assert done.returncode == 69, done
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"telstar: {key}: {words.format(address)}"), done.stderr
@@ -277,7 +277,7 @@ def test_a_control_socket_that_cannot_be_had_ends_the_master_with_69(tmp_path):
     arguments = master_alone(tmp_path / "master")
     path = tmp_path / "master" / "data" / "control.sock"
     path.mkdir(parents=True)
-    done = subprocess.run([telstar.BINARY, "master", *arguments], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([telstar.BINARY, "master", *arguments], capture_output=True, text=True, timeout=telstar.DEADLINE)
     assert done.returncode == 69, done
     assert done.stderr.splitlines()[-1].startswith(f"telstar: control.sock: cannot listen on {path}: ")
 
@@ -285,7 +285,7 @@ def test_a_control_socket_that_cannot_be_had_ends_the_master_with_69(tmp_path):
 @pytest.mark.parametrize("setting, child", [("api.certificateFile=/nowhere/chain.pem", "master"), ("testTarget=nonsense", "satellite-1")])
 def test_a_cluster_gives_up_on_a_child_whose_configuration_is_wrong(setting, child, tmp_path):
     done = subprocess.run([telstar.BINARY, "cluster", "--dir", tmp_path / "cluster", "--set", setting], capture_output=True,
-                          text=True, timeout=120)
+                          text=True, timeout=telstar.DEADLINE)
     assert done.returncode == 78, done
     assert done.stderr.splitlines()[-1].startswith(f"telstar: {child} does not start: "), done.stderr
     assert setting.split("=")[0].removeprefix("api.") in done.stderr or setting.split("=")[1] in done.stderr
@@ -297,7 +297,7 @@ def test_a_cluster_gives_up_on_a_child_that_never_serves(tmp_path):
         other.listen()
         taken = other.getsockname()[1]
         done = subprocess.run([telstar.BINARY, "cluster", "--dir", tmp_path / "cluster", "--api-port", str(taken)], capture_output=True,
-                              text=True, timeout=300)
+                              text=True, timeout=telstar.DEADLINE)
     assert done.returncode == 69, done
     assert f"api.listen: cannot listen on 127.0.0.1:{taken}: the address is in use" in done.stderr.splitlines()[-1]
 

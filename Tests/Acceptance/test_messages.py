@@ -332,7 +332,7 @@ class Stay(urllib.request.HTTPRedirectHandler):
 def fetch(address, data=None):
     """Status, header fields and body of an answer."""
     try:
-        with urllib.request.build_opener(Stay).open(urllib.request.Request(address, data), timeout=30) as answer:
+        with urllib.request.build_opener(Stay).open(urllib.request.Request(address, data), timeout=telstar.DEADLINE) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read()

@@ -18,7 +18,7 @@ CONFIRMED = 0
 
 
 def status(master):
-    with urllib.request.urlopen(f"http://127.0.0.1:{master.status_port}/status", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{master.status_port}/status", timeout=telstar.DEADLINE) as answer:
         return json.load(answer)
 
 
@@ -159,7 +159,7 @@ def test_a_masters_files_put_back_are_recognised_without_any_lease_in_between(ki
         assert max(sink.copies().values()) == 1
 
         confirmed = subprocess.run(
-            [telstar.BINARY, "confirm-store", "--dir", str(master.data)], capture_output=True, text=True, timeout=60)
+            [telstar.BINARY, "confirm-store", "--dir", str(master.data)], capture_output=True, text=True, timeout=telstar.DEADLINE)
         assert confirmed.returncode == CONFIRMED, confirmed
         telstar.await_condition(lambda: master.is_active, "it is ready")
         uncertain = check_end(roles, sink, mailing, people)

@@ -131,7 +131,7 @@ def odd_server(directory, settings=("smtp.siteBackoff=1s",), **options):
 
 
 def status(cluster):
-    with urllib.request.urlopen(cluster.described["satellite_status_urls"][0], timeout=10) as answer:
+    with urllib.request.urlopen(cluster.described["satellite_status_urls"][0], timeout=telstar.DEADLINE) as answer:
         return json.load(answer)
 
 

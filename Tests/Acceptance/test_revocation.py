@@ -36,7 +36,7 @@ def close(cluster, mailing):
     request = urllib.request.Request(
         cluster.described["api_url"] + f"/telstar/v1/mailings/{mailing}/close", method="POST", data=b"{}",
         headers={"Authorization": f"Basic {key}"})
-    urllib.request.urlopen(request, timeout=120, context=ssl._create_unverified_context()).close()
+    urllib.request.urlopen(request, timeout=telstar.DEADLINE, context=ssl._create_unverified_context()).close()
 
 
 def held(cluster):

@@ -8,6 +8,8 @@ import urllib.request
 
 import pytest
 
+import telstar
+
 ZEROS = "0" * 40
 ONES = "1" * 40
 
@@ -22,7 +24,7 @@ def ask(shared):
             cluster.described["api_url"] + "/telstar/v1/" + path, method=method,
             data=None if body is None else json.dumps(body).encode(), headers={"Authorization": f"Basic {key}"})
         try:
-            with urllib.request.urlopen(request, timeout=60, context=ssl._create_unverified_context()) as answer:
+            with urllib.request.urlopen(request, timeout=telstar.DEADLINE, context=ssl._create_unverified_context()) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as answer:
             with answer:

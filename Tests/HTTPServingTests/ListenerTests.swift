@@ -87,7 +87,10 @@ struct ListenerTests {
     }
 
     private static func until(_ condition: () -> Bool) async throws {
-        while !condition() { try await Task.sleep(for: .milliseconds(5)) }
+        while !condition() {
+            try Task.checkCancellation()
+            await Task.yield()
+        }
     }
 
     @Test(
