@@ -80,8 +80,9 @@ actor Dispatcher {
     /// - Throws: What the store threw; calling again repeats what was not done.
     func turn() async throws -> Duration {
         try await self.findAbsent()
-        try await self.greet()
+        // Before the hellos: who has given a lease back does not name it any more.
         try await self.takeReturns()
+        try await self.greet()
         try await self.takeBack()
         try await self.recount()
         try await self.grant()

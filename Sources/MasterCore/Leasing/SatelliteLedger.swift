@@ -157,7 +157,8 @@ struct SatelliteLedger: Sendable {
     /// Entries were given back.
     mutating func returned(_ serial: LeaseSerial, _ places: EntryBitmap) {
         self.changes += 1
-        if let lease = self.leases[serial], !lease.isExact { self.needsRecount = true }
+        // A revocation may have taken the same places back already.
+        self.needsRecount = true
         self.accepted(serial)
         self.change(serial) { $0.close(places) }
     }

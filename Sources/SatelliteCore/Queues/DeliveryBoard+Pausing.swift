@@ -113,6 +113,10 @@ extension DeliveryBoard {
                 self.finish(place, .deferred(Self.abandonment), &actions)
                 continue
             }
+            guard !self.isClosed || self.isConnected else {
+                self.finish(place, .deferred(Self.shutdownAlone), &actions)
+                continue
+            }
             self.leases[serial]?.started -= 1
             if standing.isWithdrawn || self.isDraining, self.isConnected {
                 returned[serial, default: EntryBitmap()].insert(place.index)

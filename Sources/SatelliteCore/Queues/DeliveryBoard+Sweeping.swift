@@ -55,19 +55,20 @@ extension DeliveryBoard {
     ///
     /// A report outlives the machine; a started place without one would be uncertain after a power cut.
     private mutating func deferCommitted(_ key: String, _ actions: inout BoardActions) {
-        let trace = AttemptTrace(
-            stage: .connect,
-            text: "not sent: the satellite was shut down while the master was away"
-        )
         for place in (self.sites[key]?.unstarted ?? []).joined() {
             let serial = place.lease.serial
             guard self.leases[serial]?.committed.remove(place.index) != nil,
                 self.leases[serial]?.removeWaiting(place.index) == true
             else { continue }
             self.leases[serial]?.started += 1
-            self.finish(place, .deferred(trace), &actions)
+            self.finish(place, .deferred(Self.shutdownAlone), &actions)
         }
     }
+
+    static let shutdownAlone = AttemptTrace(
+        stage: .connect,
+        text: "not sent: the satellite was shut down while the master was away"
+    )
 
     /// Defers what waits for a connection beyond the limit; where it is the satellite that has none, it goes on waiting.
     private mutating func sweepReady(_ key: String, _ now: ContinuousClock.Instant, _ actions: inout BoardActions) {

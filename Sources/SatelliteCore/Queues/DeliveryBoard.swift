@@ -152,7 +152,8 @@ struct DeliveryBoard {
 
     private mutating func withhold(_ place: Place, _ actions: inout BoardActions) {
         let serial = place.lease.serial
-        if self.leases[serial]?.isAbandoned == true {
+        // What is given back while the master is away may not reach it; a report does.
+        if self.leases[serial]?.isAbandoned == true || !self.isConnected {
             self.finish(place, .deferred(Self.abandonment), &actions)
         } else {
             self.giveBackStarted(serial, EntryBitmap([place.index]), &actions)
