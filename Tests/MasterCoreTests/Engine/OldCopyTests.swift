@@ -8,7 +8,7 @@ import Testing
 
 @testable import MasterCore
 
-@Suite("Old copies of a store and of a journal", .timeLimit(.minutes(1)))
+@Suite("Old copies of a store and of a journal", .timeLimit(.minutes(15)))
 struct OldCopyTests {
     // MARK: The store
 
