@@ -49,9 +49,13 @@ def await_condition(question, what, deadline=DEADLINE, every=0.05):
 def free_port():
     """A port below those of outgoing connections, which might take one of their own range while its server restarts."""
     first_outgoing = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = range(10240, max(11240, first_outgoing))
+    # Workers that test side by side draw from ports of their own: a port is free between the draw and its server's start.
+    worker, workers = (int(os.environ.get(name, default).lstrip("gw")) for name, default in (
+        ("PYTEST_XDIST_WORKER", "gw0"), ("PYTEST_XDIST_WORKER_COUNT", "1")))
     while True:
         with socket.socket() as probe:
-            port = random.randrange(10240, max(11240, first_outgoing))
+            port = random.choice(ports[worker::workers])
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
