@@ -24,7 +24,7 @@ build: packages    ## debug build, the one that tests use
 release: packages  ## release build, the one that people run
 	swift build -c release --scratch-path $(RELEASE_DIR) --product telstar
 
-check: packages    ## format, warnings, imports, RFC index, generated code
+check: packages    ## format, imports, RFC index, generated code, paths, warnings
 	@scripts/check $(DEBUG_DIR)
 
 test: packages     ## everything that must hold

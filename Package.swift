@@ -37,6 +37,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -81,12 +82,9 @@ let package = Package(
         .executableTarget(
             name: "telstar",
             dependencies: [
-                "ClusterLink", "DKIM", "DaemonSupport", "HTTPServing", "Listening", "MailDNS", "MailingModel",
-                "MasterAPI", "MasterCore",
-                "MasterStore",
-                "SMTP", "SMTPSink", "SatelliteCore", "Secrets", "ZeroMQ", argumentParser, httpClient, crypto, logging,
-                metrics,
-                nioCore, nioPosix, nioSSL,
+                "ClusterLink", "DKIM", "DaemonSupport", "Listening", "MailDNS", "MailFormat", "MailingModel",
+                "MasterAPI", "MasterCore", "MasterStore", "SMTP", "SMTPSink", "SatelliteCore", "Secrets", "ZeroMQ",
+                argumentParser, crypto, httpClient, lifecycle, logging, metrics, nioCore, nioHTTP1, nioPosix, nioSSL,
             ],
             swiftSettings: settings
         ),
@@ -112,7 +110,7 @@ let package = Package(
             ]
         ),
         // Promises
-        library("MasterStore", ["MailingModel", "PostgreSQL", grdb, gRDBSQLite, logging]),
+        library("MasterStore", ["MailingModel", "PostgreSQL", grdb, gRDBSQLite]),
         library("ClusterLink", ["MailingModel", "ZeroMQ", crypto, logging, protobuf]),
         library("SatelliteJournal", ["MailingModel"]),
         // Subject
@@ -122,7 +120,7 @@ let package = Package(
         library("MailFormat", ["CIDN2"]),
         library("DKIM", ["MailFormat", crypto, cryptoExtras]),
         library("SMTP", ["Listening", "MailFormat", nioCore, nioPosix, nioSSL, nioTLS]),
-        library("SMTPSink", ["DKIM", "Listening", "MailFormat", "SMTP", crypto, logging, nioCore, nioPosix, nioSSL]),
+        library("SMTPSink", ["DKIM", "Listening", "SMTP", crypto, logging, nioCore, nioPosix]),
         library("MailDNS", ["CUnbound"]),
         library("PostgreSQL", ["CPostgreSQL"]),
         library("XMLRPC", []),
@@ -130,10 +128,7 @@ let package = Package(
         // General
         library(
             "DaemonSupport",
-            [
-                "HTTPServing", "Listening", configuration, coreMetrics, hummingbird, lifecycle, logging, metrics,
-                nioCore, yams,
-            ]
+            ["HTTPServing", "Listening", configuration, coreMetrics, hummingbird, lifecycle, logging, nioCore, yams]
         ),
         library(
             "HTTPServing",
@@ -157,21 +152,15 @@ let package = Package(
             path: "Tests/TestPostgreSQL",
             swiftSettings: settings
         ),
-        tests("ClusterLink", ["ClusterLink", "MailingModel", "ZeroMQ", crypto, logging, protobuf, "TestKit"]),
-        tests("DKIM", ["DKIM", "MailFormat", crypto, cryptoExtras, "TestKit"]),
+        tests("ClusterLink", ["ClusterLink", "MailingModel", "ZeroMQ", crypto, logging, "TestKit"]),
+        tests("DKIM", ["DKIM", "MailFormat", "TestKit"]),
         tests(
             "DaemonSupport",
-            [
-                "DaemonSupport", "Listening", coreMetrics, hummingbird, lifecycle, logging, metrics, nioCore, nioPosix,
-                httpClient,
-            ]
+            ["DaemonSupport", "Listening", coreMetrics, lifecycle, logging, nioCore, nioPosix]
         ),
         tests(
             "HTTPServing",
-            [
-                "DaemonSupport", "HTTPServing", "Listening", "Secrets", hummingbird, lifecycle, logging, nioCore,
-                nioPosix, nioSSL,
-            ]
+            ["DaemonSupport", "HTTPServing", "Listening", "Secrets", hummingbird, logging, nioCore, nioPosix, nioSSL]
         ),
         tests("MailDNS", ["MailDNS", "TestKit"]),
         tests("MailFormat", ["MailFormat", "TestKit"]),
@@ -187,24 +176,21 @@ let package = Package(
         ),
         tests(
             "MasterStore",
-            [
-                "MailingModel", "MasterStore", "PostgreSQL", crypto, grdb, gRDBSQLite, logging, "TestKit",
-                "TestPostgreSQL",
-            ]
+            ["MailingModel", "MasterStore", "PostgreSQL", grdb, gRDBSQLite, "TestKit", "TestPostgreSQL"]
         ),
         tests("PostgreSQL", ["PostgreSQL", "TestPostgreSQL"]),
         tests("RecordFormat", ["RecordFormat", "TestKit"]),
         tests(
             "SMTP",
-            ["MailFormat", "SMTP", nioCore, nioEmbedded, nioPosix, nioSSL, "TestKit"],
+            ["MailFormat", "SMTP", nioCore, nioEmbedded, nioPosix, "TestKit"],
             resources: [.copy("Dialogues")]
         ),
-        tests("SMTPSink", ["DKIM", "MailFormat", "SMTP", "SMTPSink", logging, nioCore, nioPosix, nioSSL]),
+        tests("SMTPSink", ["MailFormat", "SMTP", "SMTPSink", logging, nioCore, nioPosix]),
         tests(
             "SatelliteCore",
             [
-                "ClusterLink", "DKIM", "MailDNS", "MailFormat", "MailMerge", "MailingModel", "SMTP", "SatelliteCore",
-                "SatelliteJournal", crypto, logging, nioCore, nioPosix,
+                "ClusterLink", "DKIM", "MailDNS", "MailingModel", "SMTP", "SatelliteCore", "SatelliteJournal", crypto,
+                logging, nioCore, nioPosix,
             ]
         ),
         tests("SatelliteJournal", ["MailingModel", "SatelliteJournal", "TestKit"]),
