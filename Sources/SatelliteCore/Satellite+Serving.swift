@@ -58,6 +58,8 @@ extension Satellite {
             self.change { board, _ in board.abandon(lease) }
         }
         self.takeUpRecovered(isDistrusted: welcome.journalIsDistrusted)
+        // A shutdown that began without a master has kept what it could not give back.
+        if self.board.withLock({ $0.isDraining }) { self.change { board, _ in board.drain() } }
         await self.sendCredit()
         for (lease, places) in self.journal.returnedPlaces where known.contains(lease) {
             await self.uplink.transmit(.returned(lease, neverStarted: places))
@@ -73,18 +75,29 @@ extension Satellite {
             defer { recovered = [] }
             return recovered
         }
-        guard !recovered.isEmpty else { return }
-        guard isDistrusted else {
+        let isFirst = self.condition.withLock { condition in
+            defer { condition.wasWelcomed = true }
+            return !condition.wasWelcomed
+        }
+        // What the master says of a process once, it says at each of its connections.
+        let isNews = self.condition.withLock { condition in
+            defer { condition.isDistrusted = condition.isDistrusted || isDistrusted }
+            return isDistrusted && !condition.isDistrusted
+        }
+        guard isDistrusted, !recovered.isEmpty || (isNews && !isFirst) else {
             for preparation in recovered { self.prepare.yield(preparation) }
             return
         }
+        let inHand = isFirst ? 0 : self.board.withLock { $0.startedCount }
         self.logger.error(
             "the master has seen a newer journal of this satellite: recipients found started are uncertain and are not sent",
-            metadata: ["recipients": "\(recovered.reduce(0) { $0 + $1.places.count })"]
+            metadata: ["recipients": "\(inHand + recovered.reduce(0) { $0 + $1.places.count })"]
         )
         for preparation in recovered {
             self.change { board, now in board.distrust(preparation.lease, preparation.places, now: now) }
         }
+        // Only the whole machine, memory and all, can have been set back under a process that the master knows.
+        if !isFirst { self.change { board, _ in board.distrustAll() } }
     }
 
     /// Places that wait for the first Welcome.

@@ -53,6 +53,9 @@ public final class Satellite: Sendable {
         var failure: SatelliteError?
         var isSuperseded = false
         var attemptsBefore: [UInt64] = []
+        var wasWelcomed = false
+        /// The master has said that a newer journal was seen.
+        var isDistrusted = false
         /// What this process lacks.
         var shortage: String?
         /// Why the resolver is held unable.

@@ -72,7 +72,7 @@ extension DeliveryBoard {
         self.sites[key]?.lastUsed = now
         let before = actions.finished.count
         if self.sites[key]?.isOut(now, self.limits) == true {
-            self.finishReady(key, trace, &actions) { _ in true }
+            self.finishReady(key, .deferred(trace), &actions) { _ in true }
         } else if trace.replyCode == nil, trace.stage == .connect || trace.stage == .greeting {
             // Nobody answered: the recipient for whom the connection was opened has had an attempt.
             self.finishFirstReady(key, trace, &actions)
@@ -109,8 +109,8 @@ extension DeliveryBoard {
         for place in places.reversed() {
             let serial = place.lease.serial
             guard let standing = self.leases[serial] else { continue }
-            guard !standing.isAbandoned else {
-                self.finish(place, .deferred(Self.abandonment), &actions)
+            if let outcome = standing.disowned {
+                self.finish(place, outcome, &actions)
                 continue
             }
             guard !self.isClosed || self.isConnected else {

@@ -44,25 +44,10 @@ extension DeliveryBoard {
         self.isDraining = true
         self.isClosed = true
         var actions = BoardActions()
-        for key in self.sites.keys {
-            self.holdReady(key, &actions) { _ in true }
-            if !self.isConnected { self.deferCommitted(key, &actions) }
-        }
+        for key in self.sites.keys { self.holdReady(key, &actions) { _ in true } }
+        // A report outlives the machine; a started place without one would be uncertain after a power cut.
+        if !self.isConnected { self.finishCommitted(.deferred(Self.shutdownAlone), &actions) { _ in true } }
         return actions
-    }
-
-    /// Reports places that a master who is away holds for started, since they cannot be given back to it.
-    ///
-    /// A report outlives the machine; a started place without one would be uncertain after a power cut.
-    private mutating func deferCommitted(_ key: String, _ actions: inout BoardActions) {
-        for place in (self.sites[key]?.unstarted ?? []).joined() {
-            let serial = place.lease.serial
-            guard self.leases[serial]?.committed.remove(place.index) != nil,
-                self.leases[serial]?.removeWaiting(place.index) == true
-            else { continue }
-            self.leases[serial]?.started += 1
-            self.finish(place, .deferred(Self.shutdownAlone), &actions)
-        }
     }
 
     static let shutdownAlone = AttemptTrace(
@@ -81,7 +66,7 @@ extension DeliveryBoard {
             return self.holdReady(key, &actions) { now - $0.since > limit }
         }
         let trace = AttemptTrace(stage: .connect, text: "no connection to \(site.route.name) was free in time")
-        self.finishReady(key, trace, &actions) { now - $0.since > limit }
+        self.finishReady(key, .deferred(trace), &actions) { now - $0.since > limit }
     }
 }
 

@@ -71,8 +71,8 @@ struct DeliveryBoard {
             place.since = now
             let serial = place.lease.serial
             if self.leases[serial]?.startedUnprepared.remove(place.index) != nil {
-                if self.leases[serial]?.isAbandoned == true {
-                    self.finish(place, .deferred(Self.abandonment), &actions)
+                if let outcome = self.leases[serial]?.disowned {
+                    self.finish(place, outcome, &actions)
                 } else {
                     self.makeReady(place, key, now, &actions)
                 }
@@ -153,8 +153,8 @@ struct DeliveryBoard {
     private mutating func withhold(_ place: Place, _ actions: inout BoardActions) {
         let serial = place.lease.serial
         // What is given back while the master is away may not reach it; a report does.
-        if self.leases[serial]?.isAbandoned == true || !self.isConnected {
-            self.finish(place, .deferred(Self.abandonment), &actions)
+        if let outcome = self.leases[serial]?.disowned ?? (self.isConnected ? nil : .deferred(Self.abandonment)) {
+            self.finish(place, outcome, &actions)
         } else {
             self.giveBackStarted(serial, EntryBitmap([place.index]), &actions)
         }
@@ -173,14 +173,58 @@ struct DeliveryBoard {
 
     /// Ends everything of a lease that the master no longer knows, except what has its final dot on its way.
     mutating func abandon(_ serial: LeaseSerial) -> BoardActions {
-        for (_, asked) in self.leases[serial]?.asked ?? [:] { self.unask(asked.place, site: asked.site) }
-        let lease = self.leases[serial]?.lease
-        var actions = self.withdraw(serial)
-        lease?.revoke()
-        actions.recall = self.leases[serial] != nil
-        self.leases[serial]?.isAbandoned = true
-        for key in self.sites.keys { self.finishReady(key, Self.abandonment, &actions) { $0.lease.serial == serial } }
+        self.disown(serial, .deferred(Self.abandonment))
+    }
+
+    /// Ends every lease of a process whose machine was set back: what it has started may have been sent since.
+    mutating func distrustAll() -> BoardActions {
+        var actions = BoardActions()
+        for serial in self.leases.keys.sorted() where self.leases[serial]?.disowned == nil {
+            actions.append(self.disown(serial, .uncertain(Self.distrust)))
+        }
         return actions
+    }
+
+    /// Reports what the master may hold for started as `outcome`, unless its final dot is on its way, and gives back the rest.
+    private mutating func disown(_ serial: LeaseSerial, _ outcome: DeliveryOutcome) -> BoardActions {
+        guard let lease = self.leases[serial]?.lease else { return BoardActions() }
+        var actions = BoardActions()
+        self.leases[serial]?.disowned = outcome
+        for asked in (self.leases[serial]?.asked ?? [:]).values { self.unask(asked.place, site: asked.site) }
+        self.finishCommitted(outcome, &actions) { $0.lease.serial == serial }
+        actions.append(self.withdraw(serial))
+        lease.revoke()
+        actions.recall = self.leases[serial] != nil
+        for key in self.sites.keys { self.finishReady(key, outcome, &actions) { $0.lease.serial == serial } }
+        return actions
+    }
+
+    /// Reports places that wait although the master may hold them for started: a return is not acknowledged.
+    mutating func finishCommitted(
+        _ outcome: DeliveryOutcome,
+        _ actions: inout BoardActions,
+        where fits: (Place) -> Bool
+    ) {
+        func isMeant(_ place: Place) -> Bool {
+            guard fits(place), let standing = self.leases[place.lease.serial] else { return false }
+            return standing.committed.contains(place.index) && standing.isWaiting(place.index)
+        }
+        var places = self.decided.filter(isMeant)
+        if !places.isEmpty { self.decided = self.decided.filter { !isMeant($0) } }
+        for key in self.sites.keys.sorted() {
+            for (queue, waiting) in (self.sites[key]?.unstarted ?? []).enumerated()
+            where waiting.contains(where: isMeant) {
+                places += waiting.filter(isMeant)
+                self.sites[key]?.unstarted[queue] = waiting.filter { !isMeant($0) }
+            }
+        }
+        for place in places {
+            let serial = place.lease.serial
+            guard self.leases[serial]?.removeWaiting(place.index) == true else { continue }
+            self.leases[serial]?.committed.remove(place.index)
+            self.leases[serial]?.started += 1
+            self.finish(place, place.verdict ?? outcome, &actions)
+        }
     }
 
     static let abandonment = AttemptTrace(
@@ -215,9 +259,14 @@ struct DeliveryBoard {
         for index in refused.places {
             guard let asked = self.leases[serial]?.asked.removeValue(forKey: index) else { continue }
             self.askedCount -= 1
-            self.leases[serial]?.committed.remove(index)
             if let site = asked.site { self.sites[site]?.asked -= 1 }
-            dropped.insert(index)
+            if self.leases[serial]?.committed.remove(index) != nil {
+                // The master had started it, or may have, and has counted it as uncertain since.
+                self.leases[serial]?.started += 1
+                self.finish(asked.place, .deferred(Self.abandonment), &actions)
+            } else {
+                dropped.insert(index)
+            }
         }
         var touched: Set<String> = []
         for index in started.places {
@@ -241,17 +290,12 @@ struct DeliveryBoard {
         return actions
     }
 
-    /// Puts places back whose answer will not come, so that they are asked for again.
+    /// Puts places back whose answer will not come, so that they are asked for again; the master may have committed them.
     mutating func disconnected() {
         self.isConnected = false
         for serial in self.leases.keys.sorted() {
             for (_, asked) in (self.leases[serial]?.asked ?? [:]).sorted(by: { $0.key > $1.key }) {
                 self.unask(asked.place, site: asked.site)
-                if let site = asked.site {
-                    self.sites[site]?.unstarted[Int(asked.place.deliveryClass.rawValue)].prepend(asked.place)
-                } else {
-                    self.decided.prepend(asked.place)
-                }
             }
         }
     }
@@ -309,8 +353,11 @@ struct DeliveryBoard {
         let serial = place.lease.serial
         guard self.leases[serial]?.asked.removeValue(forKey: place.index) != nil else { return }
         self.leases[serial]?.insertWaiting(place.index)
+        self.leases[serial]?.committed.insert(place.index)
         self.askedCount -= 1
-        if let site { self.sites[site]?.asked -= 1 }
+        guard let site else { return self.decided.prepend(place) }
+        self.sites[site]?.asked -= 1
+        self.sites[site]?.unstarted[Int(place.deliveryClass.rawValue)].prepend(place)
     }
 
     // MARK: Connections
@@ -509,17 +556,17 @@ struct DeliveryBoard {
         self.closeIfDone(place.lease.serial)
     }
 
-    /// Defers the ready places of a site that fit.
+    /// Reports the ready places of a site that fit.
     mutating func finishReady(
         _ key: String,
-        _ trace: AttemptTrace,
+        _ outcome: DeliveryOutcome,
         _ actions: inout BoardActions,
         where fits: (Place) -> Bool
     ) {
         guard let ready = self.sites[key]?.ready else { return }
         for queue in ready.indices where !ready[queue].isEmpty {
             self.sites[key]?.ready[queue].removeAll(where: fits)
-            for place in ready[queue] where fits(place) { self.finish(place, .deferred(trace), &actions) }
+            for place in ready[queue] where fits(place) { self.finish(place, outcome, &actions) }
         }
     }
 

@@ -14,13 +14,13 @@ struct LeaseStanding {
     var startedUnprepared: Set<Int> = []
     /// Started and not reported, those in preparation too.
     var started = 0
-    /// Waiting again although the master has committed them as started: they were not tried.
+    /// Asked for or waiting again although the master has committed them as started, or may have: they were not tried.
     ///
     /// Without a master they are not given back: a return is not acknowledged, and what a master that does not hear of it holds
     /// for started would become uncertain.
     var committed: Set<Int> = []
-    /// Unknown to the master: what is still in preparation must not go out either.
-    var isAbandoned = false
+    /// What becomes of its started places once the master has disowned the lease: they must not go out any more.
+    var disowned: DeliveryOutcome?
     /// Taken back by the master, or by a shutdown: nothing more is asked for.
     var isWithdrawn = false
 

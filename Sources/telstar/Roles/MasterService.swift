@@ -55,7 +55,7 @@ struct MasterService: Service {
             store: store,
             channel: LinkChannel(link),
             directory: directory,
-            configuration: settings.core,
+            configuration: try settings.core(),
             cursorKey: opening.cursorKey,
             now: { .now },
             logger: logger

@@ -28,7 +28,7 @@ struct OfflineStore: Sendable {
                 store: opening.store,
                 channel: NobodyListens(),
                 directory: directory,
-                configuration: settings.core,
+                configuration: try settings.core(),
                 cursorKey: opening.cursorKey,
                 now: { .now },
                 logger: logger

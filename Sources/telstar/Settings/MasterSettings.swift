@@ -3,6 +3,7 @@
 import DaemonSupport
 import Foundation
 import Listening
+import MailFormat
 import MailingModel
 import MasterCore
 
@@ -286,8 +287,27 @@ struct MasterSettings: Sendable {
         )
     }
 
+    /// The domain of VERP reverse paths in A-labels; empty if there is none.
+    ///
+    /// - Throws: ``StartFailure`` for what is no domain that mail comes back to.
+    func returnPathDomain() throws -> String {
+        let text = self.values[Self.returnPathDomain]
+        guard !text.isEmpty else { return "" }
+        let key = "returnPath.domain"
+        guard !text.hasPrefix("[") else {
+            throw StartFailure(.configuration, "\(key) has to be a domain, not the address literal '\(text)'")
+        }
+        do {
+            return try DomainName.ascii(text)
+        } catch {
+            throw StartFailure(.configuration, "\(key) has to be a domain, not '\(text)': \(error.description)")
+        }
+    }
+
     /// What steers the core.
-    var core: MasterConfiguration {
+    ///
+    /// - Throws: ``StartFailure``.
+    func core() throws -> MasterConfiguration {
         var core = MasterConfiguration()
         core.leasing.maximumRecipients = self.values[Self.leaseSize]
         core.leasing.lifetime = self.values[Self.leaseLifetime]
@@ -298,7 +318,7 @@ struct MasterSettings: Sendable {
         core.upkeep.recountEvery = unlessZero(self.values[Self.storeReconcile])
         core.finishGrace = self.values[Self.finishGrace]
         core.autoescape = self.values[Self.autoescape]
-        core.returnPathDomain = self.values[Self.returnPathDomain]
+        core.returnPathDomain = try self.returnPathDomain()
         core.version = Telstar.version
         return core
     }

@@ -23,6 +23,7 @@ struct StartChecks {
         var listeners: [(key: String, address: ListenAddress)] = []
         func listen(_ key: String, _ address: ListenAddress?) { if let address { listeners.append((key, address)) } }
         checks.run { _ = try settings.storeLocation() }
+        checks.run { _ = try settings.core() }
         checks.run { listen("api.listen", try settings.apiListen()) }
         checks.run { listen("api.plainListen", try settings.apiPlainListen()) }
         checks.run { listen("status.listen", try settings.statusListen()) }
