@@ -5,9 +5,9 @@ public enum LinkProtocol {
     /// The protocol versions that this program speaks.
     public static let supportedVersions: ClosedRange<UInt32> = 1...1
     /// No control frame's body is longer; a longer message travels in parts.
-    public static let maximumFrameOctets = 512 * 1024
+    public static let maximumFrameBytes = 512 * 1024
     /// The greatest piece of a blob in one answer.
-    public static let maximumPieceOctets = 64 * 1024
+    public static let maximumPieceBytes = 64 * 1024
     /// So many heartbeats missed in a row are silence.
     public static let missedHeartbeats = 3
 }

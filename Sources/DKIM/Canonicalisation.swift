@@ -2,7 +2,7 @@
 
 /// The two ways in which a message is brought into the form that is hashed.
 ///
-/// - Note: RFC 6376 §3.4. Only CRLF ends a line; CR and LF on their own are octets like any other.
+/// - Note: RFC 6376 §3.4. Only CRLF ends a line; CR and LF on their own are bytes like any other.
 enum Canonicalisation: String {
     case simple
     case relaxed
@@ -23,7 +23,7 @@ enum Canonicalisation: String {
         }
     }
 
-    /// The canonical octets of a body.
+    /// The canonical bytes of a body.
     func body(_ body: UnsafeBufferPointer<UInt8>) -> [UInt8] {
         switch self {
         case .simple: Self.simpleBody(body)
@@ -89,7 +89,7 @@ enum Canonicalisation: String {
                         count += 1
                         needsSpace = false
                     }
-                    // The first octet is taken whatever it is, then all that can be nothing but text.
+                    // The first byte is taken whatever it is, then all that can be nothing but text.
                     repeat {
                         output[count] = body[index]
                         count += 1

@@ -7,7 +7,7 @@ import MailFormat
 
 /// A private key that signs mail.
 ///
-/// Both kinds of signature are deterministic: the same message signed at the same date has the same octets again.
+/// Both kinds of signature are deterministic: the same message signed at the same date has the same bytes again.
 public struct DKIMPrivateKey: Sendable {
     /// The fewest bits of an RSA key that any receiver accepts, RFC 8301 §3.2.
     public static let leastRSABits = 1_024
@@ -22,7 +22,7 @@ public struct DKIMPrivateKey: Sendable {
     /// Reads a key.
     ///
     /// - Parameter pem: PEM of an RSA key (PKCS #1 or PKCS #8, 1,024 bits or more) or of an Ed25519 key (PKCS #8);
-    ///   also the base64 of either's DER, or of an Ed25519 key's 32 octets.
+    ///   also the base64 of either's DER, or of an Ed25519 key's 32 bytes.
     /// - Throws: `DKIMError.Code.badKey`.
     public init(pem: String) throws(DKIMError) {
         let lines = pem.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
@@ -99,8 +99,8 @@ public struct DKIMPrivateKey: Sendable {
         }
     }
 
-    /// The length of a signature, in octets.
-    var signatureOctets: Int {
+    /// The length of a signature, in bytes.
+    var signatureBytes: Int {
         switch self.kind {
         case .rsa(let key): (key.keySizeInBits + 7) / 8
         case .ed25519: 64
@@ -120,7 +120,7 @@ public struct DKIMPrivateKey: Sendable {
         }
     }
 
-    /// The DER of a PKCS #8 Ed25519 key up to the 32 octets of the key, RFC 8410 §7.
+    /// The DER of a PKCS #8 Ed25519 key up to the 32 bytes of the key, RFC 8410 §7.
     private static let ed25519Prefix: [UInt8] = [
         0x30, 0x2E, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
     ]

@@ -47,11 +47,11 @@ struct DKIMPublicKey {
         }
         guard let encoded = tags.joined("p") else { throw Refusal(reason: "the key record has no key") }
         guard !encoded.isEmpty else { throw Refusal(reason: "the key has been revoked") }
-        guard let octets = Base64.decodeStrictly(encoded.utf8) else {
+        guard let bytes = Base64.decodeStrictly(encoded.utf8) else {
             throw Refusal(reason: "the key is not base64")
         }
         self.isStrict = tags.joined("t")?.split(separator: ":").contains("s") ?? false
-        self.kind = try Self.kind(octets, algorithm)
+        self.kind = try Self.kind(bytes, algorithm)
     }
 
     /// Whether a signature of a digest is good.
@@ -67,16 +67,16 @@ struct DKIMPublicKey {
         }
     }
 
-    private static func kind(_ octets: [UInt8], _ algorithm: DKIMAlgorithm) throws(Refusal) -> Kind {
+    private static func kind(_ bytes: [UInt8], _ algorithm: DKIMAlgorithm) throws(Refusal) -> Kind {
         // The library's errors say no more than the reasons given here.
         switch algorithm {
         case .rsaSHA256:
-            guard let key = try? _RSA.Signing.PublicKey(unsafeDERRepresentation: octets),
+            guard let key = try? _RSA.Signing.PublicKey(unsafeDERRepresentation: bytes),
                 key.keySizeInBits >= DKIMPrivateKey.leastRSABits
             else { throw Refusal(reason: "the key is not RSA with \(DKIMPrivateKey.leastRSABits) bits or more") }
             return .rsa(key)
         case .ed25519SHA256:
-            guard let key = try? Curve25519.Signing.PublicKey(rawRepresentation: octets) else {
+            guard let key = try? Curve25519.Signing.PublicKey(rawRepresentation: bytes) else {
                 throw Refusal(reason: "the key is not Ed25519")
             }
             return .ed25519(key)

@@ -44,7 +44,7 @@ public struct DKIMSigner: Sendable {
                 "the selector is not made of labels of letters, digits and inner hyphens with single dots between them"
             )
         }
-        guard "\(selector)._domainkey.\(self.domain)".utf8.count <= DomainName.octetLimit else {
+        guard "\(selector)._domainkey.\(self.domain)".utf8.count <= DomainName.byteLimit else {
             throw DKIMError(.badSigner, "selector and signing domain together are longer than a domain name may be")
         }
         let identity = try identity.flatMap { text throws(DKIMError) in

@@ -5,9 +5,9 @@ struct HeaderBlock {
     /// A field's place, without its final CRLF.
     struct Field {
         let range: Range<Int>
-        /// The colon's place, counted from the field's first octet.
+        /// The colon's place, counted from the field's first byte.
         let colon: Int
-        /// The octets of the name without white space before the colon.
+        /// The bytes of the name without white space before the colon.
         let nameCount: Int
     }
 

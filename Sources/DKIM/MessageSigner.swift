@@ -6,7 +6,7 @@ import MailFormat
 /// Signs messages for one or several domains and keys at once.
 ///
 /// The body is hashed once and the header brought into its canonical form once, whatever the number of signers. Each
-/// signature is written in a single pass: the octets that are hashed are those that are sent, folding included, with
+/// signature is written in a single pass: the bytes that are hashed are those that are sent, folding included, with
 /// nothing after `b=`. Signing is the last thing to happen to a message; nothing may change it afterwards.
 ///
 /// - Note: RFC 6376 §3.5 and §3.7, RFC 8463. Relaxed canonicalisation for header and body, and never a body length.
@@ -38,7 +38,7 @@ public struct MessageSigner: Sendable {
     ///   - body: Everything after the empty line, as it will be sent but for dot-stuffing.
     ///   - unixSeconds: The time of signing, tag `t=`.
     /// - Throws: `DKIMError.Code.signing` if the cryptographic library fails.
-    /// - Returns: One field with its CRLF for each signer, in their order; the same octets for the same input.
+    /// - Returns: One field with its CRLF for each signer, in their order; the same bytes for the same input.
     public func signatures(header: [UInt8], body: [UInt8], at unixSeconds: Int64) throws(DKIMError) -> [UInt8] {
         try header.withUnsafeBufferPointer { header throws(DKIMError) in
             try body.withUnsafeBufferPointer { body throws(DKIMError) in

@@ -28,7 +28,7 @@ struct ParsedMessage {
         self.signatureFields = signatures
     }
 
-    /// The octets after a field's colon.
+    /// The bytes after a field's colon.
     func value(of index: Int) -> [UInt8] {
         let field = self.block.fields[index]
         return Array(self.message[(field.range.lowerBound + field.colon + 1)..<field.range.upperBound])

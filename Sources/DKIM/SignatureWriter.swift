@@ -3,7 +3,7 @@
 import Crypto
 import MailFormat
 
-/// Writes one signature field from its first to its last octet, folding as it goes.
+/// Writes one signature field from its first to its last byte, folding as it goes.
 struct SignatureWriter: ~Copyable {
     private static let name = Array("DKIM-Signature:".utf8)
     private static let columnLimit = 76

@@ -4,7 +4,7 @@
 ///
 /// - Note: RFC 6376 §3.2.
 struct TagList {
-    /// Why octets are not a list of tags, in one line.
+    /// Why bytes are not a list of tags, in one line.
     struct Fault: Error {
         let reason: String
 

@@ -39,12 +39,12 @@ struct ConnectionDeadlines {
     private var idleSince: NIODeadline
     /// Whether a request has come before.
     private var hadRequest = false
-    /// When the first octet of a head came that is not complete.
+    /// When the first byte of a head came that is not complete.
     private var headSince: NIODeadline?
     private var isReadingBody = false
     /// When the body last moved, or was asked for again after a rest.
     private var bodySince: NIODeadline
-    private var wantsOctets = false
+    private var wantsBytes = false
     /// When the last answer ended before the request's body did.
     private var leftoverSince: NIODeadline?
     private var unanswered = 0
@@ -71,16 +71,16 @@ struct ConnectionDeadlines {
         self.headSince = nil
     }
 
-    /// Octets are asked for.
-    mutating func octetsWanted(at now: NIODeadline) {
-        guard !self.wantsOctets else { return }
-        self.wantsOctets = true
+    /// Bytes are asked for.
+    mutating func bytesWanted(at now: NIODeadline) {
+        guard !self.wantsBytes else { return }
+        self.wantsBytes = true
         self.bodySince = now
     }
 
-    /// Octets have come, whatever they are part of.
-    mutating func octetsArrived(at now: NIODeadline) {
-        self.wantsOctets = false
+    /// Bytes have come, whatever they are part of.
+    mutating func bytesArrived(at now: NIODeadline) {
+        self.wantsBytes = false
         self.bodySince = now
         if !self.isReadingBody, self.unanswered == 0, self.headSince == nil { self.headSince = now }
     }
@@ -108,7 +108,7 @@ struct ConnectionDeadlines {
         if self.unanswered == 0, self.isReadingBody { self.leftoverSince = now }
     }
 
-    /// Octets were given to the socket.
+    /// Bytes were given to the socket.
     mutating func wrote(_ count: Int, at now: NIODeadline) {
         if self.written == self.taken { self.takenSince = now }
         self.written += count
@@ -120,7 +120,7 @@ struct ConnectionDeadlines {
     ///
     /// - Parameters:
     ///   - now: The time.
-    ///   - unsent: How many octets given to the socket the other side has not taken.
+    ///   - unsent: How many bytes given to the socket the other side has not taken.
     /// - Returns: Whether to close, or when to look again.
     mutating func look(at now: NIODeadline, unsent: Int) -> Look {
         let taken = max(self.taken, self.written - unsent)
@@ -147,7 +147,7 @@ struct ConnectionDeadlines {
         // What is left of a body after its answer is read for courtesy, not for as long as somebody likes to send it.
         if let since = self.leftoverSince { return (since + TimeAmount(self.limits.head), .body) }
         if self.isReadingBody {
-            return self.wantsOctets ? (self.bodySince + TimeAmount(self.limits.body), .body) : nil
+            return self.wantsBytes ? (self.bodySince + TimeAmount(self.limits.body), .body) : nil
         }
         if self.unanswered > 0 { return nil }
         if let since = self.headSince { return (since + TimeAmount(self.limits.head), .head) }

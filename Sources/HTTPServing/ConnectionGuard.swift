@@ -7,7 +7,7 @@ import NIOTLS
 
 /// Closes a connection whose other side owes something for too long: the handler next to the socket.
 ///
-/// What the octets mean it learns from ``RequestWatch``, which stands behind the HTTP decoder.
+/// What the bytes mean it learns from ``RequestWatch``, which stands behind the HTTP decoder.
 final class ConnectionGuard: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
@@ -36,12 +36,12 @@ final class ConnectionGuard: ChannelDuplexHandler {
     }
 
     func read(context: ChannelHandlerContext) {
-        self.note { $0.octetsWanted(at: .now()) }
+        self.note { $0.bytesWanted(at: .now()) }
         context.read()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        self.note { $0.octetsArrived(at: .now()) }
+        self.note { $0.bytesArrived(at: .now()) }
         context.fireChannelRead(data)
     }
 

@@ -142,11 +142,11 @@ public final class ConnectionLedger: Sendable {
             var parsed = in6_addr()
             // A scope, as in fe80::1%eth0, is not part of the address.
             guard inet_pton(AF_INET6, String(text.prefix { $0 != "%" }), &parsed) == 1 else { return text }
-            return withUnsafeBytes(of: parsed) { bytes in
-                let octets = Array(bytes)
-                let isMapped = octets[..<10].allSatisfy { $0 == 0 } && octets[10] == 0xFF && octets[11] == 0xFF
-                if isMapped { return octets[12...].map(String.init).joined(separator: ".") }
-                return octets[..<8].map { String($0, radix: 16) }.joined(separator: ":") + "/64"
+            return withUnsafeBytes(of: parsed) { buffer in
+                let bytes = Array(buffer)
+                let isMapped = bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF
+                if isMapped { return bytes[12...].map(String.init).joined(separator: ".") }
+                return bytes[..<8].map { String($0, radix: 16) }.joined(separator: ":") + "/64"
             }
         case .unixDomainSocket: return nil
         }

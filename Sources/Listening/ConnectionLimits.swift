@@ -10,7 +10,7 @@ public struct ConnectionLimits: Hashable, Sendable {
     public var connectionsPerAddress: Int
     /// How long the TLS handshake may take.
     public var handshake: Duration = .seconds(10)
-    /// How long the head of a request may take, from the connection's start or the head's first octet.
+    /// How long the head of a request may take, from the connection's start or the head's first byte.
     public var head: Duration = .seconds(20)
     /// How long nothing of a request's body may come while it is waited for.
     public var body: Duration = .seconds(60)

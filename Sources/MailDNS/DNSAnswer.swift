@@ -48,7 +48,7 @@ enum RecordData {
         return .mx(preference: Int(data[0]) << 8 | Int(data[1]), target: target)
     }
 
-    /// A name in lower case without the final dot; `nil` if it is malformed or holds octets that no host name has.
+    /// A name in lower case without the final dot; `nil` if it is malformed or holds bytes that no host name has.
     private static func name(_ data: ArraySlice<UInt8>) -> String? {
         var rest = data
         var labels: [String] = []

@@ -90,8 +90,8 @@ struct LookupThread: ~Copyable {
             try check(ub_ctx_set_option(context, "\(option):", value), "setting \(option) to \(value)")
         }
         try check(ub_ctx_async(context, 1), "choosing threads")
-        try set("msg-cache-size", "\(configuration.cacheOctets)")
-        try set("rrset-cache-size", "\(configuration.cacheOctets)")
+        try set("msg-cache-size", "\(configuration.cacheBytes)")
+        try set("rrset-cache-size", "\(configuration.cacheBytes)")
         try set("num-queries-per-thread", "\(max(1, configuration.parallelLookups))")
         try set("do-not-query-localhost", "no")
         if let file = configuration.rootHints { try set("root-hints", file) }
@@ -210,8 +210,8 @@ struct LookupThread: ~Copyable {
         var records: [DNSRecord] = []
         var place = 0
         while let start = data[place] {
-            let octets = UnsafeRawBufferPointer(start: start, count: Int(lengths[place]))
-            if let record = RecordData.record(type, Array(octets)) { records.append(record) }
+            let bytes = UnsafeRawBufferPointer(start: start, count: Int(lengths[place]))
+            if let record = RecordData.record(type, Array(bytes)) { records.append(record) }
             place += 1
         }
         return records.isEmpty ? .failure("records that cannot be read") : .records(records, timeToLive: timeToLive)

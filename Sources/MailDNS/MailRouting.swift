@@ -128,7 +128,7 @@ enum MailRouting {
         return lower.hasSuffix(".") ? String(lower.dropLast()) : lower
     }
 
-    /// Whether a text can be asked for: ASCII labels of 1…63 octets, 253 in all, RFC 1035 §2.3.4.
+    /// Whether a text can be asked for: ASCII labels of 1…63 bytes, 253 in all, RFC 1035 §2.3.4.
     static func isName(_ name: String) -> Bool {
         let labels = name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         return name.utf8.count <= 253

@@ -20,8 +20,8 @@ public struct UnboundConfiguration: Sendable, Hashable {
     public var parallelLookups = 256
     /// Questions waiting for their turn, at most; further ones fail at once, temporarily.
     public var waitingLookups = 16_384
-    /// Octets of the message cache, and again of the record cache, in libunbound.
-    public var cacheOctets = 32 * 1_048_576
+    /// Bytes of the message cache, and again of the record cache, in libunbound.
+    public var cacheBytes = 32 * 1_048_576
     /// Which addresses may be connected to.
     public var addressPolicy: AddressPolicy = .publicOnly
 

@@ -47,15 +47,15 @@ struct ZoneEntry: Hashable {
             }
             self.value = .record(.mx, .mx(preference: Int(preference), target: target))
         case ("A", 1):
-            guard NumericAddress.octets(values[0])?.count == 4 else {
+            guard NumericAddress.bytes(values[0])?.count == 4 else {
                 throw fail("\(values[0]) is not an IPv4 address")
             }
             self.value = .record(.a, .address(values[0]))
         case ("AAAA", 1):
-            guard let octets = NumericAddress.octets(values[0]), octets.count == 16 else {
+            guard let bytes = NumericAddress.bytes(values[0]), bytes.count == 16 else {
                 throw fail("\(values[0]) is not an IPv6 address")
             }
-            self.value = .record(.aaaa, .address(NumericAddress.text(ipv6: octets)))
+            self.value = .record(.aaaa, .address(NumericAddress.text(ipv6: bytes)))
         case ("TXT", 1...): self.value = .record(.txt, .text(Self.text(rest)))
         case ("NXDOMAIN", _), ("SERVFAIL", _), ("CNAME", _), ("MX", _), ("A", _), ("AAAA", _), ("TXT", _):
             throw fail("\(type) with \(values.count) values")

@@ -5,13 +5,13 @@ public import MailingModel
 
 /// A content revision, ready to be rendered for any number of recipients.
 ///
-/// Rendering is a function: the same revision and the same recipient give the same octets on every machine, so that a
+/// Rendering is a function: the same revision and the same recipient give the same bytes on every machine, so that a
 /// second attempt sends the message of the first. Nothing of it depends on the clock, on chance or on a locale.
 public struct CompiledContent: Sendable {
-    /// The most octets of a rendered subject; what exceeds them is left out.
-    public static let subjectOctetLimit = 2_000
-    /// The most octets of a display name made of merge fields; what exceeds them is left out.
-    static let displayNameOctetLimit = 200
+    /// The most bytes of a rendered subject; what exceeds them is left out.
+    public static let subjectByteLimit = 2_000
+    /// The most bytes of a display name made of merge fields; what exceeds them is left out.
+    static let displayNameByteLimit = 200
 
     private let mailing: MailingID
     private let site: TrackingSite?
@@ -144,12 +144,12 @@ public struct CompiledContent: Sendable {
     }
 
     private func renderSubject(_ renderer: inout Renderer) throws(RenderError) -> [UInt8] {
-        let octets = renderer.budget.octets
-        renderer.budget.octets += self.subjectSize
+        let bytes = renderer.budget.bytes
+        renderer.budget.bytes += self.subjectSize
         try Self.run(self.subject, Renderer.Mode(escapes: false, links: nil), "subject", &renderer)
-        renderer.budget.octets = octets
-        guard renderer.output.count > Self.subjectOctetLimit else { return renderer.output }
-        return Self.cut(renderer.output, Self.subjectOctetLimit)
+        renderer.budget.bytes = bytes
+        guard renderer.output.count > Self.subjectByteLimit else { return renderer.output }
+        return Self.cut(renderer.output, Self.subjectByteLimit)
     }
 
     private static func cut(_ text: [UInt8], _ limit: Int) -> [UInt8] {
@@ -220,10 +220,10 @@ public struct CompiledContent: Sendable {
     ) throws(RenderError) -> [UInt8] {
         var mode = leaf.mode
         if mode.links != nil, let site = self.site { mode.links?.prefix = site.address("c", recipient.trackingID) }
-        let octets = scratch.renderer.budget.octets
-        scratch.renderer.budget.octets += leaf.size
+        let bytes = scratch.renderer.budget.bytes
+        scratch.renderer.budget.bytes += leaf.size
         try Self.run(leaf.program, mode, leaf.name, &scratch.renderer)
-        scratch.renderer.budget.octets = octets - max(0, scratch.renderer.output.count - leaf.size)
+        scratch.renderer.budget.bytes = bytes - max(0, scratch.renderer.output.count - leaf.size)
         if leaf.endsWithNewline { scratch.renderer.output.append(0x0A) }
         if leaf.hasPixel, let site = self.site { Self.appendPixel(site, recipient, to: &scratch.renderer.output) }
         var encoding = self.encoding(of: scratch.renderer.output, in: leaf)
@@ -243,7 +243,7 @@ public struct CompiledContent: Sendable {
 
     /// The transfer encoding of a rendered part.
     ///
-    /// Where the template alone rules out 7bit, only the share of octets to be quoted is left to look at.
+    /// Where the template alone rules out 7bit, only the share of bytes to be quoted is left to look at.
     private func encoding(of text: [UInt8], in leaf: Skeleton.Leaf) -> BodyEncoding {
         guard leaf.needsEncoding else { return BodyEncoding.choose(for: text, isText: true) }
         var quoted = 0
@@ -269,7 +269,7 @@ public struct CompiledContent: Sendable {
     private func imitatesBoundary(_ text: [UInt8]) -> Bool {
         text.withUnsafeBufferPointer { text in
             var place = 0
-            // Two hyphens in a row cannot be missed by looking at every second octet.
+            // Two hyphens in a row cannot be missed by looking at every second byte.
             while place + 1 < text.count {
                 guard text[place] == 0x2D else {
                     place += 2
@@ -346,6 +346,6 @@ public struct CompiledContent: Sendable {
             if !name.isEmpty, !trimmed.isEmpty { name.append(UInt8(ascii: " ")) }
             name.append(contentsOf: trimmed)
         }
-        return String(decoding: Self.cut(name, Self.displayNameOctetLimit), as: UTF8.self)
+        return String(decoding: Self.cut(name, Self.displayNameByteLimit), as: UTF8.self)
     }
 }

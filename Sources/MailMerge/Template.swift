@@ -11,7 +11,7 @@ public import MailingModel
 /// A missing field is empty, and so are its attributes, as with Jinja2's `ChainableUndefined`; Jinja2's default raises
 /// for an attribute of a missing value. Calculating with a missing value is an error in either.
 ///
-/// Beyond Jinja2 there are the filters `date` and `strftime`. Octets print as the UTF-8 text that they hold.
+/// Beyond Jinja2 there are the filters `date` and `strftime`. Bytes print as the UTF-8 text that they hold.
 public struct Template: Sendable {
     private let program: Program
     private let names: NameTable

@@ -6,12 +6,12 @@ public struct MasterConfiguration: Sendable, Hashable {
     public struct Leasing: Sendable, Hashable {
         /// Recipients in one lease at most.
         public var maximumRecipients: Int = 1_000
-        /// About how many octets one lease takes on its way at most; the link carries 16 MiB at once.
-        public var maximumOctets: Int = 4 << 20
-        /// Grants of so many octets in all are claimed in one transaction and made ready for the link at a time.
-        public var claimedOctets: Int = 8 << 20
-        /// A satellite that has not acknowledged grants of so many octets in all gets no more.
-        public var maximumUnacceptedOctets: Int = 16 << 20
+        /// About how many bytes one lease takes on its way at most; the link carries 16 MiB at once.
+        public var maximumBytes: Int = 4 << 20
+        /// Grants of so many bytes in all are claimed in one transaction and made ready for the link at a time.
+        public var claimedBytes: Int = 8 << 20
+        /// A satellite that has not acknowledged grants of so many bytes in all gets no more.
+        public var maximumUnacceptedBytes: Int = 16 << 20
         /// How long a satellite may be silent before its never-started recipients are leased again.
         public var lifetime: Duration = .seconds(120)
         /// How long a satellite may be silent before its started recipients become uncertain.
@@ -81,14 +81,14 @@ public struct MasterConfiguration: Sendable, Hashable {
     public var maximumRecipientsPerCall: Int = 1_000
     /// Recipients in one step of an import at most: one transaction, for which other verbs wait.
     public var maximumRecipientsPerImportStep: Int = 2_000
-    /// A recipient's merge fields, encoded, at most; octets.
+    /// A recipient's merge fields, encoded, at most; bytes.
     ///
     /// Far below what the link carries, so that a lease of one recipient can always be sent.
-    public var maximumMergeOctets: Int = 64 * 1_024
-    /// A recipient's attachments, together, at most; octets.
-    public var maximumAttachmentOctets: Int = 10 * 1_024 * 1_024
-    /// A content revision at most; octets.
-    public var maximumContentOctets: Int = 8 * 1_024 * 1_024
+    public var maximumMergeBytes: Int = 64 * 1_024
+    /// A recipient's attachments, together, at most; bytes.
+    public var maximumAttachmentBytes: Int = 10 * 1_024 * 1_024
+    /// A content revision at most; bytes.
+    public var maximumContentBytes: Int = 8 * 1_024 * 1_024
     /// Events in one page of the feed at most.
     public var maximumFeedPage: Int = 1_000
     /// Escape merge fields in HTML parts of mailings created with a key that does not say.

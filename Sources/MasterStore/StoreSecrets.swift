@@ -4,7 +4,7 @@ public import MailingModel
 
 /// The cryptography that a store needs, as closures, so that it depends on none.
 public struct StoreSecrets: Sendable {
-    /// SHA-256 of the bytes: 32 octets.
+    /// SHA-256 of the bytes: 32 bytes.
     public var digest: @Sendable ([UInt8]) -> BlobHash
     /// Encrypts and authenticates a secret for storing.
     public var seal: @Sendable ([UInt8]) throws -> [UInt8]
@@ -29,7 +29,7 @@ public struct StoreSecrets: Sendable {
 
 /// Turns a recipient's number into a text that nobody can guess, and back without any look-up.
 ///
-/// The text is the packed number and the first 8 octets of a MAC over it, 16 octets in all, in lower-case base32
+/// The text is the packed number and the first 8 bytes of a MAC over it, 16 bytes in all, in lower-case base32
 /// (RFC 4648 §6 without padding): 26 characters that survive case folding, so it may stand in a VERP local part.
 public struct RecipientIDCodec: Sendable {
     private static let length = 26
@@ -39,12 +39,12 @@ public struct RecipientIDCodec: Sendable {
 
     /// Makes a codec.
     ///
-    /// - Parameter mac: A keyed MAC of at least 8 octets; the key must outlive the store.
+    /// - Parameter mac: A keyed MAC of at least 8 bytes; the key must outlive the store.
     public init(mac: @escaping @Sendable ([UInt8]) -> [UInt8]) { self.mac = mac }
 
     /// The text of a recipient; the same at all times.
     public func encode(_ recipient: RecipientID) -> String {
-        let number = Self.octets(of: recipient.packed)
+        let number = Self.bytes(of: recipient.packed)
         let bytes = number + self.mac(number).prefix(8)
         return String(unsafeUninitializedCapacity: Self.length) { text in
             var length = 0
@@ -98,7 +98,7 @@ public struct RecipientIDCodec: Sendable {
         return packed > 0 ? RecipientID(packed: packed) : nil
     }
 
-    private static func octets(of number: Int64) -> [UInt8] {
+    private static func bytes(of number: Int64) -> [UInt8] {
         (0..<8).map { UInt8(truncatingIfNeeded: number >> (56 - 8 * Int64($0))) }
     }
 }

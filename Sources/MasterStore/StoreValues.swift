@@ -238,8 +238,8 @@ public struct ClaimRequest: Sendable, Hashable {
     public var affinity: DomainAffinity
     /// The most recipients.
     public var limit: Int
-    /// About how many octets they may take on their way; at least one recipient is granted however long it is.
-    public var maximumOctets: Int
+    /// About how many bytes they may take on their way; at least one recipient is granted however long it is.
+    public var maximumBytes: Int
 
     /// Composes a wish.
     public init(
@@ -250,9 +250,9 @@ public struct ClaimRequest: Sendable, Hashable {
         satellite: SatelliteID,
         affinity: DomainAffinity,
         limit: Int,
-        maximumOctets: Int = 4 << 20
+        maximumBytes: Int = 4 << 20
     ) {
-        self.maximumOctets = maximumOctets
+        self.maximumBytes = maximumBytes
         self.mailing = mailing
         self.bucket = bucket
         self.deliveryClass = deliveryClass

@@ -4,8 +4,8 @@
 ///
 /// RFC 4180 has commas, quotes and CRLF; spreadsheets also write semicolons, tabs and bars, and every line end.
 public struct CSVDialect: Sendable, Hashable {
-    /// How many octets are enough to tell.
-    public static let detectionOctets = 64 * 1_024
+    /// How many bytes are enough to tell.
+    public static let detectionBytes = 64 * 1_024
 
     /// What separates fields: one of `, ; |` and tab.
     public var delimiter: UInt8
@@ -30,7 +30,7 @@ public struct CSVDialect: Sendable, Hashable {
     /// `_ - .`, beginning with a letter.
     ///
     /// - Parameters:
-    ///   - beginning: The first ``detectionOctets``, or all.
+    ///   - beginning: The first ``detectionBytes``, or all.
     ///   - isWhole: Whether nothing follows.
     ///   - encoding: The encoding, if it is known.
     public init(detecting beginning: [UInt8], isWhole: Bool, encoding: TextEncoding? = nil) {

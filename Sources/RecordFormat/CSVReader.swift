@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads CSV (RFC 4180 §2) from chunks of octets in constant memory.
+/// Reads CSV (RFC 4180 §2) from chunks of bytes in constant memory.
 ///
 /// Feed it, then take steps until it is hungry. A quote inside an unquoted field stands for itself, as spreadsheets have
 /// it; lines end with CRLF, LF or CR; empty lines are passed over. A record beyond a bound is refused and skipped to its
-/// line's end; a quote that is never closed swallows at most ``RecordLimits/recordOctets``, because a reader in constant
+/// line's end; a quote that is never closed swallows at most ``RecordLimits/recordBytes``, because a reader in constant
 /// memory cannot go back.
 public struct CSVReader: Sendable {
     private enum State {
@@ -25,7 +25,7 @@ public struct CSVReader: Sendable {
     private var ends: [Int] = []
     private var isComplete = false
     private var error: RecordError?
-    /// The line that is being read, and whether the octet before was a CR that ended one.
+    /// The line that is being read, and whether the byte before was a CR that ended one.
     private var line = 1
     private var sawCarriageReturn = false
     private var records = 0
@@ -49,11 +49,11 @@ public struct CSVReader: Sendable {
         self.skipsFirst = dialect.hasSeparatorLine
     }
 
-    /// Takes in more octets; everything fed before should have been read.
-    public mutating func feed(_ octets: some Sequence<UInt8>) {
+    /// Takes in more bytes; everything fed before should have been read.
+    public mutating func feed(_ bytes: some Sequence<UInt8>) {
         self.dropRead()
-        let done: Void? = octets.withContiguousStorageIfAvailable { self.transcoder.append($0, to: &self.input) }
-        if done == nil { Array(octets).withUnsafeBufferPointer { self.transcoder.append($0, to: &self.input) } }
+        let done: Void? = bytes.withContiguousStorageIfAvailable { self.transcoder.append($0, to: &self.input) }
+        if done == nil { Array(bytes).withUnsafeBufferPointer { self.transcoder.append($0, to: &self.input) } }
     }
 
     /// Says that nothing follows.
@@ -65,7 +65,7 @@ public struct CSVReader: Sendable {
     }
 
     private mutating func dropRead() {
-        if self.state != .recordStart, self.carried.count < self.limits.recordOctets {
+        if self.state != .recordStart, self.carried.count < self.limits.recordBytes {
             self.carried += self.input[self.recordStart..<self.place]
         }
         self.recordStart = 0
@@ -84,21 +84,21 @@ public struct CSVReader: Sendable {
 
     /// A field's text; `nil` if it is not well-formed.
     public func text(at field: Int) -> String? {
-        String(validating: self.octets(at: field), as: UTF8.self)
+        String(validating: self.bytes(at: field), as: UTF8.self)
     }
 
-    /// Appends the record as it is written, in UTF-8 and without its line's end; cut at ``RecordLimits/recordOctets``.
+    /// Appends the record as it is written, in UTF-8 and without its line's end; cut at ``RecordLimits/recordBytes``.
     ///
     /// To be called before more is fed.
     public func appendRecord(to text: inout [UInt8]) {
-        let kept = self.carried.prefix(self.limits.recordOctets)
+        let kept = self.carried.prefix(self.limits.recordBytes)
         text += kept
         text += self.input[self.recordStart..<max(self.recordStart, self.recordEnd)]
-            .prefix(self.limits.recordOctets - kept.count)
+            .prefix(self.limits.recordBytes - kept.count)
     }
 
-    /// A field's octets of UTF-8, not validated.
-    public func octets(at field: Int) -> ArraySlice<UInt8> {
+    /// A field's bytes of UTF-8, not validated.
+    public func bytes(at field: Int) -> ArraySlice<UInt8> {
         self.text[(field == 0 ? 0 : self.ends[field - 1])..<self.ends[field]]
     }
 
@@ -148,7 +148,7 @@ public struct CSVReader: Sendable {
         return .record
     }
 
-    /// Reads one run of octets of the same kind, or one that means something.
+    /// Reads one run of bytes of the same kind, or one that means something.
     private mutating func read() {
         switch self.state {
         case .unquoted: self.readUnquoted()
@@ -159,13 +159,13 @@ public struct CSVReader: Sendable {
 
     private mutating func readUnquoted() {
         let (start, delimiter) = (self.place, self.delimiter)
-        let room = min(self.roomInRecord, self.limits.fieldOctets - self.fieldLength)
+        let room = min(self.roomInRecord, self.limits.fieldBytes - self.fieldLength)
         let limit = min(self.input.count, start + room + 1)
         let end = self.input.withUnsafeBufferPointer { input in
             var end = start
             while end < limit {
-                let octet = input[end]
-                if octet == delimiter || octet == 0x0A || octet == 0x0D { break }
+                let byte = input[end]
+                if byte == delimiter || byte == 0x0A || byte == 0x0D { break }
                 end += 1
             }
             return end
@@ -185,10 +185,10 @@ public struct CSVReader: Sendable {
         let end = self.input.withUnsafeBufferPointer { input in
             var end = start
             while end < limit {
-                let octet = input[end]
-                if octet == UInt8(ascii: "\"") { break }
-                if octet == 0x0D || (octet == 0x0A && !afterReturn) { lines += 1 }
-                afterReturn = octet == 0x0D
+                let byte = input[end]
+                if byte == UInt8(ascii: "\"") { break }
+                if byte == 0x0D || (byte == 0x0A && !afterReturn) { lines += 1 }
+                afterReturn = byte == 0x0D
                 end += 1
             }
             return end
@@ -204,15 +204,15 @@ public struct CSVReader: Sendable {
     }
 
     private mutating func readMark() {
-        let octet = self.input[self.place]
-        switch (self.state, octet) {
+        let byte = self.input[self.place]
+        switch (self.state, byte) {
         case (.recordStart, 0x0A) where self.sawCarriageReturn:
             self.place += 1
             self.sawCarriageReturn = false
         case (.recordStart, 0x0A), (.recordStart, 0x0D):  // An empty line.
             self.place += 1
             self.line += 1
-            self.sawCarriageReturn = octet == 0x0D
+            self.sawCarriageReturn = byte == 0x0D
         case (.recordStart, _):
             self.sawCarriageReturn = false
             self.recordLine = self.line
@@ -225,9 +225,9 @@ public struct CSVReader: Sendable {
         case (.fieldStart, _): self.state = .unquoted
         case (.quoteInQuotes, UInt8(ascii: "\"")):
             self.place += 1
-            self.text.append(octet)
+            self.text.append(byte)
             self.state = .quoted
-        case (_, self.delimiter), (_, 0x0A), (_, 0x0D): self.take(octet)
+        case (_, self.delimiter), (_, 0x0A), (_, 0x0D): self.take(byte)
         case (.quoteInQuotes, _):
             self.refuse(.textAfterQuote, "text follows the quote that closes a field")
         default: self.skip()
@@ -235,12 +235,12 @@ public struct CSVReader: Sendable {
     }
 
     /// Ends the field, and the record with it if a line ends here.
-    private mutating func take(_ octet: UInt8) {
+    private mutating func take(_ byte: UInt8) {
         if self.state != .skipping { self.endField() }
         self.place += 1
-        if octet == 0x0A || octet == 0x0D {
+        if byte == 0x0A || byte == 0x0D {
             self.line += 1
-            self.sawCarriageReturn = octet == 0x0D
+            self.sawCarriageReturn = byte == 0x0D
             self.recordEnd = self.place - 1
             self.endRecord()
         } else if self.state != .skipping {
@@ -263,19 +263,19 @@ public struct CSVReader: Sendable {
         }
     }
 
-    private var roomInRecord: Int { self.limits.recordOctets - self.text.count }
+    private var roomInRecord: Int { self.limits.recordBytes - self.text.count }
     private var fieldLength: Int { self.text.count - (self.ends.last ?? 0) }
 
     /// Refuses what is too long.
     ///
-    /// Runs are read no further than to the octet that breaks a bound, so that the same octet does it however the input
+    /// Runs are read no further than to the byte that breaks a bound, so that the same byte does it however the input
     /// is cut. A quoted field's own bound is looked at when it is closed.
     private mutating func checkLength() {
         if self.roomInRecord < 0 {
             let quoted = self.state == .quoted ? "; a quote that is not closed?" : ""
-            self.refuse(.longRecord, "the record has more than \(self.limits.recordOctets) octets\(quoted)")
-        } else if self.fieldLength > self.limits.fieldOctets, self.state != .quoted {
-            self.refuse(.longField, "the field has more than \(self.limits.fieldOctets) octets")
+            self.refuse(.longRecord, "the record has more than \(self.limits.recordBytes) bytes\(quoted)")
+        } else if self.fieldLength > self.limits.fieldBytes, self.state != .quoted {
+            self.refuse(.longField, "the field has more than \(self.limits.fieldBytes) bytes")
         }
     }
 

@@ -12,7 +12,7 @@ public struct CSVWriter: Sendable {
     ///
     /// - Parameters:
     ///   - delimiter: What separates fields.
-    ///   - escapesFormulas: `true` unless no spreadsheet will open it and every octet counts.
+    ///   - escapesFormulas: `true` unless no spreadsheet will open it and every byte counts.
     public init(delimiter: UInt8 = UInt8(ascii: ","), escapesFormulas: Bool = true) {
         self.delimiter = delimiter
         self.escapesFormulas = escapesFormulas
@@ -37,15 +37,15 @@ public struct CSVWriter: Sendable {
         }
         if needsQuotes { text.append(UInt8(ascii: "\"")) }
         if isFormula { text.append(UInt8(ascii: "'")) }
-        for octet in field.utf8 {
-            if octet == UInt8(ascii: "\"") { text.append(octet) }
-            text.append(octet)
+        for byte in field.utf8 {
+            if byte == UInt8(ascii: "\"") { text.append(byte) }
+            text.append(byte)
         }
         if needsQuotes { text.append(UInt8(ascii: "\"")) }
     }
 
-    private static func beginsFormula(_ octet: UInt8) -> Bool {
-        switch octet {
+    private static func beginsFormula(_ byte: UInt8) -> Bool {
+        switch byte {
         case UInt8(ascii: "="), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "@"), 0x09, 0x0D: true
         default: false
         }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why octets are not a JSON text.
+/// Why bytes are not a JSON text.
 public struct JSONError: Error, Sendable, Hashable {
-    /// The octet at which reading stopped, from 1.
+    /// The byte at which reading stopped, from 1.
     public var column: Int
     /// What kind of refusal it is.
     public var code: RecordError.Code
@@ -12,12 +12,12 @@ public struct JSONError: Error, Sendable, Hashable {
 
 /// Reads one JSON text, strictly as RFC 8259 has it.
 ///
-/// Every step checks the bounds of the octets and the depth, so no input makes it trap.
+/// Every step checks the bounds of the bytes and the depth, so no input makes it trap.
 public struct JSONParser {
     /// How deep arrays and objects may be nested.
     public static let maximumDepth = 64
 
-    private let octets: UnsafeBufferPointer<UInt8>
+    private let bytes: UnsafeBufferPointer<UInt8>
     private let limits: RecordLimits
     private var place = 0
 
@@ -28,28 +28,28 @@ public struct JSONParser {
         _ text: [UInt8],
         limits: RecordLimits = RecordLimits()
     ) throws(JSONError) -> JSONValue {
-        try text.withUnsafeBufferPointer { octets throws(JSONError) in
-            var parser = JSONParser(octets: octets, limits: limits)
+        try text.withUnsafeBufferPointer { bytes throws(JSONError) in
+            var parser = JSONParser(bytes: bytes, limits: limits)
             return try parser.whole()
         }
     }
 
-    private init(octets: UnsafeBufferPointer<UInt8>, limits: RecordLimits) {
-        self.octets = octets
+    private init(bytes: UnsafeBufferPointer<UInt8>, limits: RecordLimits) {
+        self.bytes = bytes
         self.limits = limits
     }
 
     private mutating func whole() throws(JSONError) -> JSONValue {
         let value = try self.value(depth: 0)
         self.skipSpaces()
-        guard self.place == self.octets.count else { throw self.failure("text follows the value") }
+        guard self.place == self.bytes.count else { throw self.failure("text follows the value") }
         return value
     }
 
     private mutating func value(depth: Int) throws(JSONError) -> JSONValue {
         self.skipSpaces()
-        guard let octet = self.peek else { throw self.failure("the text ends too soon") }
-        switch octet {
+        guard let byte = self.peek else { throw self.failure("the text ends too soon") }
+        switch byte {
         case UInt8(ascii: "\""): return .string(try self.string())
         case UInt8(ascii: "{"): return try self.object(depth: depth)
         case UInt8(ascii: "["): return try self.array(depth: depth)
@@ -97,8 +97,8 @@ public struct JSONParser {
 
     private mutating func word(_ word: StaticString, _ value: JSONValue) throws(JSONError) -> JSONValue {
         let end = self.place + word.utf8CodeUnitCount
-        guard end <= self.octets.count,
-            word.withUTF8Buffer({ self.octets[self.place..<end].elementsEqual($0) })
+        guard end <= self.bytes.count,
+            word.withUTF8Buffer({ self.bytes[self.place..<end].elementsEqual($0) })
         else { throw self.failure("no value begins like this") }
         self.place = end
         return value
@@ -109,7 +109,7 @@ public struct JSONParser {
         if self.peek == UInt8(ascii: "-") { self.place += 1 }
         let firstDigit = self.place
         let whole = self.skipDigits()
-        guard whole == 1 || (whole > 1 && self.octets[firstDigit] != UInt8(ascii: "0")) else {
+        guard whole == 1 || (whole > 1 && self.bytes[firstDigit] != UInt8(ascii: "0")) else {
             throw self.failure("a number is malformed")
         }
         var isWhole = true
@@ -124,7 +124,7 @@ public struct JSONParser {
             if self.peek == UInt8(ascii: "+") || self.peek == UInt8(ascii: "-") { self.place += 1 }
             guard self.skipDigits() > 0 else { throw self.failure("a number is malformed") }
         }
-        let text = String(decoding: self.octets[start..<self.place], as: UTF8.self)
+        let text = String(decoding: self.bytes[start..<self.place], as: UTF8.self)
         if isWhole, let number = Int64(text) { return .integer(number) }
         guard let number = Double(text), number.isFinite else { throw self.failure("a number is too large") }
         return .double(number)
@@ -132,7 +132,7 @@ public struct JSONParser {
 
     private mutating func skipDigits() -> Int {
         let start = self.place
-        while let octet = self.peek, UInt8(ascii: "0")...UInt8(ascii: "9") ~= octet { self.place += 1 }
+        while let byte = self.peek, UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte { self.place += 1 }
         return self.place - start
     }
 
@@ -143,24 +143,24 @@ public struct JSONParser {
         let start = self.place
         var copy: [UInt8]?
         var runStart = start
-        while let octet = self.peek {
-            switch octet {
+        while let byte = self.peek {
+            switch byte {
             case UInt8(ascii: "\""):
-                let run = self.octets[runStart..<self.place]
+                let run = self.bytes[runStart..<self.place]
                 self.place += 1
-                guard self.place - 1 - start <= self.limits.fieldOctets else {
-                    throw self.failure(.longField, "a text has more than \(self.limits.fieldOctets) octets")
+                guard self.place - 1 - start <= self.limits.fieldBytes else {
+                    throw self.failure(.longField, "a text has more than \(self.limits.fieldBytes) bytes")
                 }
                 let text =
                     copy.map { String(validating: $0 + run, as: UTF8.self) } ?? String(validating: run, as: UTF8.self)
                 guard let text else { throw self.failure(.badEncoding, "a text is not UTF-8") }
                 return text
             case UInt8(ascii: "\\"):
-                var octets = copy ?? []
-                octets += self.octets[runStart..<self.place]
+                var bytes = copy ?? []
+                bytes += self.bytes[runStart..<self.place]
                 self.place += 1
-                try self.escape(to: &octets)
-                copy = octets
+                try self.escape(to: &bytes)
+                copy = bytes
                 runStart = self.place
             case 0..<0x20: throw self.failure("a text holds a control character that is not escaped")
             default: self.place += 1
@@ -169,17 +169,17 @@ public struct JSONParser {
         throw self.failure("a text is not closed")
     }
 
-    private mutating func escape(to octets: inout [UInt8]) throws(JSONError) {
-        guard let octet = self.peek else { throw self.failure("a text is not closed") }
+    private mutating func escape(to bytes: inout [UInt8]) throws(JSONError) {
+        guard let byte = self.peek else { throw self.failure("a text is not closed") }
         self.place += 1
-        switch octet {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): octets.append(octet)
-        case UInt8(ascii: "b"): octets.append(0x08)
-        case UInt8(ascii: "f"): octets.append(0x0C)
-        case UInt8(ascii: "n"): octets.append(0x0A)
-        case UInt8(ascii: "r"): octets.append(0x0D)
-        case UInt8(ascii: "t"): octets.append(0x09)
-        case UInt8(ascii: "u"): octets += Array(String(try self.escapedScalar()).utf8)
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): bytes.append(byte)
+        case UInt8(ascii: "b"): bytes.append(0x08)
+        case UInt8(ascii: "f"): bytes.append(0x0C)
+        case UInt8(ascii: "n"): bytes.append(0x0A)
+        case UInt8(ascii: "r"): bytes.append(0x0D)
+        case UInt8(ascii: "t"): bytes.append(0x09)
+        case UInt8(ascii: "u"): bytes += Array(String(try self.escapedScalar()).utf8)
         default: throw self.failure("an escape is not known")
         }
     }
@@ -200,7 +200,7 @@ public struct JSONParser {
     private mutating func hexadecimal() throws(JSONError) -> UInt16 {
         var value: UInt16 = 0
         for _ in 0..<4 {
-            guard let octet = self.peek, let digit = Character(Unicode.Scalar(octet)).hexDigitValue else {
+            guard let byte = self.peek, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
                 throw self.failure("an escape lacks its four digits")
             }
             value = value << 4 | UInt16(digit)
@@ -209,23 +209,23 @@ public struct JSONParser {
         return value
     }
 
-    // MARK: Octets
+    // MARK: Bytes
 
-    private var peek: UInt8? { self.place < self.octets.count ? self.octets[self.place] : nil }
+    private var peek: UInt8? { self.place < self.bytes.count ? self.bytes[self.place] : nil }
 
-    private mutating func take(_ octet: UInt8) -> Bool {
-        guard self.peek == octet else { return false }
+    private mutating func take(_ byte: UInt8) -> Bool {
+        guard self.peek == byte else { return false }
         self.place += 1
         return true
     }
 
-    private mutating func takeAfterSpaces(_ octet: UInt8) -> Bool {
+    private mutating func takeAfterSpaces(_ byte: UInt8) -> Bool {
         self.skipSpaces()
-        return self.take(octet)
+        return self.take(byte)
     }
 
     private mutating func skipSpaces() {
-        while let octet = self.peek, octet == 0x20 || octet == 0x0A || octet == 0x0D || octet == 0x09 {
+        while let byte = self.peek, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 {
             self.place += 1
         }
     }

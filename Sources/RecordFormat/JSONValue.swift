@@ -74,15 +74,15 @@ extension JSONValue {
     private static func write(_ string: String, to text: inout [UInt8]) {
         let digits = Array("0123456789abcdef".utf8)
         text.append(UInt8(ascii: "\""))
-        for octet in string.utf8 {
-            switch octet {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"): text += [UInt8(ascii: "\\"), octet]
+        for byte in string.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"): text += [UInt8(ascii: "\\"), byte]
             case 0x0A: text += Array(#"\n"#.utf8)
             case 0x0D: text += Array(#"\r"#.utf8)
             case 0x09: text += Array(#"\t"#.utf8)
             case 0..<0x20, 0x7F:
-                text += Array(#"\u00"#.utf8) + [digits[Int(octet >> 4)], digits[Int(octet & 15)]]
-            default: text.append(octet)
+                text += Array(#"\u00"#.utf8) + [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            default: text.append(byte)
             }
         }
         text.append(UInt8(ascii: "\""))

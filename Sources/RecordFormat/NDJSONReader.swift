@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads one JSON object a line from chunks of octets in constant memory.
+/// Reads one JSON object a line from chunks of bytes in constant memory.
 ///
 /// Feed it, then take steps until it is hungry. Lines end with LF or CRLF; empty ones are passed over; a byte order mark
 /// at the beginning is dropped. A line beyond a bound is refused and skipped.
@@ -25,11 +25,11 @@ public struct NDJSONReader: Sendable {
     /// A reader at the beginning of a stream.
     public init(limits: RecordLimits = RecordLimits()) { self.limits = limits }
 
-    /// Takes in more octets; everything fed before should have been read.
-    public mutating func feed(_ octets: some Sequence<UInt8>) {
+    /// Takes in more bytes; everything fed before should have been read.
+    public mutating func feed(_ bytes: some Sequence<UInt8>) {
         self.dropRead()
-        let done: Void? = octets.withContiguousStorageIfAvailable { self.transcoder.append($0, to: &self.input) }
-        if done == nil { Array(octets).withUnsafeBufferPointer { self.transcoder.append($0, to: &self.input) } }
+        let done: Void? = bytes.withContiguousStorageIfAvailable { self.transcoder.append($0, to: &self.input) }
+        if done == nil { Array(bytes).withUnsafeBufferPointer { self.transcoder.append($0, to: &self.input) } }
     }
 
     /// Says that nothing follows.
@@ -53,12 +53,12 @@ public struct NDJSONReader: Sendable {
             if line.isEmpty || line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
             self.records += 1
             guard self.records <= self.limits.records else { throw TooManyRecords(limit: self.limits.records) }
-            self.recordText = line.count > self.limits.recordOctets ? [] : line
-            if line.count > self.limits.recordOctets { return self.refusedLong }
+            self.recordText = line.count > self.limits.recordBytes ? [] : line
+            if line.count > self.limits.recordBytes { return self.refusedLong }
             return self.parse(line)
         }
         guard !self.isSkipping else { return self.isFinished ? .end : .hungry }
-        if self.input.count - self.place > self.limits.recordOctets, !self.isFinished {
+        if self.input.count - self.place > self.limits.recordBytes, !self.isFinished {
             self.place = self.input.count
             self.isSkipping = true
             self.recordText = []
@@ -71,7 +71,7 @@ public struct NDJSONReader: Sendable {
 
     private var refusedLong: RecordStep {
         .refused(
-            RecordError(.longRecord, line: self.recordLine, "the line has more than \(self.limits.recordOctets) octets")
+            RecordError(.longRecord, line: self.recordLine, "the line has more than \(self.limits.recordBytes) bytes")
         )
     }
 

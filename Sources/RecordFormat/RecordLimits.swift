@@ -2,12 +2,12 @@
 
 /// What readers of records accept; what lies beyond is refused record by record.
 public struct RecordLimits: Sendable, Hashable {
-    /// One field at most, octets of UTF-8.
-    public var fieldOctets = 64 * 1_024
-    /// One record at most, octets of UTF-8.
+    /// One field at most, bytes of UTF-8.
+    public var fieldBytes = 64 * 1_024
+    /// One record at most, bytes of UTF-8.
     ///
     /// A quote that is never closed costs no more than this.
-    public var recordOctets = 256 * 1_024
+    public var recordBytes = 256 * 1_024
     /// Fields in one record at most.
     public var fields = 1_000
     /// Records in one stream at most; the only bound that ends the stream.
@@ -25,13 +25,13 @@ public struct RecordError: Error, Sendable, Hashable, CustomStringConvertible {
         case textAfterQuote = "text_after_quote"
         /// The input ends inside quotes.
         case openQuote = "open_quote"
-        /// A field has too many octets.
+        /// A field has too many bytes.
         case longField = "long_field"
-        /// The record has too many octets; perhaps a quote is not closed.
+        /// The record has too many bytes; perhaps a quote is not closed.
         case longRecord = "long_record"
         /// The record has too many fields.
         case manyFields = "many_fields"
-        /// The octets are not text in the encoding of the stream.
+        /// The bytes are not text in the encoding of the stream.
         case badEncoding = "bad_encoding"
         /// The line is not JSON.
         case badJSON = "bad_json"
@@ -43,7 +43,7 @@ public struct RecordError: Error, Sendable, Hashable, CustomStringConvertible {
     public var code: Code
     /// The line on which the record begins, from 1.
     public var line: Int
-    /// The field, or the octet of a JSON line, where it was noticed, from 1; `nil` if that says nothing.
+    /// The field, or the byte of a JSON line, where it was noticed, from 1; `nil` if that says nothing.
     public var column: Int?
     /// The reason, for people.
     public var message: String

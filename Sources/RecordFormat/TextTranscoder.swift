@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Turns a stream of octets in some encoding into UTF-8, whatever the places at which it is cut.
+/// Turns a stream of bytes in some encoding into UTF-8, whatever the places at which it is cut.
 ///
-/// What is not well-formed becomes an octet that no UTF-8 holds (0xFF), so that the record around it is refused and no
+/// What is not well-formed becomes a byte that no UTF-8 holds (0xFF), so that the record around it is refused and no
 /// other. UTF-8 passes as it is.
 struct TextTranscoder: Sendable {
     private let encoding: TextEncoding
     private var isAtStart = true
-    /// An octet, then a high surrogate, that wait for their other half.
+    /// A byte, then a high surrogate, that wait for their other half.
     private var half: UInt8?
     private var highSurrogate: UInt16?
-    /// The first octets of a UTF-8 stream, until it is known whether they are a byte order mark.
+    /// The first bytes of a UTF-8 stream, until it is known whether they are a byte order mark.
     private var mark: [UInt8] = []
 
     init(_ encoding: TextEncoding) { self.encoding = encoding }
 
-    /// Appends the UTF-8 of further octets.
-    mutating func append(_ octets: UnsafeBufferPointer<UInt8>, to text: inout [UInt8]) {
+    /// Appends the UTF-8 of further bytes.
+    mutating func append(_ bytes: UnsafeBufferPointer<UInt8>, to text: inout [UInt8]) {
         switch self.encoding {
-        case .utf8: self.appendUTF8(octets, to: &text)
+        case .utf8: self.appendUTF8(bytes, to: &text)
         case .windows1252:
-            for octet in octets { Self.append(Self.scalar(ofWindows1252: octet), to: &text) }
+            for byte in bytes { Self.append(Self.scalar(ofWindows1252: byte), to: &text) }
         case .utf16LittleEndian, .utf16BigEndian:
-            for octet in octets {
+            for byte in bytes {
                 guard let first = self.half.take() else {
-                    self.half = octet
+                    self.half = byte
                     continue
                 }
                 let isLittle = self.encoding == .utf16LittleEndian
-                let (low, high) = isLittle ? (first, octet) : (octet, first)
+                let (low, high) = isLittle ? (first, byte) : (byte, first)
                 self.append(unit: UInt16(high) << 8 | UInt16(low), to: &text)
             }
         }
@@ -41,9 +41,9 @@ struct TextTranscoder: Sendable {
         if self.half.take() != nil || self.highSurrogate.take() != nil { text.append(0xFF) }
     }
 
-    private mutating func appendUTF8(_ octets: UnsafeBufferPointer<UInt8>, to text: inout [UInt8]) {
-        guard self.isAtStart else { return text.append(contentsOf: octets) }
-        self.mark += octets
+    private mutating func appendUTF8(_ bytes: UnsafeBufferPointer<UInt8>, to text: inout [UInt8]) {
+        guard self.isAtStart else { return text.append(contentsOf: bytes) }
+        self.mark += bytes
         let full: [UInt8] = [0xEF, 0xBB, 0xBF]
         if self.mark.count < full.count, full.starts(with: self.mark) { return }
         text += self.mark.starts(with: full) ? self.mark.dropFirst(full.count) : self.mark[...]
@@ -96,7 +96,7 @@ struct TextTranscoder: Sendable {
         0x0153, 0x9D, 0x017E, 0x0178,
     ]
 
-    private static func scalar(ofWindows1252 octet: UInt8) -> UInt32 {
-        0x80...0x9F ~= octet ? UInt32(self.upperControls[Int(octet) - 0x80]) : UInt32(octet)
+    private static func scalar(ofWindows1252 byte: UInt8) -> UInt32 {
+        0x80...0x9F ~= byte ? UInt32(self.upperControls[Int(byte) - 0x80]) : UInt32(byte)
     }
 }

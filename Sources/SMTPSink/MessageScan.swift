@@ -40,8 +40,8 @@ struct MessageScan {
     private static func hasName(_ name: StaticString, _ message: [UInt8], _ start: Int, _ end: Int) -> Bool {
         guard end - start >= name.utf8CodeUnitCount else { return false }
         for index in 0..<name.utf8CodeUnitCount {
-            let octet = message[start + index]
-            guard ((0x41...0x5A).contains(octet) ? octet + 0x20 : octet) == name.utf8Start[index] else { return false }
+            let byte = message[start + index]
+            guard ((0x41...0x5A).contains(byte) ? byte + 0x20 : byte) == name.utf8Start[index] else { return false }
         }
         return true
     }

@@ -25,7 +25,7 @@ public struct SinkConfiguration: Sendable {
     public var tls: SMTPServerTLS?
     /// Signatures are verified if this is set, else only listed.
     public var keyRecord: KeyRecord?
-    /// The largest message in octets.
+    /// The largest message in bytes.
     ///
     /// Default 50 MiB.
     public var sizeLimit = 52_428_800

@@ -47,9 +47,9 @@ final class SinkFile: Sendable {
         }
     }
 
-    private static func write(_ octets: [UInt8], to descriptor: Int32, path: String) throws {
-        try octets.withUnsafeBytes { bytes in
-            var rest = bytes[...]
+    private static func write(_ bytes: [UInt8], to descriptor: Int32, path: String) throws {
+        try bytes.withUnsafeBytes { buffer in
+            var rest = buffer[...]
             while !rest.isEmpty {
                 let chunk = UnsafeRawBufferPointer(rebasing: rest)
                 #if canImport(Glibc)

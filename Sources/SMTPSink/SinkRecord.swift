@@ -8,7 +8,7 @@ struct SinkRecord: Sendable {
     var reversePath: String
     var recipients: [String]
     var messageID: [UInt8]
-    var sizeOctets: Int
+    var sizeBytes: Int
     var sha256: [UInt8]
     var signatures: [SinkSignature]
     /// `nil` if the connection is closed without a reply.
@@ -29,7 +29,7 @@ struct SinkRecord: Sendable {
         }
         line.append(contentsOf: "],\"message_id\":".utf8)
         JSONText.write(self.messageID, into: &line)
-        line.append(contentsOf: ",\"size\":\(self.sizeOctets),\"sha256\":\"".utf8)
+        line.append(contentsOf: ",\"size\":\(self.sizeBytes),\"sha256\":\"".utf8)
         line.append(contentsOf: self.sha256)
         line.append(contentsOf: "\",\"dkim\":[".utf8)
         for (index, signature) in self.signatures.enumerated() {
@@ -69,44 +69,44 @@ struct SinkSignature: Hashable, Sendable {
 
 /// Strings as JSON writes them.
 enum JSONText {
-    /// Appends `octets` in quotes; control octets are escaped, and invalid UTF-8 is replaced.
-    static func write(_ octets: some Collection<UInt8>, into line: inout [UInt8]) {
+    /// Appends `bytes` in quotes; control bytes are escaped, and invalid UTF-8 is replaced.
+    static func write(_ bytes: some Collection<UInt8>, into line: inout [UInt8]) {
         line.append(0x22)
-        if octets.allSatisfy({ $0 < 0x80 }) {
-            for octet in octets { self.append(octet, into: &line) }
+        if bytes.allSatisfy({ $0 < 0x80 }) {
+            for byte in bytes { self.append(byte, into: &line) }
         } else {
-            for octet in String(decoding: octets, as: UTF8.self).utf8 { self.append(octet, into: &line) }
+            for byte in String(decoding: bytes, as: UTF8.self).utf8 { self.append(byte, into: &line) }
         }
         line.append(0x22)
     }
 
     @inline(__always)
-    private static func append(_ octet: UInt8, into line: inout [UInt8]) {
-        switch octet {
+    private static func append(_ byte: UInt8, into line: inout [UInt8]) {
+        switch byte {
         case 0x22, 0x5C:
             line.append(0x5C)
-            line.append(octet)
+            line.append(byte)
         case 0x00..<0x20, 0x7F:
             line.append(contentsOf: "\\u00".utf8)
-            line.append(HexText.digit(octet >> 4))
-            line.append(HexText.digit(octet & 15))
-        default: line.append(octet)
+            line.append(HexText.digit(byte >> 4))
+            line.append(HexText.digit(byte & 15))
+        default: line.append(byte)
         }
     }
 }
 
-/// Octets as lower-case hexadecimal digits.
+/// Bytes as lower-case hexadecimal digits.
 enum HexText {
     /// The digit for 0 to 15.
     static func digit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x57 + value }
 
-    /// Two digits for each octet.
-    static func of(_ octets: some Sequence<UInt8>) -> [UInt8] {
+    /// Two digits for each byte.
+    static func of(_ bytes: some Sequence<UInt8>) -> [UInt8] {
         var text: [UInt8] = []
         text.reserveCapacity(64)
-        for octet in octets {
-            text.append(self.digit(octet >> 4))
-            text.append(self.digit(octet & 15))
+        for byte in bytes {
+            text.append(self.digit(byte >> 4))
+            text.append(self.digit(byte & 15))
         }
         return text
     }

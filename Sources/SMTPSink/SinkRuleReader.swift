@@ -29,7 +29,7 @@ struct SinkRuleReader {
         let actions = text[text.index(after: colon)...].split(separator: ";")
         guard !actions.isEmpty else { throw self.error("an action is missing") }
         for action in actions { try self.action(action, into: &rule) }
-        if rule.step == .content { rule.decision.dropsAfterContentOctets = 1 }
+        if rule.step == .content { rule.decision.dropsAfterContentBytes = 1 }
         return rule
     }
 
@@ -84,10 +84,10 @@ struct SinkRuleReader {
             while words.last?.isWhitespace == true { words.removeLast() }
             rule.decision.reply = SMTPServerReply(code, words.isEmpty ? "scripted" : String(words))
         case "flood":
-            guard let octets = Int(value), (1...16_777_216).contains(octets), let reply = rule.decision.reply else {
-                throw self.error("flood needs a number of octets, and a reply before it")
+            guard let bytes = Int(value), (1...16_777_216).contains(bytes), let reply = rule.decision.reply else {
+                throw self.error("flood needs a number of bytes, and a reply before it")
             }
-            rule.decision.reply = Self.flooded(reply, octets: octets)
+            rule.decision.reply = Self.flooded(reply, bytes: bytes)
         case "delay":
             guard let time = Duration(scriptText: value) else { throw self.error("delay needs a time, such as 90s") }
             rule.decision.delay = time
@@ -99,23 +99,23 @@ struct SinkRuleReader {
         case "close": rule.decision.closing = .afterReply
         case "slow":
             let parts = value.split(separator: "/")
-            guard parts.count == 2, let octets = Int(parts[0]), octets > 0, let time = Duration(scriptText: parts[1])
-            else { throw self.error("slow needs octets and a time, such as 1024/1s") }
-            rule.decision.readPace = .init(octets: octets, pause: time)
-        case "stall": rule.decision.readPace = .init(octets: 1, pause: nil)
+            guard parts.count == 2, let bytes = Int(parts[0]), bytes > 0, let time = Duration(scriptText: parts[1])
+            else { throw self.error("slow needs bytes and a time, such as 1024/1s") }
+            rule.decision.readPace = .init(bytes: bytes, pause: time)
+        case "stall": rule.decision.readPace = .init(bytes: 1, pause: nil)
         default: throw self.error("unknown action \(word)")
         }
     }
 
     /// The reply followed by lines that no store or log should choke on.
-    private static func flooded(_ reply: SMTPServerReply, octets: Int) -> SMTPServerReply {
+    private static func flooded(_ reply: SMTPServerReply, bytes: Int) -> SMTPServerReply {
         let junk: [UInt8] = [0x00, 0xFF, 0xC3, 0x28, 0x80, 0x41, 0xE2, 0x82]
         var text = reply.text
-        while text.count < octets {
+        while text.count < bytes {
             text.append(0x0A)
             for index in 0..<400 { text.append(junk[index % junk.count]) }
         }
-        return SMTPServerReply(reply.code, octets: text)
+        return SMTPServerReply(reply.code, bytes: text)
     }
 
     private func error(_ message: String) -> SinkScriptError { SinkScriptError(line: self.line, message: message) }
@@ -136,7 +136,7 @@ extension Duration {
     }
 }
 
-/// A pattern in which `*` stands for any octets; ASCII case is not regarded.
+/// A pattern in which `*` stands for any bytes; ASCII case is not regarded.
 struct Glob: Hashable, Sendable {
     private let pattern: [UInt8]
 
@@ -144,14 +144,14 @@ struct Glob: Hashable, Sendable {
 
     /// Whether the whole of `text` fits.
     func matches(_ text: String) -> Bool {
-        let octets = text.utf8.map(Self.lowercased)
+        let bytes = text.utf8.map(Self.lowercased)
         var (position, index) = (0, 0)
         var star: (index: Int, position: Int)?
-        while position < octets.count {
+        while position < bytes.count {
             if index < self.pattern.count, self.pattern[index] == 0x2A {
                 star = (index, position)
                 index += 1
-            } else if index < self.pattern.count, self.pattern[index] == octets[position] {
+            } else if index < self.pattern.count, self.pattern[index] == bytes[position] {
                 index += 1
                 position += 1
             } else if let last = star {
@@ -165,5 +165,5 @@ struct Glob: Hashable, Sendable {
         return self.pattern[index...].allSatisfy { $0 == 0x2A }
     }
 
-    private static func lowercased(_ octet: UInt8) -> UInt8 { (0x41...0x5A).contains(octet) ? octet + 0x20 : octet }
+    private static func lowercased(_ byte: UInt8) -> UInt8 { (0x41...0x5A).contains(byte) ? byte + 0x20 : byte }
 }

@@ -21,7 +21,7 @@ import SMTP
 /// Steps: `connect` (the greeting), `hello`, `tls`, `mail`, `rcpt`, `data` (before the 354), `content` (behind the 354),
 /// `dot`.
 ///
-/// Conditions, all of which must hold (`*` stands for any octets; case is not regarded):
+/// Conditions, all of which must hold (`*` stands for any bytes; case is not regarded):
 /// - `to GLOB`: the recipient; from `data` on, any recipient.
 /// - `from GLOB`: the reverse path.
 /// - `on GLOB`: the local `address:port`.
@@ -32,12 +32,12 @@ import SMTP
 ///
 /// Actions:
 /// - `reply CODE TEXT…`: this instead of the ordinary reply.
-/// - `flood OCTETS`: makes the reply so long, with many lines of NULs and invalid UTF-8.
+/// - `flood BYTES`: makes the reply so long, with many lines of NULs and invalid UTF-8.
 /// - `delay TIME`: waits before the reply. A time is a number with `ms`, `s`, `m` or `h`.
-/// - `tarpit TIME`: waits before each octet of the reply.
+/// - `tarpit TIME`: waits before each byte of the reply.
 /// - `drop`: closes without a reply; at `content` in the midst of the content; at `dot` the message counts as accepted.
 /// - `close`: closes after the reply.
-/// - `slow OCTETS/TIME`: from now on reads at most so much in each such time.
+/// - `slow BYTES/TIME`: from now on reads at most so much in each such time.
 /// - `stall`: reads nothing any more.
 public struct SinkScript: Hashable, Sendable {
     /// A step of the dialogue at which rules may apply.

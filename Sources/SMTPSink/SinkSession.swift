@@ -42,10 +42,10 @@ final class SinkSession: SMTPServerDelegate {
     func data(_ session: SMTPServerSession) -> SMTPServerDecision {
         var decision = self.decision(at: .data, session)
         let content = self.decision(at: .content, session)
-        decision.dropsAfterContentOctets = content.dropsAfterContentOctets
+        decision.dropsAfterContentBytes = content.dropsAfterContentBytes
         if let pace = content.readPace {
             decision.readPace = pace
-            decision.dropsAfterContentOctets = nil
+            decision.dropsAfterContentBytes = nil
         }
         return decision
     }
@@ -69,7 +69,7 @@ final class SinkSession: SMTPServerDelegate {
             reversePath: session.reversePath ?? "",
             recipients: session.recipients,
             messageID: scan.messageID,
-            sizeOctets: content.count,
+            sizeBytes: content.count,
             sha256: HexText.of(hash.finalize()),
             signatures: scan.signatures,
             reply: isDropped ? nil : decision.reply?.line

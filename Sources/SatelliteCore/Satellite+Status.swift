@@ -35,9 +35,9 @@ extension Satellite {
                 failed: counts.failed,
                 unrenderable: counts.unrenderable,
                 uncertain: counts.uncertain,
-                journalOctets: room.size,
-                journalAvailableOctets: room.available,
-                journalReservedOctets: room.reserved,
+                journalBytes: room.size,
+                journalAvailableBytes: room.available,
+                journalReservedBytes: room.reserved,
                 sites: Self.sites(board, now),
                 problems: Self.problems(board, condition, now)
             )

@@ -98,7 +98,7 @@ public final class Satellite: Sendable {
         self.journal = journal
         self.cache = try BlobCache(
             directory: configuration.dataDirectory + "/content",
-            bound: configuration.contentCacheOctets
+            bound: configuration.contentCacheBytes
         )
         self.routes = RouteBook(resolver: resolver, configuration: configuration)
         self.clients = Self.makeClients(configuration)

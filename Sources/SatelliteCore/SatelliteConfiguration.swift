@@ -158,10 +158,10 @@ public struct SatelliteConfiguration: Sendable {
     /// Default no.
     public var acceptsAddressLiterals = false
 
-    /// Octets of content and attachments kept on disk, at most.
+    /// Bytes of content and attachments kept on disk, at most.
     ///
     /// Default 2 GiB.
-    public var contentCacheOctets = 2 << 30
+    public var contentCacheBytes = 2 << 30
     /// Compiled content revisions kept, at least; those of leases held stay.
     ///
     /// Default 64.

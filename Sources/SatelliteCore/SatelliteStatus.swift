@@ -60,12 +60,12 @@ public struct SatelliteStatus: Codable, Hashable, Sendable {
     public var unrenderable: UInt64
     /// Attempts with an unknown outcome.
     public var uncertain: UInt64
-    /// Octets of the journal's files, of what can be written, and of what is promised of it.
-    public var journalOctets: Int
-    /// Octets that the journal can still take.
-    public var journalAvailableOctets: Int
-    /// Octets of these that are promised to recipients held.
-    public var journalReservedOctets: Int
+    /// Bytes of the journal's files, of what can be written, and of what is promised of it.
+    public var journalBytes: Int
+    /// Bytes that the journal can still take.
+    public var journalAvailableBytes: Int
+    /// Bytes of these that are promised to recipients held.
+    public var journalReservedBytes: Int
     /// The busiest 50 sites, by recipients.
     public var sites: [Site]
     /// What a human should look at: a lack of resources, sites that object to the configuration; empty if all is well.

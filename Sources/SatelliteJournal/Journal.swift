@@ -18,7 +18,7 @@ import Synchronization
 public final class Journal: Sendable {
     /// The bounds of the journal.
     public struct Configuration: Sendable {
-        /// The size of one file, in octets; a grant must fit into one.
+        /// The size of one file, in bytes; a grant must fit into one.
         ///
         /// Default 16 MiB.
         public var segmentSize: Int
@@ -30,7 +30,7 @@ public final class Journal: Sendable {
         ///
         /// Default 4.
         public var compactionThreshold: Int
-        /// How much of a reply's text is kept, in octets.
+        /// How much of a reply's text is kept, in bytes.
         ///
         /// Default 2,048.
         public var replyTextLimit: Int
@@ -148,7 +148,7 @@ public final class Journal: Sendable {
         }.sorted { $0.lease < $1.lease }
     }
 
-    /// Octets in files, octets that can still be written, and octets of these that are promised to open places.
+    /// Bytes in files, bytes that can still be written, and bytes of these that are promised to open places.
     public var room: (size: Int, available: Int, reserved: Int) {
         self.writer.withLock { ($0.segmentCount * self.configuration.segmentSize, $0.available, $0.reserved) }
     }

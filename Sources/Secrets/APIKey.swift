@@ -8,8 +8,8 @@ import Crypto
 /// so it needs no quoting in a URL.
 public struct APIKey: Sendable, CustomStringConvertible, CustomDebugStringConvertible {
     private static let prefix = "tk"
-    private static let secretOctets = 32
-    private static let publicIDOctets = 10
+    private static let secretBytes = 32
+    private static let publicIDBytes = 10
 
     /// What names the key, not secret: 16 lower-case letters and digits.
     public let publicID: String
@@ -23,8 +23,8 @@ public struct APIKey: Sendable, CustomStringConvertible, CustomDebugStringConver
     /// Makes a key with 256 random bits.
     public static func generate() -> APIKey {
         APIKey(
-            publicID: Base32.encode(SecureBytes.random(count: Self.publicIDOctets)),
-            secret: SecureBytes.random(count: Self.secretOctets)
+            publicID: Base32.encode(SecureBytes.random(count: Self.publicIDBytes)),
+            secret: SecureBytes.random(count: Self.secretBytes)
         )
     }
 
@@ -35,8 +35,8 @@ public struct APIKey: Sendable, CustomStringConvertible, CustomDebugStringConver
         let parts = text.split(separator: "_", omittingEmptySubsequences: false)
         guard
             parts.count == 3, parts[0] == Self.prefix,
-            Base32.decode(parts[1])?.count == Self.publicIDOctets,
-            let secret = Base32.decode(parts[2]), secret.count == Self.secretOctets
+            Base32.decode(parts[1])?.count == Self.publicIDBytes,
+            let secret = Base32.decode(parts[2]), secret.count == Self.secretBytes
         else { return nil }
         self.init(publicID: parts[1].lowercased(), secret: secret)
     }
@@ -58,7 +58,7 @@ public struct APIKey: Sendable, CustomStringConvertible, CustomDebugStringConver
 ///
 /// A plain SHA-256 is right for random keys only; passwords that people choose need ``PasswordHash``.
 public struct KeyHash: Hashable, Sendable {
-    /// The 32 octets to store.
+    /// The 32 bytes to store.
     public let bytes: [UInt8]
 
     /// Hashes a secret.
@@ -68,7 +68,7 @@ public struct KeyHash: Hashable, Sendable {
 
     /// Takes over a stored hash.
     ///
-    /// - Returns: `nil` if it has not 32 octets.
+    /// - Returns: `nil` if it has not 32 bytes.
     public init?(stored bytes: [UInt8]) {
         guard bytes.count == SHA256.byteCount else { return nil }
         self.bytes = bytes

@@ -7,21 +7,21 @@ import Crypto
 /// HMAC-SHA256 (RFC 2104). One secret serves several purposes through ``derived(for:)``, so that what was made for one
 /// never passes for another.
 public struct MACKey: Sendable {
-    /// The shortest truncated MAC that is accepted, in octets: 64 bits, as short tokens need.
+    /// The shortest truncated MAC that is accepted, in bytes: 64 bits, as short tokens need.
     public static let shortestMAC = 8
-    /// An untruncated MAC, in octets.
+    /// An untruncated MAC, in bytes.
     public static let fullMAC = 32
 
     private let key: SymmetricKey
     /// A MAC that has taken in the key and nothing else: half the work on a short message.
     private let keyed: HMAC<SHA256>
 
-    /// Takes over key octets; 32 are usual.
+    /// Takes over key bytes; 32 are usual.
     ///
     /// - Throws: `malformed` if there are fewer than 16.
     public init(bytes: [UInt8]) throws {
         guard bytes.count >= 16 else {
-            throw SecretsError(.malformed, "a MAC key of \(bytes.count) octets is too short; 16 are needed")
+            throw SecretsError(.malformed, "a MAC key of \(bytes.count) bytes is too short; 16 are needed")
         }
         self.init(key: SymmetricKey(data: bytes))
     }
@@ -36,7 +36,7 @@ public struct MACKey: Sendable {
         MACKey(key: SymmetricKey(size: .bits256))
     }
 
-    /// The key's octets, to be stored where only the master reads them.
+    /// The key's bytes, to be stored where only the master reads them.
     public var bytes: [UInt8] { self.key.withUnsafeBytes { Array($0) } }
 
     /// The key for one purpose; the same one for the same purpose, always.
@@ -54,9 +54,9 @@ public struct MACKey: Sendable {
 
     /// The MAC of a message.
     ///
-    /// `length` is the octets to keep, ``shortestMAC`` to ``fullMAC``.
+    /// `length` is the bytes to keep, ``shortestMAC`` to ``fullMAC``.
     public func sign(_ message: [UInt8], length: Int = Self.fullMAC) -> [UInt8] {
-        precondition((Self.shortestMAC...Self.fullMAC).contains(length), "a MAC of \(length) octets")
+        precondition((Self.shortestMAC...Self.fullMAC).contains(length), "a MAC of \(length) bytes")
         var mac = self.keyed
         mac.update(data: message)
         return Array(mac.finalize().prefix(length))

@@ -14,7 +14,7 @@ public struct PasswordHash: Hashable, Sendable {
     private static let costExponent = 15
     private static let blockSize = 8
     private static let parallelization = 1
-    private static let keyOctets = 32
+    private static let keyBytes = 32
 
     /// The text to store.
     public let text: String
@@ -56,7 +56,7 @@ public struct PasswordHash: Hashable, Sendable {
         _ exponent: Int,
         _ blockSize: Int,
         _ parallelization: Int,
-        count: Int = Self.keyOctets
+        count: Int = Self.keyBytes
     ) throws -> [UInt8] {
         do {
             let key = try KDF.Scrypt.deriveKey(

@@ -4,35 +4,35 @@ import Crypto
 
 /// Encrypts secrets that must be stored and had back, such as signing keys in a database.
 ///
-/// AES-256-GCM with a random nonce for each sealing. Sealed octets are: format (1 octet, now 1), nonce (12), ciphertext,
+/// AES-256-GCM with a random nonce for each sealing. Sealed bytes are: format (1 byte, now 1), nonce (12), ciphertext,
 /// tag (16). The context is authenticated with them, so that a sealed value cannot be moved to another row.
 ///
 /// Source: NIST SP 800-38D (November 2007).
 public struct Sealer: Sendable {
     private static let format: UInt8 = 1
-    private static let keyOctets = 32
+    private static let keyBytes = 32
     private static let overhead = 1 + 12 + 16
 
     private let key: SymmetricKey
 
-    /// Takes over a key of 32 octets.
+    /// Takes over a key of 32 bytes.
     ///
     /// - Throws: `malformed` for any other number.
     public init(key bytes: [UInt8]) throws {
-        guard bytes.count == Self.keyOctets else {
-            throw SecretsError(.malformed, "a sealing key has \(Self.keyOctets) octets, not \(bytes.count)")
+        guard bytes.count == Self.keyBytes else {
+            throw SecretsError(.malformed, "a sealing key has \(Self.keyBytes) bytes, not \(bytes.count)")
         }
         self.key = SymmetricKey(data: bytes)
     }
 
-    /// Reads the key from a file that only its owner may read: 32 octets in base64url on one line.
+    /// Reads the key from a file that only its owner may read: 32 bytes in base64url on one line.
     ///
     /// - Throws: `missing`, `unreadable`, `unsafePermissions` or `malformed`, naming the file.
     public init(keyFile path: String) throws {
-        let content = try SecretFile.read(path, maximumOctets: 4096)
+        let content = try SecretFile.read(path, maximumBytes: 4096)
         let text = String(decoding: content, as: UTF8.self).split(whereSeparator: \.isWhitespace)
-        guard text.count == 1, let bytes = Base64URL.decode(text[0]), bytes.count == Self.keyOctets else {
-            throw SecretsError(.malformed, "key file \(path) does not hold \(Self.keyOctets) octets in base64url")
+        guard text.count == 1, let bytes = Base64URL.decode(text[0]), bytes.count == Self.keyBytes else {
+            throw SecretsError(.malformed, "key file \(path) does not hold \(Self.keyBytes) bytes in base64url")
         }
         try self.init(key: bytes)
     }
@@ -44,7 +44,7 @@ public struct Sealer: Sendable {
         do {
             return try Sealer(keyFile: path)
         } catch let error as SecretsError where error.code == .missing {
-            let key = Base64URL.encode(SecureBytes.random(count: Self.keyOctets))
+            let key = Base64URL.encode(SecureBytes.random(count: Self.keyBytes))
             do {
                 try SecretFile.create(path, contents: Array("\(key)\n".utf8))
             } catch let error as SecretsError where error.code == .exists {
@@ -54,9 +54,9 @@ public struct Sealer: Sendable {
         }
     }
 
-    /// Encrypts octets.
+    /// Encrypts bytes.
     ///
-    /// The context says what the octets are and whose, for example `dkim/example.org`; it is needed again to open them.
+    /// The context says what the bytes are and whose, for example `dkim/example.org`; it is needed again to open them.
     ///
     /// - Throws: `unavailable` if the library refuses.
     public func seal(_ plain: [UInt8], context: String) throws -> [UInt8] {
@@ -70,7 +70,7 @@ public struct Sealer: Sendable {
 
     /// Decrypts what ``seal(_:context:)`` made with the same key and context.
     ///
-    /// - Throws: `malformed` if the octets are not sealed ones, `notAuthentic` if they were changed or belong elsewhere.
+    /// - Throws: `malformed` if the bytes are not sealed ones, `notAuthentic` if they were changed or belong elsewhere.
     public func open(_ sealed: [UInt8], context: String) throws -> [UInt8] {
         guard sealed.count >= Self.overhead, sealed[0] == Self.format else {
             throw SecretsError(.malformed, "sealed value for \(context) is damaged or of an unknown format")

@@ -17,7 +17,7 @@ public enum SecretFile {
     ///
     /// - Throws: `missing`, `unreadable`, `unsafePermissions`, or `malformed` if it is larger than allowed; each names
     ///   the file.
-    public static func read(_ path: String, maximumOctets: Int = 64 * 1024) throws -> [UInt8] {
+    public static func read(_ path: String, maximumBytes: Int = 64 * 1024) throws -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw Self.failure("read", path) }
         defer { close(descriptor) }
@@ -39,13 +39,13 @@ public enum SecretFile {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 16 * 1024)
         while true {
-            let count = readOctets(descriptor, &buffer)
+            let count = readBytes(descriptor, &buffer)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw Self.failure("read", path) }
             if count == 0 { return bytes }
             bytes.append(contentsOf: buffer[..<count])
-            guard bytes.count <= maximumOctets else {
-                throw SecretsError(.malformed, "secret file \(path) exceeds \(maximumOctets) octets")
+            guard bytes.count <= maximumBytes else {
+                throw SecretsError(.malformed, "secret file \(path) exceeds \(maximumBytes) bytes")
             }
         }
     }
@@ -98,6 +98,6 @@ public enum SecretFile {
 }
 
 /// The system call, which the enum's own `read` hides.
-private func readOctets(_ descriptor: Int32, _ buffer: inout [UInt8]) -> Int {
+private func readBytes(_ descriptor: Int32, _ buffer: inout [UInt8]) -> Int {
     buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
 }

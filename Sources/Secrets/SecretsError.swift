@@ -20,7 +20,7 @@ public struct SecretsError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let unsafePermissions = Self(kind: .unsafePermissions)
         /// The content does not have the form that it must have.
         public static let malformed = Self(kind: .malformed)
-        /// Sealed octets were changed, or sealed with another key or for another purpose.
+        /// Sealed bytes were changed, or sealed with another key or for another purpose.
         public static let notAuthentic = Self(kind: .notAuthentic)
         /// The cryptographic library refused.
         public static let unavailable = Self(kind: .unavailable)

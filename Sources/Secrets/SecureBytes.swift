@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Random octets and comparisons fit for secrets.
+/// Random bytes and comparisons fit for secrets.
 public enum SecureBytes {
-    /// Octets from the operating system's cryptographic generator.
+    /// Bytes from the operating system's cryptographic generator.
     ///
     /// `count` is 0 or more.
     public static func random(count: Int) -> [UInt8] {
@@ -15,7 +15,7 @@ public enum SecureBytes {
         return bytes
     }
 
-    /// Whether two octet strings are equal, in a time that depends on their lengths only.
+    /// Whether two byte strings are equal, in a time that depends on their lengths only.
     public static func areEqual(_ left: some Collection<UInt8>, _ right: some Collection<UInt8>) -> Bool {
         guard left.count == right.count else { return false }
         var difference: UInt8 = 0
@@ -32,7 +32,7 @@ public enum SecureBytes {
 public enum Base32 {
     private static let alphabet = Array("abcdefghijklmnopqrstuvwxyz234567".utf8)
 
-    /// The text for octets; 8 characters for every 5.
+    /// The text for bytes; 8 characters for every 5.
     public static func encode(_ bytes: some Sequence<UInt8>) -> String {
         var text: [UInt8] = []
         var group: UInt16 = 0
@@ -51,7 +51,7 @@ public enum Base32 {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// The octets of a text, upper or lower case, or `nil` if it is not the whole encoding of any octets.
+    /// The bytes of a text, upper or lower case, or `nil` if it is not the whole encoding of any bytes.
     public static func decode(_ text: some StringProtocol) -> [UInt8]? {
         var bytes: [UInt8] = []
         var group: UInt16 = 0
@@ -83,7 +83,7 @@ public enum Base32 {
 public enum Base64URL {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
-    /// The text for octets; 4 characters for every 3.
+    /// The text for bytes; 4 characters for every 3.
     public static func encode(_ bytes: some Sequence<UInt8>) -> String {
         var text: [UInt8] = []
         var group: UInt16 = 0
@@ -102,7 +102,7 @@ public enum Base64URL {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// The octets of a text, or `nil` if it is not the whole encoding of any octets.
+    /// The bytes of a text, or `nil` if it is not the whole encoding of any bytes.
     public static func decode(_ text: some StringProtocol) -> [UInt8]? {
         var bytes: [UInt8] = []
         var group: UInt16 = 0

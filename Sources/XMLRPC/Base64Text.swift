@@ -20,7 +20,7 @@ enum Base64Text {
         return table
     }()
 
-    /// The octets that a text stands for, or `nil` if it holds a foreign character or its length is impossible.
+    /// The bytes that a text stands for, or `nil` if it holds a foreign character or its length is impossible.
     ///
     /// Missing padding is forgiven, text after padding is not.
     static func decode(_ text: [UInt8]) -> [UInt8]? {
@@ -58,7 +58,7 @@ enum Base64Text {
         return bytes
     }
 
-    /// Appends octets as lines of at most 76 characters, each ended by a newline.
+    /// Appends bytes as lines of at most 76 characters, each ended by a newline.
     static func encode(_ bytes: [UInt8], into text: inout [UInt8]) {
         let alphabet = Self.alphabet
         text.reserveCapacity(text.count + bytes.count / 57 * 77 + 80)

@@ -32,7 +32,7 @@ struct DocumentBuilder: Sendable {
         var takesText: Bool { self == .value || self == .name || self == .methodName || self.isScalar }
     }
 
-    /// A name of up to 16 octets, all that the protocol has, as a number that is quickly compared.
+    /// A name of up to 16 bytes, all that the protocol has, as a number that is quickly compared.
     private struct PackedName: Equatable, Sendable {
         private var high: UInt64 = 0
         private var low: UInt64 = 0
@@ -111,7 +111,7 @@ struct DocumentBuilder: Sendable {
         run.withUnsafeBufferPointer { self.buffer.append(contentsOf: $0) }
     }
 
-    mutating func octet(_ byte: UInt8) throws(XMLRPCError) {
+    mutating func byte(_ byte: UInt8) throws(XMLRPCError) {
         guard self.takesText else {
             guard byte.isXMLSpace else { throw self.misplacedText }
             return
@@ -122,17 +122,17 @@ struct DocumentBuilder: Sendable {
 
     mutating func character(_ value: UInt32) throws(XMLRPCError) {
         if value < 0x80 {
-            try self.octet(UInt8(value))
+            try self.byte(UInt8(value))
         } else if let encoded = Unicode.Scalar(value).flatMap(UTF8.encode) {
             for byte in encoded {
-                try self.octet(byte)
+                try self.byte(byte)
             }
         }
     }
 
     private func reserve(_ count: Int) throws(XMLRPCError) {
-        guard count <= self.limits.textOctets - self.buffer.count else {
-            throw XMLRPCError(.tooLarge, "a text exceeds \(self.limits.textOctets) octets")
+        guard count <= self.limits.textBytes - self.buffer.count else {
+            throw XMLRPCError(.tooLarge, "a text exceeds \(self.limits.textBytes) bytes")
         }
     }
 

@@ -17,13 +17,13 @@ public struct XMLRPCError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let documentType = Self(kind: .documentType)
         /// The document is in a character encoding that is not read.
         public static let unsupportedEncoding = Self(kind: .unsupportedEncoding)
-        /// Text holds octets that its encoding does not have.
+        /// Text holds bytes that its encoding does not have.
         public static let invalidText = Self(kind: .invalidText)
         /// The XML is not an XML-RPC document: an element, or text, where the protocol has none.
         public static let unexpectedElement = Self(kind: .unexpectedElement)
         /// The content of an element is not of its type.
         public static let badValue = Self(kind: .badValue)
-        /// The document, or one text in it, has more octets than allowed.
+        /// The document, or one text in it, has more bytes than allowed.
         public static let tooLarge = Self(kind: .tooLarge)
         /// Arrays and structs are nested deeper than allowed.
         public static let tooDeep = Self(kind: .tooDeep)
@@ -42,7 +42,7 @@ public struct XMLRPCError: Error, Hashable, Sendable, CustomStringConvertible {
     public let code: Code
     /// What is wrong, in one line without a final full stop.
     public let message: String
-    /// Octets read before the failure was seen; `nil` when writing.
+    /// Bytes read before the failure was seen; `nil` when writing.
     public internal(set) var offset: Int?
 
     init(_ code: Code, _ message: String) {
@@ -53,16 +53,16 @@ public struct XMLRPCError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The message and the place, in one line.
     public var description: String {
         guard let offset = self.offset else { return self.message }
-        return "\(self.message) (at octet \(offset))"
+        return "\(self.message) (at byte \(offset))"
     }
 }
 
 /// What a document may cost to read; whatever exceeds a limit is refused before memory is spent on it.
 public struct XMLRPCLimits: Hashable, Sendable {
-    /// The whole document, in octets.
-    public var documentOctets: Int
-    /// One text (a string, a name, encoded base64), in octets.
-    public var textOctets: Int
+    /// The whole document, in bytes.
+    public var documentBytes: Int
+    /// One text (a string, a name, encoded base64), in bytes.
+    public var textBytes: Int
     /// Arrays and structs within each other.
     public var depth: Int
     /// Elements in the document.
@@ -72,13 +72,13 @@ public struct XMLRPCLimits: Hashable, Sendable {
     ///
     /// The default size, 16 MiB, admits add_recipients calls and messages with attachments as real clients send them.
     public init(
-        documentOctets: Int = 16 * 1024 * 1024,
-        textOctets: Int = 16 * 1024 * 1024,
+        documentBytes: Int = 16 * 1024 * 1024,
+        textBytes: Int = 16 * 1024 * 1024,
         depth: Int = 64,
         nodes: Int = 2_000_000
     ) {
-        self.documentOctets = documentOctets
-        self.textOctets = textOctets
+        self.documentBytes = documentBytes
+        self.textBytes = textBytes
         self.depth = depth
         self.nodes = nodes
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads a request from chunks of octets as they arrive.
+/// Reads a request from chunks of bytes as they arrive.
 ///
 /// Every limit is applied while reading, so that a hostile document is refused before it has cost more than it is
 /// allowed. After an error the parser stays in that error.
@@ -12,14 +12,14 @@ public struct XMLRPCRequestParser: Sendable {
         self.reader = DocumentReader(kind: .request, limits: limits)
     }
 
-    /// Reads the next octets of the document.
+    /// Reads the next bytes of the document.
     ///
     /// - Throws: What is wrong with the document so far; see ``XMLRPCError/Code``.
     public mutating func consume(_ chunk: Span<UInt8>) throws(XMLRPCError) {
         try self.reader.consume(chunk)
     }
 
-    /// Reads the next octets of the document.
+    /// Reads the next bytes of the document.
     ///
     /// - Throws: What is wrong with the document so far; see ``XMLRPCError/Code``.
     public mutating func consume(_ chunk: [UInt8]) throws(XMLRPCError) {
@@ -47,7 +47,7 @@ public struct XMLRPCRequestParser: Sendable {
     }
 }
 
-/// Reads a response from chunks of octets as they arrive; the client's side of ``XMLRPCRequestParser``.
+/// Reads a response from chunks of bytes as they arrive; the client's side of ``XMLRPCRequestParser``.
 public struct XMLRPCResponseParser: Sendable {
     private var reader: DocumentReader
 
@@ -56,14 +56,14 @@ public struct XMLRPCResponseParser: Sendable {
         self.reader = DocumentReader(kind: .response, limits: limits)
     }
 
-    /// Reads the next octets of the document.
+    /// Reads the next bytes of the document.
     ///
     /// - Throws: What is wrong with the document so far; see ``XMLRPCError/Code``.
     public mutating func consume(_ chunk: Span<UInt8>) throws(XMLRPCError) {
         try self.reader.consume(chunk)
     }
 
-    /// Reads the next octets of the document.
+    /// Reads the next bytes of the document.
     ///
     /// - Throws: What is wrong with the document so far; see ``XMLRPCError/Code``.
     public mutating func consume(_ chunk: [UInt8]) throws(XMLRPCError) {

@@ -16,7 +16,7 @@ public enum XMLRPCValue: Hashable, Sendable {
     case double(Double)
     /// A civil date and time, with the zone only if the client gave one.
     case dateTime(XMLRPCDateTime)
-    /// Raw octets.
+    /// Raw bytes.
     case base64([UInt8])
     /// An ordered list.
     case array([XMLRPCValue])

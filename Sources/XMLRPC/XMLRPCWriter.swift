@@ -89,9 +89,9 @@ private struct Output {
             self.raw("<dateTime.iso8601>")
             self.dateTime(date)
             self.raw("</dateTime.iso8601>")
-        case .base64(let octets):
+        case .base64(let bytes):
             self.raw("<base64>\n")
-            Base64Text.encode(octets, into: &self.bytes)
+            Base64Text.encode(bytes, into: &self.bytes)
             self.raw("</base64>")
         case .array(let elements):
             self.raw("<array><data>\n")

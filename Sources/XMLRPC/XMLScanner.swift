@@ -5,7 +5,7 @@
 // refer to a file or a host. What is checked less than XML asks: attributes are skipped over, `--` within comments and
 // `]]>` within text pass.
 
-/// Splits chunks of octets into tags and text and hands them to the builder.
+/// Splits chunks of bytes into tags and text and hands them to the builder.
 struct XMLScanner: Sendable {
     private enum State {
         case start, byteOrderMark
@@ -24,7 +24,7 @@ struct XMLScanner: Sendable {
 
     /// What the document has said so far.
     var builder: DocumentBuilder
-    /// Octets of earlier chunks.
+    /// Bytes of earlier chunks.
     private(set) var consumed = 0
 
     private var state = State.start
@@ -41,14 +41,14 @@ struct XMLScanner: Sendable {
         self.builder = builder
     }
 
-    /// Whether the octets so far could be a whole document as far as XML is concerned.
+    /// Whether the bytes so far could be a whole document as far as XML is concerned.
     var isBetweenTags: Bool { self.state == .text }
 
     mutating func scan(_ chunk: Span<UInt8>) throws(XMLRPCError) {
         var index = 0
         do throws(XMLRPCError) {
-            guard chunk.count <= self.builder.limits.documentOctets - self.consumed else {
-                throw XMLRPCError(.tooLarge, "document exceeds \(self.builder.limits.documentOctets) octets")
+            guard chunk.count <= self.builder.limits.documentBytes - self.consumed else {
+                throw XMLRPCError(.tooLarge, "document exceeds \(self.builder.limits.documentBytes) bytes")
             }
             while index < chunk.count {
                 try self.step(chunk, &index)
@@ -141,7 +141,7 @@ struct XMLScanner: Sendable {
         index += 1
     }
 
-    /// Reads an octet of text that does not stand for itself.
+    /// Reads a byte of text that does not stand for itself.
     private mutating func scanSpecial(_ byte: UInt8) throws(XMLRPCError) {
         switch byte {
         case UInt8(ascii: "<"):
@@ -156,7 +156,7 @@ struct XMLScanner: Sendable {
         case 0x80... where self.encoding == .latin1:
             try self.builder.character(UInt32(byte))
         case 0x80...:
-            throw XMLRPCError(.invalidText, "octet \(byte) in a document declared as us-ascii")
+            throw XMLRPCError(.invalidText, "byte \(byte) in a document declared as us-ascii")
         default:
             throw XMLRPCError(.invalidText, "control character \(byte) is not allowed in XML")
         }
@@ -241,7 +241,7 @@ struct XMLScanner: Sendable {
             index += 1
         }
         guard self.token.count + index - start <= Self.longestName else {
-            throw XMLRPCError(.notWellFormed, "an element's name exceeds \(Self.longestName) octets")
+            throw XMLRPCError(.notWellFormed, "an element's name exceeds \(Self.longestName) bytes")
         }
         chunk.extracting(start..<index).withUnsafeBufferPointer { self.token.append(contentsOf: $0) }
         guard index < chunk.count else { return }
@@ -362,7 +362,7 @@ struct XMLScanner: Sendable {
         case UInt8(ascii: "<"), UInt8(ascii: "&"), 0x09, 0x0A, 0x20..<0x80:
             try self.builder.character(UInt32(byte))
         case 0x80... where self.encoding == .utf8:
-            try self.builder.octet(byte)
+            try self.builder.byte(byte)
         default:
             try self.scanSpecial(byte)
         }

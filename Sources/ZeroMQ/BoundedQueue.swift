@@ -52,7 +52,7 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
     /// - Parameters:
     ///   - capacity: Elements held at most, 1 or more.
     ///   - costLimit: Sum of costs held at most.
-    ///   - cost: The cost of one element, usually its octets.
+    ///   - cost: The cost of one element, usually its bytes.
     ///   - onFilled: Called when the queue turns from empty to not empty, for a consumer that is a thread.
     ///   - onRoom: Called when the queue turns from full to not full, for a producer that is a thread.
     public init(

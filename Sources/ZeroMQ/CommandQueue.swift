@@ -73,13 +73,13 @@ final class SocketMailbox: Sendable {
     init(_ configuration: SocketConfiguration, wake: Wake) {
         self.outgoing = BoundedQueue(
             capacity: configuration.outgoingMessages,
-            costLimit: configuration.outgoingOctets,
+            costLimit: configuration.outgoingBytes,
             cost: \.cost,
             onFilled: { wake.signal() }
         )
         self.incoming = BoundedQueue(
             capacity: configuration.incomingMessages,
-            costLimit: configuration.incomingOctets,
+            costLimit: configuration.incomingBytes,
             cost: { event in
                 if case .message(let message) = event { message.cost } else { 64 }
             },

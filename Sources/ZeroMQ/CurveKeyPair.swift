@@ -4,16 +4,16 @@ import CZeroMQ
 
 /// A long-term CURVE key pair: who a peer is.
 ///
-/// 32 octets each, or 40 characters of Z85 as libzmq writes them.
+/// 32 bytes each, or 40 characters of Z85 as libzmq writes them.
 public struct CurveKeyPair: Sendable, Hashable {
-    /// What others may know, 32 octets.
+    /// What others may know, 32 bytes.
     public let publicKey: [UInt8]
-    /// What nobody else may know, 32 octets.
+    /// What nobody else may know, 32 bytes.
     public let secretKey: [UInt8]
 
     /// Restores a pair from its secret half.
     ///
-    /// - Parameter secretKey: 32 octets.
+    /// - Parameter secretKey: 32 bytes.
     /// - Throws: ``ZeroMQError`` with code `invalidKey` if it is none.
     public init(secretKey: [UInt8]) throws {
         let text = try Z85.encode(key: secretKey)
@@ -42,7 +42,7 @@ public struct CurveKeyPair: Sendable, Hashable {
     }
 }
 
-/// The text form of keys, ZeroMQ RFC 32: five characters for four octets.
+/// The text form of keys, ZeroMQ RFC 32: five characters for four bytes.
 public enum Z85 {
     private static let alphabet = Array(
         "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#".utf8
@@ -55,18 +55,18 @@ public enum Z85 {
 
     /// The text form of a key.
     ///
-    /// - Parameter key: 32 octets.
+    /// - Parameter key: 32 bytes.
     /// - Returns: 40 characters.
     /// - Throws: ``ZeroMQError`` with code `invalidKey` for any other length.
     public static func encode(key: [UInt8]) throws -> String {
         guard key.count == 32 else {
-            throw ZeroMQError(.invalidKey, "a CURVE key has 32 octets, not \(key.count)")
+            throw ZeroMQError(.invalidKey, "a CURVE key has 32 bytes, not \(key.count)")
         }
         var text: [UInt8] = []
         text.reserveCapacity(40)
         for start in stride(from: 0, to: 32, by: 4) {
             var word: UInt32 = 0
-            for octet in key[start..<start + 4] { word = word << 8 | UInt32(octet) }
+            for byte in key[start..<start + 4] { word = word << 8 | UInt32(byte) }
             for divisor: UInt32 in [52_200_625, 614_125, 7_225, 85, 1] {
                 text.append(Self.alphabet[Int(word / divisor % 85)])
             }
@@ -77,8 +77,8 @@ public enum Z85 {
     /// A key from its text form.
     ///
     /// - Parameter text: 40 characters; nothing around them.
-    /// - Returns: 32 octets.
-    /// - Throws: ``ZeroMQError`` with code `invalidKey` if it is not the text of 32 octets.
+    /// - Returns: 32 bytes.
+    /// - Throws: ``ZeroMQError`` with code `invalidKey` if it is not the text of 32 bytes.
     public static func decode(key text: String) throws -> [UInt8] {
         let characters = Array(text.utf8)
         guard characters.count == 40 else {
@@ -95,7 +95,7 @@ public enum Z85 {
                 word = word * 85 + UInt64(value)
             }
             guard word <= UInt64(UInt32.max) else {
-                throw ZeroMQError(.invalidKey, "five characters of a CURVE key stand for more than four octets")
+                throw ZeroMQError(.invalidKey, "five characters of a CURVE key stand for more than four bytes")
             }
             for shift: UInt64 in [24, 16, 8, 0] { key.append(UInt8(truncatingIfNeeded: word >> shift)) }
         }

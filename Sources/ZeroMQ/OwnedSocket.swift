@@ -81,7 +81,7 @@ import CZeroMQ
         try set(ZMQ_HANDSHAKE_IVL, max(1, configuration.handshakeTimeout.milliseconds))
         try set(ZMQ_RECONNECT_IVL, max(1, configuration.reconnectInterval.milliseconds))
         try set(ZMQ_RECONNECT_IVL_MAX, max(1, configuration.reconnectCeiling.milliseconds))
-        try unsafe SocketOption.set(socket, ZMQ_MAXMSGSIZE, configuration.maximumFrameOctets)
+        try unsafe SocketOption.set(socket, ZMQ_MAXMSGSIZE, configuration.maximumFrameBytes)
         switch configuration.kind {
         case .router(let address):
             try set(ZMQ_ROUTER_MANDATORY, 1)
@@ -99,7 +99,7 @@ import CZeroMQ
             try unsafe SocketOption.set(socket, ZMQ_ZAP_DOMAIN, Array(domain.utf8))
         case .curveClient(let keys, let serverKey):
             guard serverKey.count == 32 else {
-                throw ZeroMQError(.invalidKey, "the server's CURVE key has \(serverKey.count) octets, not 32")
+                throw ZeroMQError(.invalidKey, "the server's CURVE key has \(serverKey.count) bytes, not 32")
             }
             try unsafe SocketOption.set(socket, ZMQ_CURVE_SERVERKEY, serverKey)
             try unsafe SocketOption.set(socket, ZMQ_CURVE_PUBLICKEY, keys.publicKey)

@@ -29,16 +29,16 @@ public struct SocketConfiguration: Sendable {
     public var security: Security
     /// Messages waiting to be taken by libzmq, at most.
     public var outgoingMessages = 1_024
-    /// Octets waiting to be taken by libzmq, at most.
-    public var outgoingOctets = 16 * 1_048_576
+    /// Bytes waiting to be taken by libzmq, at most.
+    public var outgoingBytes = 16 * 1_048_576
     /// Messages waiting to be read, at most; then the socket is not read from.
     public var incomingMessages = 1_024
-    /// Octets waiting to be read, at most; then the socket is not read from.
-    public var incomingOctets = 16 * 1_048_576
+    /// Bytes waiting to be read, at most; then the socket is not read from.
+    public var incomingBytes = 16 * 1_048_576
     /// Messages per peer inside libzmq, at most, in each direction.
     public var highWaterMark: Int32 = 1_000
     /// The longest frame taken from a peer; the connection of one that sends more is closed.
-    public var maximumFrameOctets: Int64 = 1_048_576
+    public var maximumFrameBytes: Int64 = 1_048_576
     /// Frames in one message, at most; longer messages are dropped.
     public var maximumFrames = 8
     /// Connections that a router has at a time, at most, whatever they have said; half of them from one address.
@@ -79,7 +79,7 @@ public struct ZeroMQMessage: Sendable, Hashable {
         self.userID = userID
     }
 
-    /// Octets of all frames, and a little for each frame.
+    /// Bytes of all frames, and a little for each frame.
     var cost: Int { self.frames.reduce(0) { $0 + $1.count + 64 } }
 }
 

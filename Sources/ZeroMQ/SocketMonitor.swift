@@ -45,7 +45,7 @@ import CZeroMQ
     /// The next notice that matters, if there is one.
     func read() -> (kind: Kind, address: String)? {
         while let frames = unsafe MessageReader.readFrames(self.pair) {
-            // Frame 1: event in 16 bits, value in 32 bits, both as this machine orders octets. Frame 2: the address.
+            // Frame 1: event in 16 bits, value in 32 bits, both as this machine orders bytes. Frame 2: the address.
             guard frames.count == 2, frames[0].count == 6 else { continue }
             let event = unsafe frames[0].withUnsafeBytes { unsafe $0.loadUnaligned(as: UInt16.self) }
             let value = unsafe frames[0].withUnsafeBytes { unsafe $0.loadUnaligned(fromByteOffset: 2, as: Int32.self) }

@@ -54,9 +54,9 @@ enum MessageReader {
                 return isFirst ? .nothing : .malformed
             }
             if isFirst, isRouter {
-                message.routingID = frame.octets
+                message.routingID = frame.bytes
             } else if message.frames.count < limit {
-                message.frames.append(frame.octets)
+                message.frames.append(frame.bytes)
                 message.userID = frame.userID
             } else {
                 isTooLong = true
@@ -71,7 +71,7 @@ enum MessageReader {
     static func readFrames(_ socket: UnsafeMutableRawPointer) -> [[UInt8]]? {
         var frames: [[UInt8]] = []
         while let frame = unsafe self.readFrame(socket, wantsUser: false) {
-            frames.append(frame.octets)
+            frames.append(frame.bytes)
             if !frame.hasMore { return frames }
         }
         return nil
@@ -80,18 +80,18 @@ enum MessageReader {
     private static func readFrame(
         _ socket: UnsafeMutableRawPointer,
         wantsUser: Bool
-    ) -> (octets: [UInt8], hasMore: Bool, userID: String?)? {
+    ) -> (bytes: [UInt8], hasMore: Bool, userID: String?)? {
         var part = zmq_msg_t()
         unsafe zmq_msg_init(&part)
         defer { unsafe zmq_msg_close(&part) }
         guard unsafe zmq_msg_recv(&part, socket, ZMQ_DONTWAIT) >= 0 else { return nil }
         let size = unsafe zmq_msg_size(&part)
-        var octets: [UInt8] = []
+        var bytes: [UInt8] = []
         if size > 0, let start = unsafe zmq_msg_data(&part) {
-            octets = unsafe Array(UnsafeRawBufferPointer(start: start, count: size))
+            bytes = unsafe Array(UnsafeRawBufferPointer(start: start, count: size))
         }
         var userID: String?
         if wantsUser, let text = unsafe zmq_msg_gets(&part, "User-Id") { userID = unsafe String(cString: text) }
-        return (octets, unsafe zmq_msg_more(&part) != 0, userID)
+        return (bytes, unsafe zmq_msg_more(&part) != 0, userID)
     }
 }

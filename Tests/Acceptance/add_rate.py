@@ -46,7 +46,7 @@ def main():
                 list(pool.map(send, [arguments.calls // arguments.connections] * arguments.connections))
             took = time.monotonic() - began
             count = cluster.mailing(mailing)["total_recipient"]
-            print(f"{count} recipients in {took:.1f} s: {count / took:.0f} a second, calls of {len(body)} octets")
+            print(f"{count} recipients in {took:.1f} s: {count / took:.0f} a second, calls of {len(body)} bytes")
             began = time.monotonic()
             cluster.api().start_mailing(mailing)
             telstar.await_condition(lambda: sink.journal.exists() and sink.journal.stat().st_size > 0, "mail comes", every=0.005)

@@ -32,7 +32,7 @@ class Proxy:
         self.server = self._call(asyncio.start_server(self._serve, "127.0.0.1", self.port))
 
     def cut(self):
-        """From now on nothing passes, neither octets nor the end of a connection; nobody is told."""
+        """From now on nothing passes, neither bytes nor the end of a connection; nobody is told."""
         self.loop.call_soon_threadsafe(self.passes.clear)
 
     def heal(self):
@@ -66,8 +66,8 @@ class Proxy:
             up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.target)
             with contextlib.closing(up_writer):
                 ways = [asyncio.ensure_future(way) for way in (
-                    self._carry(reader, up_writer, lambda octets: self._look(octets, kind)),
-                    self._carry(up_reader, writer, lambda octets: self._loses(octets, kind)))]
+                    self._carry(reader, up_writer, lambda data: self._look(data, kind)),
+                    self._carry(up_reader, writer, lambda data: self._loses(data, kind)))]
                 try:
                     # The end of one way is the end of both, as for a connection that was reset.
                     await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -83,32 +83,32 @@ class Proxy:
         async def read():
             while True:
                 try:
-                    octets = await reader.read(65536)
+                    data = await reader.read(65536)
                 except OSError:
-                    octets = b""
-                await under_way.put((time.monotonic() + self.delay, octets))
-                if not octets:
+                    data = b""
+                await under_way.put((time.monotonic() + self.delay, data))
+                if not data:
                     return
         reading = asyncio.ensure_future(read())
         try:
             while True:
-                due, octets = await under_way.get()
+                due, data = await under_way.get()
                 await asyncio.sleep(due - time.monotonic())
                 await self.passes.wait()
-                if not octets or ends(octets):
+                if not data or ends(data):
                     return
-                writer.write(octets)
+                writer.write(data)
                 await writer.drain()
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
-    def _look(self, octets, kind):
-        kind["writes"] = kind["writes"] or WRITER in octets
+    def _look(self, data, kind):
+        kind["writes"] = kind["writes"] or WRITER in data
         return False
 
-    def _loses(self, octets, kind):
-        if not self.losing or not kind["writes"] or COMMITTED not in octets:
+    def _loses(self, data, kind):
+        if not self.losing or not kind["writes"] or COMMITTED not in data:
             return False
         self.losing -= 1
         self.lost += 1

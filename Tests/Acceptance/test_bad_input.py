@@ -45,7 +45,7 @@ class KeepingSink(telstar.Sink):
             lambda: telstar.socket.create_connection(("127.0.0.2", self.port), 1).close() or True, "the sink listens")
 
     def received(self, recipient):
-        """The one message that the recipient got, as octets, once it is there."""
+        """The one message that the recipient got, as bytes, once it is there."""
         def question():
             return [content for content in self.contents() if recipient.encode() in content.partition(b"\r\n\r\n")[0]]
         [content] = telstar.await_condition(question, f"a message for {recipient}", 30)
@@ -387,8 +387,8 @@ def test_a_sender_or_subject_cannot_write_header_fields(shared, arguments):
     (b"From: a@b.test\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n" * 5000, 406, 406),
 ], ids=["empty", "garbage", "no-sender", "invalid-sender", "broken-subject", "5000-parts"])
 def test_a_message_that_cannot_be_sent_is_refused(shared, message, status, code):
-    for octets in (message, base64.b64encode(message)):
-        assert refused(shared[0], "create_mailing_ext", xmlrpc.client.Binary(octets))[:2] == (status, code)
+    for data in (message, base64.b64encode(message)):
+        assert refused(shared[0], "create_mailing_ext", xmlrpc.client.Binary(data))[:2] == (status, code)
 
 
 def test_text_may_come_as_base64_in_the_charset_named(shared):
@@ -464,11 +464,11 @@ def test_filters_may_be_empty_a_domain_or_a_list_of_statuses(shared):
 
 def cursors(api):
     genuine = api.get_recipients_status_updated_since("", [], 1)["cursor"]
-    octets = bytearray(base64.urlsafe_b64decode(genuine + "=" * (-len(genuine) % 4)))
-    foreign = bytearray(octets)
+    altered = bytearray(base64.urlsafe_b64decode(genuine + "=" * (-len(genuine) % 4)))
+    foreign = bytearray(altered)
     foreign[2] ^= 1
-    octets[-20] ^= 1
-    return {"altered": octets, "foreign": foreign}
+    altered[-20] ^= 1
+    return {"altered": altered, "foreign": foreign}
 
 
 @pytest.mark.parametrize("cursor, words", [
@@ -604,7 +604,7 @@ def test_a_tracking_id_is_taken_once(shared):
 # Receivers
 
 
-def test_a_reply_of_64_kb_of_invalid_octets_is_reported_shortened(shared):
+def test_a_reply_of_64_kb_of_invalid_bytes_is_reported_shortened(shared):
     cluster, sink = shared
     mailing = telstar.make_mailing(cluster.api(), [{"email": "junk@one.test", "firstname": "J"}])
     cluster.await_status(mailing, "FINISHED", 30)

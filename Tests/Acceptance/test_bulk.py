@@ -30,7 +30,7 @@ def key_of(cluster):
 
 
 def call(cluster, method, path, body=None, **headers):
-    """Status, header fields and octets of an answer."""
+    """Status, header fields and bytes of an answer."""
     talk = connection(cluster)
     try:
         talk.request(method, path, body, {**key_of(cluster), **{k.replace("_", "-"): v for k, v in headers.items()}})

@@ -152,7 +152,7 @@ def test_a_crowd_beyond_the_limit_of_open_files_harms_nobody(few_descriptors, tm
         pids = cluster.pids
         mailing = telstar.make_mailing(cluster.api(), telstar.people(3000))
         for number in range(ROUNDS):
-            # In turn: TLS that stops at its first octets, a head without an end, and nothing at all.
+            # In turn: TLS that stops at its first bytes, a head without an end, and nothing at all.
             words = (b"\x16\x03\x01\x02", b"GET / HTTP/1.1\r\nHost: x\r\n", b"")[number % 3]
             crowds = [Crowd(port, HELD, words) for port in listeners(cluster).values()]
             try:
@@ -392,9 +392,9 @@ def test_a_stream_of_reports_ends_with_its_key(shared):
         rest = b""
         # What was on its way comes, then the end of the answer; the socket's own time limit catches one that never ends.
         while not rest.endswith(b"\r\n0\r\n\r\n"):
-            octets = talk.recv(65536)
-            assert octets, rest[-200:]
-            rest += octets
+            data = talk.recv(65536)
+            assert data, rest[-200:]
+            rest += data
         assert b"the API key was revoked" in rest
 
 

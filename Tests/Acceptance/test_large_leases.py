@@ -40,13 +40,13 @@ def test_a_mailing_of_long_merge_fields_goes_out_without_a_stop(tmp_path):
         assert resident(cluster.pids["master"][0]) < RESIDENT_MIB
 
 
-@pytest.mark.parametrize("octets, is_taken", [(63 * 1024, True), (65 * 1024, False)])
-def test_a_recipient_whose_merge_fields_are_too_long_is_refused_alone(shared, octets, is_taken):
+@pytest.mark.parametrize("size, is_taken", [(63 * 1024, True), (65 * 1024, False)])
+def test_a_recipient_whose_merge_fields_are_too_long_is_refused_alone(shared, size, is_taken):
     cluster, _ = shared
     api = cluster.api()
     mailing = telstar.make_mailing(api, [], start=False)
-    good, long = telstar.people(2, prefix=f"bound{octets}-")
-    answers = api.add_recipients(mailing, [good, {**long, "blob": "x" * octets}])
+    good, long = telstar.people(2, prefix=f"bound{size}-")
+    answers = api.add_recipients(mailing, [good, {**long, "blob": "x" * size}])
     assert "id" in answers[0]
     assert ("id" in answers[1]) == is_taken
     if not is_taken:

@@ -55,7 +55,7 @@ def key():
 
 
 def sent(shared, mailing, **fields):
-    """The octets of the message that a new recipient of a mailing gets."""
+    """The bytes of the message that a new recipient of a mailing gets."""
     cluster, sink = shared
     address = f"reader{next(NUMBERS)}@one.test"
     [answer] = cluster.api().add_recipients(mailing, [{"email": address, "firstname": "Ada", **fields}])
@@ -65,10 +65,10 @@ def sent(shared, mailing, **fields):
     return sink.received(address)
 
 
-def finished(shared, octets, **properties):
+def finished(shared, data, **properties):
     """The message that comes of a finished one."""
     cluster, _ = shared
-    mailing = cluster.api().create_mailing_ext(xmlrpc.client.Binary(base64.b64encode(octets)))
+    mailing = cluster.api().create_mailing_ext(xmlrpc.client.Binary(base64.b64encode(data)))
     if properties:
         cluster.api().set_mailing_properties(mailing, properties)
     return parsed(sent(shared, mailing))
@@ -81,16 +81,16 @@ def alternative(shared, page="<p>Hi {{ firstname }}</p>", plain="", **properties
     return mailing
 
 
-def parsed(octets):
-    return email.message_from_bytes(octets, policy=email.policy.default)
+def parsed(data):
+    return email.message_from_bytes(data, policy=email.policy.default)
 
 
 def encoded_words(text, charset, form):
     """Text as encoded words by hand; `split` breaks characters between two words."""
-    octets = text.encode(charset)
+    data = text.encode(charset)
     if form == "q":
-        return f"=?{charset}?Q?" + "".join(f"={octet:02X}" for octet in octets) + "?="
-    pieces = [octets] if form == "b" else [octets[:3], octets[3:]]
+        return f"=?{charset}?Q?" + "".join(f"={byte:02X}" for byte in data) + "?="
+    pieces = [data] if form == "b" else [data[:3], data[3:]]
     return "\n ".join(f"=?{charset}?B?{base64.b64encode(piece).decode()}?=" for piece in pieces)
 
 
@@ -112,19 +112,19 @@ def test_what_stands_before_the_first_field_hides_nothing(shared, lead):
     assert message["Subject"] == "Hi Ada" and str(message["From"]) == "News <news@example.org>"
 
 
-@pytest.mark.parametrize("charset, octets, text", [
+@pytest.mark.parametrize("charset, data, text", [
     (None, b"Caf\xe9 \x93x\x94", "Café “x”"), ("iso-8859-1", b"Caf\xe9 \x93x\x94", "Café “x”"),
     ("windows-1251", "Привет".encode("windows-1251"), "Привет"), ("iso-8859-1", "Zoë €".encode(), "Zoë €"),
 ])
-def test_raw_octets_in_a_header_are_read_and_not_lost(shared, charset, octets, text):
+def test_raw_bytes_in_a_header_are_read_and_not_lost(shared, charset, data, text):
     kind = f"Content-Type: text/plain; charset={charset}\n".encode() if charset else b""
-    source = b"From: " + octets + b" <news@example.org>\nReply-To: \"" + octets + b", jr\" <r@example.org>\nSubject: " + octets
+    source = b"From: " + data + b" <news@example.org>\nReply-To: \"" + data + b", jr\" <r@example.org>\nSubject: " + data
     message = finished(shared, source + b"\n" + kind + b"\nx\n")
     assert message["Subject"] == text and message["From"].addresses[0].display_name == text
     assert message["Reply-To"].addresses[0].display_name == text + ", jr"
 
 
-def test_c1_octets_that_call_themselves_latin_1_are_windows_1252_in_headers_and_bodies(shared):
+def test_c1_bytes_that_call_themselves_latin_1_are_windows_1252_in_headers_and_bodies(shared):
     source = b"From: =?iso-8859-1?Q?=93x=94?= <news@example.org>\nSubject: =?iso-8859-1?Q?=80?=\n" \
         b"Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\n=80\n"
     message = finished(shared, source)
@@ -201,14 +201,14 @@ def test_the_message_id_stands_in_the_senders_domain(shared):
 def test_one_click_is_offered_over_https_and_under_a_signature_only(shared, key, site, signed, offered):
     private, record = key
     setting = {"selector": "s1", "domain": "example.org", "privkey": private, "enabled": signed}
-    octets = sent(shared, alternative(shared, tracking_url=site, dkim=setting))
-    message = parsed(octets)
+    data = sent(shared, alternative(shared, tracking_url=site, dkim=setting))
+    message = parsed(data)
     assert message["List-Unsubscribe"].startswith(f"<{site}u/")
     assert message["List-Unsubscribe-Post"] == ("List-Unsubscribe=One-Click" if offered else None)
     if signed:
         names = re.search(r"h=([^;]*);", str(message["DKIM-Signature"])).group(1).replace(" ", "").split(":")
         assert {"list-unsubscribe", "list-unsubscribe-post"} <= set(names)
-        assert dkim.verify(octets, dnsfunc=lambda name, timeout=5: record.encode())
+        assert dkim.verify(data, dnsfunc=lambda name, timeout=5: record.encode())
 
 
 # What is refused when it is set
@@ -224,9 +224,9 @@ def test_one_click_is_offered_over_https_and_under_a_signature_only(shared, key,
 def test_a_signature_that_is_accepted_is_made_and_holds(shared, key, changes, tag):
     private, record = key
     setting = {"selector": "s1", "domain": "example.org", "privkey": private, "enabled": True, **changes}
-    octets = sent(shared, alternative(shared, dkim=setting))
-    assert tag in str(parsed(octets)["DKIM-Signature"])
-    assert dkim.verify(octets, dnsfunc=lambda name, timeout=5: record.encode())
+    data = sent(shared, alternative(shared, dkim=setting))
+    assert tag in str(parsed(data)["DKIM-Signature"])
+    assert dkim.verify(data, dnsfunc=lambda name, timeout=5: record.encode())
 
 
 @pytest.mark.parametrize("changes, words", [

@@ -45,7 +45,7 @@ struct CodecTests {
             .welcome(
                 Welcome(storeID: "s", term: Term(rawValue: 3), knownLeases: [LeaseSerial(rawValue: 1)], group: "g")
             ),
-            .grant(.sample(entries: 3, mergeOctets: 20)), .grant(.sample(entries: 0, mergeOctets: 0)),
+            .grant(.sample(entries: 3, mergeBytes: 20)), .grant(.sample(entries: 0, mergeBytes: 0)),
             .started(LeaseSerial(rawValue: 1), EntryBitmap([1]), refused: EntryBitmap([2, 3])),
             .reportsApplied(sequence: 9), .signingKey(.sample(1), pem: "pem"), .signingKey(.sample(1), pem: nil),
             .heartbeat, .rejected(Rejection(code: .safeMode, text: "why")), .superseded,
@@ -87,12 +87,12 @@ struct CodecTests {
     @Test("a Hello stays within one frame, however many leases are held: the details of the last ones are left out")
     func longHello() throws {
         var hello = Hello.remembering()
-        let places = EntryBitmap(octets: [UInt8](repeating: 0xFF, count: 125))
+        let places = EntryBitmap(bytes: [UInt8](repeating: 0xFF, count: 125))
         hello.heldLeases = (1...4_000).map { LeaseSerial(rawValue: $0) }
         hello.journaledLeases = hello.heldLeases.map { JournaledLease($0, started: places, closed: places) }
-        let octets = SatelliteCodec.encode(.hello(hello))
-        #expect(octets.count < 512 * 1024)
-        guard case .hello(let read) = try SatelliteCodec.decode(octets) else { throw WireError("no hello") }
+        let bytes = SatelliteCodec.encode(.hello(hello))
+        #expect(bytes.count < 512 * 1024)
+        guard case .hello(let read) = try SatelliteCodec.decode(bytes) else { throw WireError("no hello") }
         #expect(read.heldLeases == hello.heldLeases)
         #expect(!read.journaledLeases.isEmpty && hello.journaledLeases.starts(with: read.journaledLeases))
     }
@@ -117,9 +117,9 @@ struct CodecTests {
 
     @Test("parts come together in order only, and within the bound")
     func parts() throws {
-        let body = [UInt8](repeating: 5, count: LinkProtocol.maximumFrameOctets * 2 + 1)
+        let body = [UInt8](repeating: 5, count: LinkProtocol.maximumFrameBytes * 2 + 1)
         let parts = PartAssembler.split(body)
-        #expect(parts.map(\.count) == [LinkProtocol.maximumFrameOctets, LinkProtocol.maximumFrameOctets, 1])
+        #expect(parts.map(\.count) == [LinkProtocol.maximumFrameBytes, LinkProtocol.maximumFrameBytes, 1])
         var assembler = PartAssembler(limit: body.count)
         #expect(try assembler.take(parts[0], part: 1, of: 3) == nil)
         #expect(try assembler.take(parts[1], part: 2, of: 3) == nil)

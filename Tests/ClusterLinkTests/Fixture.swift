@@ -255,7 +255,7 @@ extension Welcome {
 }
 
 extension LeaseGrant {
-    static func sample(entries: Int, mergeOctets: Int, serial: Int64 = 7) -> LeaseGrant {
+    static func sample(entries: Int, mergeBytes: Int, serial: Int64 = 7) -> LeaseGrant {
         let mailing = MailingID(rawValue: 2)
         return LeaseGrant(
             serial: LeaseSerial(rawValue: serial),
@@ -272,7 +272,7 @@ extension LeaseGrant {
                     attempt: AttemptSerial(rawValue: 1),
                     trackingID: "t\(place)",
                     address: "user\(place)@example.org",
-                    mergeFields: [UInt8](repeating: UInt8(truncatingIfNeeded: place), count: mergeOctets),
+                    mergeFields: [UInt8](repeating: UInt8(truncatingIfNeeded: place), count: mergeBytes),
                     date: Timestamp(seconds: 1_700_000_000),
                     attachments: place % 2 == 0 ? [] : [.sample(2), .sample(3)]
                 )
@@ -282,8 +282,8 @@ extension LeaseGrant {
 }
 
 extension BlobHash {
-    static func sample(_ octet: UInt8) -> BlobHash {
-        guard let hash = BlobHash(bytes: [UInt8](repeating: octet, count: 32)) else { preconditionFailure("32 octets") }
+    static func sample(_ byte: UInt8) -> BlobHash {
+        guard let hash = BlobHash(bytes: [UInt8](repeating: byte, count: 32)) else { preconditionFailure("32 bytes") }
         return hash
     }
 }

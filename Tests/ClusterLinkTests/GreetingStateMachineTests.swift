@@ -45,7 +45,7 @@ struct GreetingStateMachineTests {
 
     /// A machine that has sent its first Hello at `start`.
     private static func greeted() -> GreetingStateMachine {
-        var machine = GreetingStateMachine(maximumMessageOctets: 4 << 20)
+        var machine = GreetingStateMachine(maximumMessageBytes: 4 << 20)
         machine.willGreet()
         _ = machine.greet(.sample(), now: self.start)
         return machine
@@ -61,7 +61,7 @@ struct GreetingStateMachineTests {
 
     @Test("opens with a Hello of sequence 1, and greets only a connection that stands")
     func hello() throws {
-        var machine = GreetingStateMachine(maximumMessageOctets: 4 << 20)
+        var machine = GreetingStateMachine(maximumMessageBytes: 4 << 20)
         #expect(machine.greet(.sample(), now: Self.start) == nil)
         machine.willGreet()
         let hello = machine.greet(.sample(incarnation: 7), now: Self.start)
@@ -196,7 +196,7 @@ struct GreetingStateMachineTests {
     @Test("cuts a long message into parts with numbers of their own, and gives unsent numbers back")
     func parts() throws {
         var (machine, master) = try Self.welcomed()
-        let body = [UInt8](repeating: 7, count: LinkProtocol.maximumFrameOctets * 2 + 1)
+        let body = [UInt8](repeating: 7, count: LinkProtocol.maximumFrameBytes * 2 + 1)
         let frames = machine.frames(of: body)
         let headers = try frames.map { try WireHeader(decoding: $0.frames[0]) }
         #expect(headers.map(\.sequence) == [2, 3, 4])
@@ -205,7 +205,7 @@ struct GreetingStateMachineTests {
         machine.unsend(3)
         #expect(try WireHeader(decoding: machine.frames(of: [1])[0].frames[0]).sequence == 2)
 
-        let grant = MasterMessage.grant(.sample(entries: 20, mergeOctets: 60_000))
+        let grant = MasterMessage.grant(.sample(entries: 20, mergeBytes: 60_000))
         let parts = PartAssembler.split(MasterCodec.encode(.message(grant)))
         try #require(parts.count > 1)
         for (place, part) in parts.enumerated() {

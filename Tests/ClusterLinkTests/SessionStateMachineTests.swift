@@ -68,7 +68,7 @@ struct SessionStateMachineTests {
     private static let start = ContinuousClock.now
 
     private struct Master {
-        var machine = SessionStateMachine(maximumMessageOctets: 4 << 20)
+        var machine = SessionStateMachine(maximumMessageBytes: 4 << 20)
         var record: SatelliteRecord? = SatelliteRecord(id: SatelliteID(rawValue: 1), serial: "sat")
 
         mutating func take(
@@ -253,14 +253,14 @@ struct SessionStateMachineTests {
 
     @Test("puts parts together, and drops what is out of order, too long or of another version")
     func parts() throws {
-        var master = Master(machine: SessionStateMachine(maximumMessageOctets: 100))
+        var master = Master(machine: SessionStateMachine(maximumMessageBytes: 100))
         var satellite = ScriptedSatellite()
         _ = try master.take(satellite.hello(), from: satellite)
         let body = SatelliteCodec.encode(.credit([.bulk: 300, .express: 7]))
         func send(
             _ part: UInt32,
             of parts: UInt32,
-            _ octets: some Collection<UInt8>,
+            _ bytes: some Collection<UInt8>,
             version: UInt32 = 1
         ) throws -> [Done] {
             satellite.sequence += 1
@@ -268,7 +268,7 @@ struct SessionStateMachineTests {
             header.part = part
             header.parts = parts
             header.protocolVersion = version
-            let message = ZeroMQMessage(routingID: satellite.route, frames: [header.encoded(), Array(octets)])
+            let message = ZeroMQMessage(routingID: satellite.route, frames: [header.encoded(), Array(bytes)])
             return try master.take(message, from: satellite)
         }
         #expect(try send(1, of: 2, body.prefix(3)) == [])

@@ -17,8 +17,8 @@ struct TransferTests {
         let keys = try CurveKeyPair.generate()
         master.records.allow(keys)
         let satellite = TestSatellite([master.endpoint], keys: keys) { configuration in
-            if let blobLimit { configuration.maximumBlobOctets = blobLimit }
-            if let messageLimit { configuration.maximumMessageOctets = messageLimit }
+            if let blobLimit { configuration.maximumBlobBytes = blobLimit }
+            if let messageLimit { configuration.maximumMessageBytes = messageLimit }
         }
         try await serving([master.link.run, satellite.link.run]) {
             let session = try await master.welcome()
@@ -27,8 +27,8 @@ struct TransferTests {
         }
     }
 
-    private static func blob(_ octets: Int) throws -> (BlobHash, [UInt8]) {
-        let bytes = (0..<octets).map { UInt8(truncatingIfNeeded: $0 &* 7 ^ ($0 >> 8)) }
+    private static func blob(_ size: Int) throws -> (BlobHash, [UInt8]) {
+        let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 7 ^ ($0 >> 8)) }
         return (try #require(BlobHash(bytes: Array(SHA256.hash(data: bytes)))), bytes)
     }
 
@@ -36,8 +36,8 @@ struct TransferTests {
     func splitGrant() async throws {
         let master = try await TestMaster()
         try await Self.connected(master) { session, satellite async throws in
-            let long = LeaseGrant.sample(entries: 1_000, mergeOctets: 4_000)
-            let short = LeaseGrant.sample(entries: 1, mergeOctets: 10, serial: 8)
+            let long = LeaseGrant.sample(entries: 1_000, mergeBytes: 4_000)
+            let short = LeaseGrant.sample(entries: 1, mergeBytes: 10, serial: 8)
             #expect(await master.link.send(.grant(long), to: session) == .queued)
             #expect(await master.link.send(.grant(short), to: session) == .queued)
             #expect(try await satellite.message() == .grant(long))
@@ -49,7 +49,7 @@ struct TransferTests {
     func tooLong() async throws {
         let master = try await TestMaster()
         try await Self.connected(master, messageLimit: 1_000_000) { session, satellite async throws in
-            let grant = LeaseGrant.sample(entries: 1_000, mergeOctets: 20_000)
+            let grant = LeaseGrant.sample(entries: 1_000, mergeBytes: 20_000)
             #expect(await master.link.send(.grant(grant), to: session) == .tooLarge)
             let report = DeliveryReport(
                 recipient: grant.entries[0].recipient,
@@ -60,7 +60,7 @@ struct TransferTests {
             )
             let reports = [DeliveryReport](repeating: report, count: 1_000)
             #expect(await satellite.link.send(.reports(sequence: 1, reports)) == .tooLarge)
-            let middle = LeaseGrant.sample(entries: 1_000, mergeOctets: 1_200)
+            let middle = LeaseGrant.sample(entries: 1_000, mergeBytes: 1_200)
             #expect(await master.link.send(.grant(middle), to: session) == .queued)
             #expect(await master.link.send(.reportsApplied(sequence: 1), to: session) == .queued)
             #expect(try await satellite.message() == .reportsApplied(sequence: 1))
@@ -69,8 +69,8 @@ struct TransferTests {
     }
 
     @Test("blobs arrive whole, whatever their length", arguments: [0, 1, 65_535, 65_536, 65_537, 3_000_000])
-    func blobs(octets: Int) async throws {
-        let (hash, bytes) = try Self.blob(octets)
+    func blobs(size: Int) async throws {
+        let (hash, bytes) = try Self.blob(size)
         let master = try await TestMaster(blobs: [hash: bytes])
         try await Self.connected(master) { _, satellite async throws in
             #expect(try await satellite.link.blob(hash) == bytes)
@@ -84,7 +84,7 @@ struct TransferTests {
             let (hash, bytes) = try Self.blob(100_000 + number)
             blobs[hash] = bytes
         }
-        let master = try await TestMaster(blobs: blobs) { $0.blobCacheOctets = 250_000 }
+        let master = try await TestMaster(blobs: blobs) { $0.blobCacheBytes = 250_000 }
         let all = blobs
         try await Self.connected(master) { _, satellite async throws in
             try await withThrowingTaskGroup(of: Bool.self) { group in

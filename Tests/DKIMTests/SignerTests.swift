@@ -23,13 +23,13 @@ struct SignerTests {
         """.utf8
     )
 
-    @Test("writes the golden octets for a given message, key and time")
+    @Test("writes the golden bytes for a given message, key and time")
     func golden() throws {
         let signed = try Corpus.signed(Self.message, by: [Corpus.rsa(), Corpus.ed25519()])
         #expect(String(decoding: signed, as: UTF8.self) == (try Corpus.text("news.signed.eml")))
     }
 
-    @Test("X5: signs the same message with the same octets again")
+    @Test("X5: signs the same message with the same bytes again")
     func determinism() throws {
         let signers = [try Corpus.rsa(), try Corpus.ed25519()]
         let first = try Corpus.signed(Self.message, by: signers)

@@ -148,13 +148,13 @@ struct MetricsTests {
     func readsUsage() throws {
         let stat =
             "42 (a) b (c) S 1 42 42 0 -1 4194560 100 0 0 0 150 50 0 0 20 0 7 0 1000 123456 2048 18446744073709551615 0"
-        let usage = try #require(ProcessUsage(stat: stat, ticksPerSecond: 100, pageOctets: 4096))
+        let usage = try #require(ProcessUsage(stat: stat, ticksPerSecond: 100, pageBytes: 4096))
         #expect(usage.cpuSeconds == 2)
         #expect(usage.threads == 7)
         #expect(usage.startSecondsAfterBoot == 10)
-        #expect(usage.residentOctets == 2048 * 4096)
-        #expect(ProcessUsage(stat: "42 (a", ticksPerSecond: 1, pageOctets: 1) == nil)
-        #expect(ProcessUsage(stat: "42 (a) S 1", ticksPerSecond: 1, pageOctets: 1) == nil)
+        #expect(usage.residentBytes == 2048 * 4096)
+        #expect(ProcessUsage(stat: "42 (a", ticksPerSecond: 1, pageBytes: 1) == nil)
+        #expect(ProcessUsage(stat: "42 (a) S 1", ticksPerSecond: 1, pageBytes: 1) == nil)
     }
 
     #if os(Linux)

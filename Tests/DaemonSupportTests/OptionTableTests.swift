@@ -187,7 +187,7 @@ struct OptionTableTests {
             ("smtp: {tls: 1}", "smtp.tls must be true or false, not '1'"),
             ("smtp: {finalDotTimeout: ten}", "smtp.finalDotTimeout must be a duration (ms, s, m, h, d), not 'ten'"),
             ("smtp: {finalDotTimeout: 2h}", "smtp.finalDotTimeout must be 1s to 1h, not '2h'"),
-            ("cache: {memory: 1MB}", "cache.memory must be a size (octets, KiB, MiB, GiB), not '1MB'"),
+            ("cache: {memory: 1MB}", "cache.memory must be a size (bytes, KiB, MiB, GiB), not '1MB'"),
             ("log: {level: loud}", "log.level must be one of debug, info, not 'loud'"),
             ("api: {port: [1]}", "api.port (line 1) must be a whole number, not a list"),
             ("api: {port: }", "api.port (line 1) has no value"),

@@ -35,9 +35,9 @@ struct OptionTextTests {
         "sizes read and write in their units",
         arguments: [("0", 0), ("512", 512), ("64KiB", 65_536), ("16MiB", 16_777_216), ("3GiB", 3_221_225_472)]
     )
-    func sizes(text: String, octets: Int) {
-        #expect(SizeText.parse(text) == octets)
-        #expect(SizeText.format(octets) == text)
+    func sizes(text: String, bytes: Int) {
+        #expect(SizeText.parse(text) == bytes)
+        #expect(SizeText.format(bytes) == text)
     }
 
     @Test("refuses what is no size", arguments: ["", "MiB", "-1", "1kb", "1.5GiB", "9999999999999GiB", "٣"])

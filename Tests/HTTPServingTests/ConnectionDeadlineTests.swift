@@ -20,17 +20,17 @@ struct ConnectionDeadlineTests {
         limits.idle = .seconds(60)
         limits.answer = .seconds(40)
         var deadlines = ConnectionDeadlines(limits, isSecure: isSecure, at: self.start)
-        deadlines.octetsWanted(at: self.start)
+        deadlines.bytesWanted(at: self.start)
         return deadlines
     }
 
-    /// A connection whose first request has been read from its first octet to its end.
+    /// A connection whose first request has been read from its first byte to its end.
     private static func answering() -> ConnectionDeadlines {
         var deadlines = Self.deadlines()
-        deadlines.octetsArrived(at: Self.at(1))
+        deadlines.bytesArrived(at: Self.at(1))
         deadlines.headArrived()
         deadlines.requestEnded(at: Self.at(1))
-        deadlines.octetsWanted(at: Self.at(1))
+        deadlines.bytesWanted(at: Self.at(1))
         return deadlines
     }
 
@@ -41,12 +41,12 @@ struct ConnectionDeadlineTests {
         #expect(deadlines.look(at: Self.at(20), unsent: 0) == .close(.head))
     }
 
-    @Test("a head that comes an octet at a time has its deadline from its first octet")
+    @Test("a head that comes a byte at a time has its deadline from its first byte")
     func slowHead() {
         var deadlines = Self.deadlines()
         for second in Int64(5)...24 {
-            deadlines.octetsArrived(at: Self.at(second))
-            deadlines.octetsWanted(at: Self.at(second))
+            deadlines.bytesArrived(at: Self.at(second))
+            deadlines.bytesWanted(at: Self.at(second))
             #expect(deadlines.look(at: Self.at(second), unsent: 0) == .wait(until: Self.at(25)))
         }
         #expect(deadlines.look(at: Self.at(25), unsent: 0) == .close(.head))
@@ -55,7 +55,7 @@ struct ConnectionDeadlineTests {
     @Test("a handshake that is not finished is closed, whatever comes meanwhile")
     func handshake() {
         var deadlines = Self.deadlines(isSecure: true)
-        deadlines.octetsArrived(at: Self.at(9))
+        deadlines.bytesArrived(at: Self.at(9))
         #expect(deadlines.look(at: Self.at(9), unsent: 0) == .wait(until: Self.at(10)))
         #expect(deadlines.look(at: Self.at(10), unsent: 0) == .close(.handshake))
         deadlines.handshakeDone(at: Self.at(9))
@@ -65,24 +65,24 @@ struct ConnectionDeadlineTests {
     @Test("a body that flows is never cut, and one that stands still is")
     func body() {
         var deadlines = Self.deadlines()
-        deadlines.octetsArrived(at: Self.at(1))
+        deadlines.bytesArrived(at: Self.at(1))
         deadlines.headArrived()
         for second in stride(from: Int64(1), to: 2_000, by: 29) {
-            deadlines.octetsWanted(at: Self.at(second))
+            deadlines.bytesWanted(at: Self.at(second))
             #expect(deadlines.look(at: Self.at(second + 28), unsent: 0) == .wait(until: Self.at(second + 30)))
-            deadlines.octetsArrived(at: Self.at(second + 29))
+            deadlines.bytesArrived(at: Self.at(second + 29))
         }
-        deadlines.octetsWanted(at: Self.at(2_000))
+        deadlines.bytesWanted(at: Self.at(2_000))
         #expect(deadlines.look(at: Self.at(2_030), unsent: 0) == .close(.body))
     }
 
     @Test("a body that we do not read, because the store is slow, owes nothing")
     func bodyNotRead() {
         var deadlines = Self.deadlines()
-        deadlines.octetsArrived(at: Self.at(1))
+        deadlines.bytesArrived(at: Self.at(1))
         deadlines.headArrived()
         #expect(deadlines.look(at: Self.at(100_000), unsent: 0) == .wait(until: nil))
-        deadlines.octetsWanted(at: Self.at(100_000))
+        deadlines.bytesWanted(at: Self.at(100_000))
         #expect(deadlines.look(at: Self.at(100_001), unsent: 0) == .wait(until: Self.at(100_030)))
     }
 
@@ -110,7 +110,7 @@ struct ConnectionDeadlineTests {
         deadlines.answerEnded(at: Self.at(5))
         #expect(deadlines.look(at: Self.at(50), unsent: 0) == .wait(until: Self.at(65)))
         #expect(deadlines.look(at: Self.at(65), unsent: 0) == .close(.idle))
-        deadlines.octetsArrived(at: Self.at(64))
+        deadlines.bytesArrived(at: Self.at(64))
         deadlines.headArrived()
         #expect(deadlines.look(at: Self.at(65), unsent: 0) == .wait(until: nil))
     }
@@ -118,12 +118,12 @@ struct ConnectionDeadlineTests {
     @Test("what is left of a body after its answer has a deadline of its own, however it drips")
     func leftover() {
         var deadlines = Self.deadlines()
-        deadlines.octetsArrived(at: Self.at(1))
+        deadlines.bytesArrived(at: Self.at(1))
         deadlines.headArrived()
         deadlines.answerEnded(at: Self.at(2))
         for second in Int64(3)...21 {
-            deadlines.octetsWanted(at: Self.at(second))
-            deadlines.octetsArrived(at: Self.at(second))
+            deadlines.bytesWanted(at: Self.at(second))
+            deadlines.bytesArrived(at: Self.at(second))
         }
         #expect(deadlines.look(at: Self.at(21), unsent: 0) == .wait(until: Self.at(22)))
         #expect(deadlines.look(at: Self.at(22), unsent: 0) == .close(.body))

@@ -7,12 +7,12 @@ import Testing
 struct CharsetTests {
     struct Row: CustomTestStringConvertible, Sendable {
         var label: String
-        var octets: [UInt8]
+        var bytes: [UInt8]
         var text: String
         var testDescription: String { self.label }
 
-        init(_ label: String, _ octets: [UInt8], _ text: String) {
-            (self.label, self.octets, self.text) = (label, octets, text)
+        init(_ label: String, _ bytes: [UInt8], _ text: String) {
+            (self.label, self.bytes, self.text) = (label, bytes, text)
         }
     }
 
@@ -47,11 +47,11 @@ struct CharsetTests {
     @Test("are decoded in bodies and in encoded words of either form alike", arguments: Self.rows)
     func decodes(_ row: Row) throws {
         let charset = try #require(Charset(label: row.label))
-        #expect(charset.decode(row.octets) == row.text)
-        #expect(charset.decodeStrictly(row.octets) == row.text)
+        #expect(charset.decode(row.bytes) == row.text)
+        #expect(charset.decodeStrictly(row.bytes) == row.text)
         var base64: [UInt8] = []
-        Base64.encodeUnbroken(row.octets, into: &base64)
-        let hex = row.octets.map { "=" + String($0, radix: 16, uppercase: true).leftPadded }.joined()
+        Base64.encodeUnbroken(row.bytes, into: &base64)
+        let hex = row.bytes.map { "=" + String($0, radix: 16, uppercase: true).leftPadded }.joined()
         for word in ["B?\(String(decoding: base64, as: UTF8.self))", "Q?\(hex)", "q?\(hex)"] {
             #expect(HeaderDecoder.text(Array("x =?\(row.label)?\(word)?= y".utf8)) == "x \(row.text) y")
         }
@@ -79,8 +79,8 @@ struct CharsetTests {
         for row in Self.rows {
             let charset = try #require(Charset(label: row.label))
             for first in stride(from: 0, to: 256, by: 7) {
-                let octets = Array(all[first...] + all[..<first])
-                #expect(!charset.decode(octets).isEmpty)
+                let bytes = Array(all[first...] + all[..<first])
+                #expect(!charset.decode(bytes).isEmpty)
             }
         }
     }
@@ -101,7 +101,7 @@ struct CharsetTests {
         #expect(HeaderDecoder.unknownCharset(in: Array("=?koi8-r?q?c?= =?no word".utf8)) == nil)
     }
 
-    static let raw: [(octets: [UInt8], label: String?, text: String)] = [
+    static let raw: [(bytes: [UInt8], label: String?, text: String)] = [
         (Array("Caf".utf8) + [0xE9], nil, "Café"),
         (Array("Café".utf8), "iso-8859-1", "Café"),
         ([0xCF, 0xF0], "windows-1251", "Пр"),
@@ -110,13 +110,13 @@ struct CharsetTests {
         (Array("=?utf-8?q?=C3=A9?= ".utf8) + [0xE8], nil, "é è"),
     ]
 
-    @Test("of raw octets in a header are UTF-8, the declared one or Windows-1252", arguments: Self.raw)
-    func rawOctets(_ row: (octets: [UInt8], label: String?, text: String)) {
+    @Test("of raw bytes in a header are UTF-8, the declared one or Windows-1252", arguments: Self.raw)
+    func rawBytes(_ row: (bytes: [UInt8], label: String?, text: String)) {
         let charset = row.label.flatMap { Charset(label: $0) }
-        #expect(HeaderDecoder.text(row.octets, undeclared: charset) == row.text)
+        #expect(HeaderDecoder.text(row.bytes, undeclared: charset) == row.text)
     }
 
-    static let senders: [(octets: [UInt8], name: String)] = [
+    static let senders: [(bytes: [UInt8], name: String)] = [
         (Array("=?windows-1252?Q?Caf=E9_=93x=94?= <a@example.org>".utf8), "Café “x”"),
         (Array("\"=?koi8-r?B?8NI=?=\" <a@example.org>".utf8), "Пр"),
         (
@@ -132,8 +132,8 @@ struct CharsetTests {
     ]
 
     @Test("of senders' names are decoded wherever senders put them", arguments: Self.senders)
-    func senderNames(_ row: (octets: [UInt8], name: String)) throws {
-        let mailbox = try #require(try Mailbox.list(parsing: row.octets, undeclared: nil).first)
+    func senderNames(_ row: (bytes: [UInt8], name: String)) throws {
+        let mailbox = try #require(try Mailbox.list(parsing: row.bytes, undeclared: nil).first)
         #expect(mailbox.displayName == row.name)
         #expect(mailbox.address.envelopeText == "a@example.org")
     }

@@ -189,7 +189,7 @@ struct EmailAddressTests {
             guard let address = try? EmailAddress(parsing: text) else { continue }
             accepted += 1
             #expect(address.envelopeText.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F })
-            #expect(address.envelopeText.utf8.count <= EmailAddress.octetLimit)
+            #expect(address.envelopeText.utf8.count <= EmailAddress.byteLimit)
             #expect((try? EmailAddress(parsing: address.envelopeText)) == address)
         }
         #expect(accepted > 300)

@@ -41,7 +41,7 @@ struct EncodingTests {
         #expect(String(decoding: QuotedPrintable.decode(Array(text.utf8)), as: UTF8.self) == expected)
     }
 
-    @Test("returns every octet after either encoding, in lines of at most 76 characters of ASCII")
+    @Test("returns every byte after either encoding, in lines of at most 76 characters of ASCII")
     func roundTrips() {
         var random = SeededGenerator(seed: 76)
         for round in 0..<600 {

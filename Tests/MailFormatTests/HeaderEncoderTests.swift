@@ -46,7 +46,7 @@ struct HeaderEncoderTests {
         }
     }
 
-    @Test("D1: no octets whatever make a second field or a stray line end")
+    @Test("D1: no bytes whatever make a second field or a stray line end")
     func hostileText() throws {
         var random = SeededGenerator(seed: 99)
         for _ in 0..<800 {

@@ -25,13 +25,13 @@ struct MIMEEntityTests {
         #expect(outline == golden)
     }
 
-    @Test("writes an untouched message octet for octet", arguments: Self.corpus)
+    @Test("writes an untouched message byte for byte", arguments: Self.corpus)
     func exactness(_ file: String) throws {
         let bytes = try Corpus.bytes("mime", file)
         #expect(try MIMEEntity(parsing: bytes).serialised() == bytes)
     }
 
-    @Test("keeps the octets of the parts when the message changes around them", arguments: Self.corpus)
+    @Test("keeps the bytes of the parts when the message changes around them", arguments: Self.corpus)
     func partsStay(_ file: String) throws {
         var entity = try MIMEEntity(parsing: Corpus.bytes("mime", file))
         let parts = entity.parts.map { $0.serialised() }
@@ -65,7 +65,7 @@ struct MIMEEntityTests {
     @Test("refuses what exceeds a limit and nothing else")
     func limits() throws {
         #expect(throws: MIMEError.tooLarge(limit: 10)) {
-            try MIMEEntity(parsing: [UInt8](repeating: 0x41, count: 11), limits: MIMELimits(octets: 10))
+            try MIMEEntity(parsing: [UInt8](repeating: 0x41, count: 11), limits: MIMELimits(bytes: 10))
         }
         #expect(throws: MIMEError.tooManyFields(limit: 1_000)) {
             try MIMEEntity(parsing: Array(String(repeating: "a: b\r\n", count: 1_001).utf8))
@@ -102,7 +102,7 @@ struct MIMEEntityTests {
         if let charset = entity.contentType.parameter("charset") { line += " charset=\(charset)" }
         if let filename = entity.contentDisposition?.filename { line += " filename=\(filename)" }
         if case .leaf = entity.body {
-            line += " \(entity.transferEncoding) \(entity.decodedBody().count) octets"
+            line += " \(entity.transferEncoding) \(entity.decodedBody().count) bytes"
             return [line]
         }
         return [line] + entity.parts.flatMap { self.outline(of: $0, level: level + 1) }

@@ -34,8 +34,8 @@ struct ReplyTests {
         var random = SeededGenerator(seed: 14)
         let junk = Array("5.1.1 ".utf8) + (0..<65_536).map { _ in UInt8.random(in: 0...255, using: &random) }
         let reply = SMTPReply(code: 550, lossyText: junk)
-        #expect(reply.text.utf8.count <= SMTPReply.textOctetLimit)
-        #expect(reply.text.utf8.count > SMTPReply.textOctetLimit - 4)
+        #expect(reply.text.utf8.count <= SMTPReply.textByteLimit)
+        #expect(reply.text.utf8.count > SMTPReply.textByteLimit - 4)
         #expect(!reply.text.utf8.contains(0))
         #expect(reply.enhancedStatus?.description == "5.1.1")
     }

@@ -31,8 +31,8 @@ struct MigrationTests {
             try await fixture.deliverAll(satellite)
             let waiting = try await fixture.makeMailing()
             var attachments: [BlobHash] = []
-            for octet in UInt8(1)...3 {
-                attachments.append(try await fixture.store.putBlob([octet], at: fixture.now))
+            for byte in UInt8(1)...3 {
+                attachments.append(try await fixture.store.putBlob([byte], at: fixture.now))
             }
             let draft = RecipientDraft(
                 address: "a@b.example",

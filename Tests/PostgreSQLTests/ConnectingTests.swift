@@ -67,9 +67,9 @@ struct ConnectingTests {
             let rows = try connection.query("SELECT repeat('x', $1)", [.int4(Int32(length))])
             #expect(try rows.only().text(0).utf8.count == length)
         }
-        let octets = Array(repeating: UInt8(1), count: 20_000)
+        let bytes = Array(repeating: UInt8(1), count: 20_000)
         let answers = try connection.pipeline { pipeline in
-            for _ in 0..<200 { try pipeline.query("SELECT $1", [.bytea(octets)]) }
+            for _ in 0..<200 { try pipeline.query("SELECT $1", [.bytea(bytes)]) }
         }
         #expect(answers.count == 200)
         #expect(

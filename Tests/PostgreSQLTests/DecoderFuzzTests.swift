@@ -4,7 +4,7 @@ import Testing
 
 @testable import PostgreSQL
 
-/// What the decoders make of octets that no server would send: an error or a value, never a crash.
+/// What the decoders make of bytes that no server would send: an error or a value, never a crash.
 @Suite("Decoders on hostile input")
 struct DecoderFuzzTests {
     private let values: [PostgreSQLValue] = [
@@ -21,7 +21,7 @@ struct DecoderFuzzTests {
     /// A COPY stream of so many rows.
     private func stream(rows: Int) throws -> [UInt8] {
         var encoder = ValueEncoder()
-        encoder.octets(CopyDecoder.signature)
+        encoder.append(CopyDecoder.signature)
         encoder.integer(Int64(0))
         for number in 0..<rows {
             encoder.integer(Int16(3))
@@ -33,18 +33,18 @@ struct DecoderFuzzTests {
         return encoder.bytes
     }
 
-    private func mutate(_ octets: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
-        var octets = octets
+    private func mutate(_ bytes: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
+        var bytes = bytes
         for _ in 0..<Int.random(in: 1...4, using: &random) {
-            let place = octets.isEmpty ? 0 : Int.random(in: 0..<octets.count, using: &random)
+            let place = bytes.isEmpty ? 0 : Int.random(in: 0..<bytes.count, using: &random)
             switch Int.random(in: 0..<4, using: &random) {
-            case 0 where !octets.isEmpty: octets[place] = UInt8.random(in: 0...255, using: &random)
-            case 1 where !octets.isEmpty: octets[place] = [0, 1, 0x7F, 0x80, 0xFF].randomElement(using: &random) ?? 0
-            case 2: octets.removeSubrange(place...)
-            default: octets.insert(UInt8.random(in: 0...255, using: &random), at: place)
+            case 0 where !bytes.isEmpty: bytes[place] = UInt8.random(in: 0...255, using: &random)
+            case 1 where !bytes.isEmpty: bytes[place] = [0, 1, 0x7F, 0x80, 0xFF].randomElement(using: &random) ?? 0
+            case 2: bytes.removeSubrange(place...)
+            default: bytes.insert(UInt8.random(in: 0...255, using: &random), at: place)
             }
         }
-        return octets
+        return bytes
     }
 
     @Test("fields and arrays", arguments: [1, 2, 3] as [UInt64])
@@ -53,15 +53,15 @@ struct DecoderFuzzTests {
         var (read, refused) = (0, 0)
         for round in 0..<3_000 {
             let value = self.values[round % self.values.count]
-            let octets =
+            let value =
                 round < self.values.count ? try self.encoded(value) : self.mutate(try self.encoded(value), &random)
-            octets.withUnsafeBytes { bytes in
+            value.withUnsafeBytes { bytes in
                 let field = FieldDecoder(bytes: bytes, type: 0, column: 0)
                 let attempts: [() throws -> Void] = [
                     { _ = try field.int64() }, { _ = try field.int32() }, { _ = try field.bool() },
-                    { _ = try field.double() }, { _ = try field.text() }, { _ = try field.octets() },
+                    { _ = try field.double() }, { _ = try field.text() }, { _ = try field.bytea() },
                     { _ = try field.int64Array() }, { _ = try field.boolArray() }, { _ = try field.textArray() },
-                    { _ = try field.octetsArray() },
+                    { _ = try field.byteaArray() },
                 ]
                 for attempt in attempts {
                     do {

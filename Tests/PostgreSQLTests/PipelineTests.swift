@@ -26,11 +26,11 @@ struct PipelineTests {
 
     @Test("10,000 statements with large parameters and large answers do not block each other")
     func large() throws {
-        let octets = Array(repeating: UInt8(1), count: 20_000)
+        let bytes = Array(repeating: UInt8(1), count: 20_000)
         var numbers = 0
         var total = 0
         try self.connection.pipeline { pipeline in
-            for _ in 0..<10_000 { try pipeline.query("SELECT $1 || $1", [.bytea(octets)]) }
+            for _ in 0..<10_000 { try pipeline.query("SELECT $1 || $1", [.bytea(bytes)]) }
         } each: { number, rows in
             if number == numbers { numbers += 1 }
             total += try rows.only().withBytes(0) { $0?.count ?? 0 }

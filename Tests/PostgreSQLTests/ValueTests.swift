@@ -37,14 +37,14 @@ struct ValueTests {
         #expect(try !self.echo(.bool(false), "bool").bool(0))
     }
 
-    @Test("text and octets return as they were sent, empty and long ones among them")
+    @Test("text and bytes return as they were sent, empty and long ones among them")
     func texts() throws {
         let long = String(repeating: "ärger und 🦉 ", count: 40_000)
         for text in ["", "a", "é", "🦉", "'; DROP TABLE t; --", "line\nbreak\u{1}", long] {
             #expect(try self.echo(.text(text), "text").text(0) == text)
         }
-        let octets = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0) }
-        for value in [[], [0], [0, 255, 0], octets] {
+        let bytes = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0) }
+        for value in [[], [0], [0, 255, 0], bytes] {
             #expect(try self.echo(.bytea(value), "bytea").bytes(0) == value)
         }
     }

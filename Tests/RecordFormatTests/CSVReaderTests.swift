@@ -62,20 +62,20 @@ struct CSVReaderTests {
 
     @Test("reads records, wherever the input is cut", arguments: Self.cases)
     func table(_ row: Case) throws {
-        let octets = Array(row.text.utf8)
-        for length in 1...max(octets.count, 1) {
-            #expect(try readCSV(pieces(octets, of: length)) == row.found, "cut every \(length) octets")
+        let bytes = Array(row.text.utf8)
+        for length in 1...max(bytes.count, 1) {
+            #expect(try readCSV(pieces(bytes, of: length)) == row.found, "cut every \(length) bytes")
         }
-        for cut in 0...octets.count {
-            #expect(try readCSV([octets[..<cut], octets[cut...]]) == row.found, "cut after \(cut) octets")
+        for cut in 0...bytes.count {
+            #expect(try readCSV([bytes[..<cut], bytes[cut...]]) == row.found, "cut after \(cut) bytes")
         }
     }
 
     @Test("a bound refuses the record that breaks it and no other")
     func bounds() throws {
         var limits = RecordLimits()
-        limits.fieldOctets = 4
-        limits.recordOctets = 12
+        limits.fieldBytes = 4
+        limits.recordBytes = 12
         limits.fields = 3
         let text = "abcd,e\nabcde,f\n1,2,3\n1,2,3,4\n\"123456\",7\n\"12345678901234567890\nx\nabc,def\n"
         let expected: [Found] = [
@@ -85,16 +85,16 @@ struct CSVReaderTests {
         ]
         for length in 1...text.utf8.count {
             let found = try readCSV(pieces(Array(text.utf8), of: length), limits: limits)
-            #expect(found == expected, "cut every \(length) octets")
+            #expect(found == expected, "cut every \(length) bytes")
         }
         limits.records = 2
         #expect(throws: TooManyRecords(limit: 2)) { try readCSV([Array("a\nb\nc\n".utf8)[...]], limits: limits) }
     }
 
     @Test("a record that is not UTF-8 shows it and the next one is read")
-    func badOctets() throws {
-        let octets: [UInt8] = Array("a,".utf8) + [0xC3, 0x28] + Array("\nb,c\n".utf8)
-        #expect(try readCSV([octets[...]]) == [.row(["a", "<?>"], line: 1), .row(["b", "c"], line: 2)])
+    func badBytes() throws {
+        let bytes: [UInt8] = Array("a,".utf8) + [0xC3, 0x28] + Array("\nb,c\n".utf8)
+        #expect(try readCSV([bytes[...]]) == [.row(["a", "<?>"], line: 1), .row(["b", "c"], line: 2)])
     }
 
     @Test("counts lines, the last one without an end too")
@@ -114,15 +114,15 @@ struct CSVReaderTests {
         var limits = RecordLimits()
         let seeds = Self.cases.map { Array($0.text.utf8) }.filter { !$0.isEmpty }
         for _ in 0..<3_000 {
-            let octets = random.mutated(random.mutated(random.pick(seeds) + random.pick(seeds)))
-            limits.fieldOctets = Int.random(in: 1...20, using: &random)
-            limits.recordOctets = Int.random(in: 1...40, using: &random)
-            let whole = try readCSV([octets[...]], limits: limits)
+            let bytes = random.mutated(random.mutated(random.pick(seeds) + random.pick(seeds)))
+            limits.fieldBytes = Int.random(in: 1...20, using: &random)
+            limits.recordBytes = Int.random(in: 1...40, using: &random)
+            let whole = try readCSV([bytes[...]], limits: limits)
             let cut = Int.random(in: 1...7, using: &random)
-            let inPieces = try readCSV(pieces(octets, of: cut), limits: limits)
-            #expect(whole == inPieces, "\(octets)")
+            let inPieces = try readCSV(pieces(bytes, of: cut), limits: limits)
+            #expect(whole == inPieces, "\(bytes)")
             for case .row(let fields, _) in whole {
-                #expect(fields.allSatisfy { $0 == "<?>" || $0.utf8.count <= limits.fieldOctets })
+                #expect(fields.allSatisfy { $0 == "<?>" || $0.utf8.count <= limits.fieldBytes })
             }
         }
     }
@@ -138,9 +138,9 @@ struct CSVReaderTests {
             reading: while true {
                 switch try reader.next() {
                 case .record, .refused:
-                    var octets: [UInt8] = []
-                    reader.appendRecord(to: &octets)
-                    found.append(String(decoding: octets, as: UTF8.self))
+                    var bytes: [UInt8] = []
+                    reader.appendRecord(to: &bytes)
+                    found.append(String(decoding: bytes, as: UTF8.self))
                 case .hungry: if let piece = rest.next() { reader.feed(piece) } else { reader.finish() }
                 case .end: break reading
                 }

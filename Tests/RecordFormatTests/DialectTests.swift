@@ -44,10 +44,10 @@ struct DialectTests {
 
     @Test("a first line sep= is read in every encoding")
     func separatorLineInUTF16() throws {
-        let octets = Self.utf16("sep=;\nname;city\nZoë;Łódź\n", littleEndian: true)
-        let dialect = CSVDialect(detecting: octets, isWhole: true)
+        let bytes = Self.utf16("sep=;\nname;city\nZoë;Łódź\n", littleEndian: true)
+        let dialect = CSVDialect(detecting: bytes, isWhole: true)
         #expect(dialect.hasSeparatorLine && dialect.delimiter == UInt8(ascii: ";"))
-        let found = try readCSV(pieces(octets, of: 3), dialect)
+        let found = try readCSV(pieces(bytes, of: 3), dialect)
         #expect(found == [.row(["name", "city"], line: 2), .row(["Zoë", "Łódź"], line: 3)])
     }
 
@@ -70,34 +70,34 @@ struct DialectTests {
             ("UTF-16BE", Self.utf16(Self.text, littleEndian: false), .utf16BigEndian, rows(Self.text)),
             ("Windows-1252", Self.windows1252(Self.latin), .windows1252, rows(Self.latin)),
         ]
-        for (name, octets, encoding, expected) in streams {
-            let dialect = CSVDialect(detecting: octets, isWhole: true)
+        for (name, bytes, encoding, expected) in streams {
+            let dialect = CSVDialect(detecting: bytes, isWhole: true)
             #expect(dialect.encoding == encoding, "\(name)")
             #expect(dialect.delimiter == UInt8(ascii: ","), "\(name)")
             #expect(dialect.hasHeader, "\(name)")
-            for length in 1...octets.count {
-                #expect(try readCSV(pieces(octets, of: length), dialect) == expected, "\(name) cut every \(length)")
+            for length in 1...bytes.count {
+                #expect(try readCSV(pieces(bytes, of: length), dialect) == expected, "\(name) cut every \(length)")
             }
         }
     }
 
     @Test("a character cut at the end of the sample is no proof against UTF-8")
     func cutCharacter() {
-        let octets = Array("ab😀".utf8)
-        for length in 2...octets.count {
-            #expect(TextEncoding.detected(in: Array(octets[..<length]), isWhole: false) == .utf8, "\(length) octets")
+        let bytes = Array("ab😀".utf8)
+        for length in 2...bytes.count {
+            #expect(TextEncoding.detected(in: Array(bytes[..<length]), isWhole: false) == .utf8, "\(length) bytes")
         }
-        #expect(TextEncoding.detected(in: Array(octets[..<4]), isWhole: true) == .windows1252)
+        #expect(TextEncoding.detected(in: Array(bytes[..<4]), isWhole: true) == .windows1252)
         #expect(TextEncoding.detected(in: [0x61, 0xE9, 0x62], isWhole: false) == .windows1252)
     }
 
     @Test("half a character of UTF-16 spoils its record alone")
     func halves() throws {
         let units: [UInt16] = [0xFEFF, 0x61, 0x0A, 0xD800, 0x62, 0x0A, 0xDC00, 0x0A, 0x63, 0x0A, 0xD83D]
-        let octets = units.flatMap { unit -> [UInt8] in [UInt8(unit & 0xFF), UInt8(unit >> 8)] } + [0x20]
+        let bytes = units.flatMap { unit -> [UInt8] in [UInt8(unit & 0xFF), UInt8(unit >> 8)] } + [0x20]
         let dialect = CSVDialect(delimiter: UInt8(ascii: ","), encoding: .utf16LittleEndian)
         #expect(
-            try readCSV([octets[...]], dialect) == [
+            try readCSV([bytes[...]], dialect) == [
                 .row(["a"], line: 1), .row(["<?>"], line: 2), .row(["<?>"], line: 3), .row(["c"], line: 4),
                 .row(["<?>"], line: 5),
             ]

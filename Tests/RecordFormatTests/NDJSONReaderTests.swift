@@ -21,9 +21,9 @@ struct NDJSONReaderTests {
             .refused(.badJSON, line: 3, column: 6), .refused(.notObject, line: 4, column: nil),
             .refused(.badJSON, line: 5, column: 14), .row(["{\"z\":\"日本\",\"e\":0}\n"], line: 6),
         ]
-        let octets = Array(text.utf8)
-        for length in 1...octets.count {
-            #expect(try readNDJSON(pieces(octets, of: length)) == expected, "cut every \(length) octets")
+        let bytes = Array(text.utf8)
+        for length in 1...bytes.count {
+            #expect(try readNDJSON(pieces(bytes, of: length)) == expected, "cut every \(length) bytes")
         }
     }
 
@@ -48,9 +48,9 @@ struct NDJSONReaderTests {
     @Test("a bound refuses the line that breaks it and no other")
     func bounds() throws {
         var limits = RecordLimits()
-        limits.recordOctets = 20
+        limits.recordBytes = 20
         limits.fields = 2
-        limits.fieldOctets = 6
+        limits.fieldBytes = 6
         let text = """
             {"a":"123456"}
             {"a":"1234567"}
@@ -71,10 +71,10 @@ struct NDJSONReaderTests {
     }
 
     @Test("text that is not UTF-8 is refused")
-    func badOctets() throws {
-        let octets = Array("{\"a\":\"".utf8) + [0xE9] + Array("\"}\n{\"a\":1}\n".utf8)
+    func badBytes() throws {
+        let bytes = Array("{\"a\":\"".utf8) + [0xE9] + Array("\"}\n{\"a\":1}\n".utf8)
         #expect(
-            try readNDJSON([octets[...]]) == [
+            try readNDJSON([bytes[...]]) == [
                 .refused(.badEncoding, line: 1, column: 9), .row(["{\"a\":1}\n"], line: 2),
             ]
         )
@@ -89,11 +89,11 @@ struct NDJSONReaderTests {
             "\n{\"deep\":[[[[]]]],\"ö\":\"日本\"}\n",
         ].map { Array($0.utf8) }
         for _ in 0..<3_000 {
-            let octets = random.mutated(random.pick(seeds) + random.pick(seeds))
-            let whole = try readNDJSON([octets[...]])
+            let bytes = random.mutated(random.pick(seeds) + random.pick(seeds))
+            let whole = try readNDJSON([bytes[...]])
             #expect(
-                try readNDJSON(pieces(octets, of: Int.random(in: 1...7, using: &random))) == whole,
-                "\(octets)"
+                try readNDJSON(pieces(bytes, of: Int.random(in: 1...7, using: &random))) == whole,
+                "\(bytes)"
             )
             for case .row(let texts, _) in whole {
                 let again = try readNDJSON([Array(texts[0].utf8)[...]])

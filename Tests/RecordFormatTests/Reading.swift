@@ -15,9 +15,9 @@ enum Found: Equatable, CustomStringConvertible {
     }
 }
 
-/// Cuts octets into pieces of a length.
-func pieces(_ octets: [UInt8], of length: Int) -> [ArraySlice<UInt8>] {
-    stride(from: 0, to: octets.count, by: length).map { octets[$0..<min($0 + length, octets.count)] }
+/// Cuts bytes into pieces of a length.
+func pieces(_ bytes: [UInt8], of length: Int) -> [ArraySlice<UInt8>] {
+    stride(from: 0, to: bytes.count, by: length).map { bytes[$0..<min($0 + length, bytes.count)] }
 }
 
 /// Reads a CSV that arrives in pieces; a field that is not well-formed reads `<?>`.

@@ -28,7 +28,7 @@ struct SinkRecordTests {
             reversePath: "",
             recipients: ["a@b.example", "ü\"@b.example"],
             messageID: scan.messageID + [0xFF],
-            sizeOctets: 12,
+            sizeBytes: 12,
             sha256: HexText.of([0x00, 0xAB, 0x7F]),
             signatures: scan.signatures,
             reply: nil

@@ -30,7 +30,7 @@ struct SinkScriptTests {
     func readsPort() throws {
         let rule = try Self.rule("at data on *:2526: stall")
         #expect(rule.local?.matches("127.0.0.1:2526") == true)
-        #expect(rule.decision.readPace == SMTPServerDecision.ReadPace(octets: 1, pause: nil))
+        #expect(rule.decision.readPace == SMTPServerDecision.ReadPace(bytes: 1, pause: nil))
     }
 
     @Test("reads the other actions and the lines that are no rules")
@@ -50,8 +50,8 @@ struct SinkScriptTests {
         #expect(script.idleTimeout == .seconds(3_600))
         #expect(script.rules[.dot]?.map(\.decision.closing) == [.withoutReply, .afterReply])
         #expect(script.rules[.dot]?.last?.every == 3)
-        #expect(script.rules[.content]?.first?.decision.dropsAfterContentOctets == 1)
-        #expect(script.rules[.mail]?.first?.decision.readPace?.octets == 100)
+        #expect(script.rules[.content]?.first?.decision.dropsAfterContentBytes == 1)
+        #expect(script.rules[.mail]?.first?.decision.readPace?.bytes == 100)
     }
 
     @Test(

@@ -168,11 +168,11 @@ struct DeliveryTests {
 
     @Test("T14: a reply of 64 KB with NUL and invalid UTF-8 is a report of bounded, valid text")
     func hugeReply() async throws {
-        var octets: [UInt8] = []
+        var bytes: [UInt8] = []
         for line in 0..<700 {
-            octets += Array("line \(line) \u{0}".utf8) + [0xFF, 0xC3] + [UInt8](repeating: 0x41, count: 80) + [10]
+            bytes += Array("line \(line) \u{0}".utf8) + [0xFF, 0xC3] + [UInt8](repeating: 0x41, count: 80) + [10]
         }
-        let reply = SMTPServerReply(550, octets: octets)
+        let reply = SMTPServerReply(550, bytes: bytes)
         var script = TestSink.Script()
         script.recipient = { _, _ in SMTPServerDecision(reply: reply) }
         try await Cluster.with(script) { cluster in

@@ -47,7 +47,7 @@ struct ThroughputBench {
             }
             let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
             let size = cluster.sink.state.value.lastMessage.count
-            print("\(signature): \(Int(Double(Self.recipients) / seconds)) messages/s of \(size) octets, sink included")
+            print("\(signature): \(Int(Double(Self.recipients) / seconds)) messages/s of \(size) bytes, sink included")
             #expect(cluster.master.outcomes.summary == "delivered \(Self.recipients)")
         }
     }

@@ -5,8 +5,8 @@ import SatelliteJournal
 
 let sampleNow = Timestamp(seconds: 1_795_000_000)
 
-func sampleHash(_ octet: UInt8) -> BlobHash {
-    guard let hash = BlobHash(bytes: [UInt8](repeating: octet, count: 32)) else { fatalError("32 octets are a hash") }
+func sampleHash(_ byte: UInt8) -> BlobHash {
+    guard let hash = BlobHash(bytes: [UInt8](repeating: byte, count: 32)) else { fatalError("32 bytes are a hash") }
     return hash
 }
 

@@ -134,7 +134,7 @@ struct MACKeyTests {
         )
     }
 
-    @Test("verifies whole and truncated MACs, and no shorter than 8 octets")
+    @Test("verifies whole and truncated MACs, and no shorter than 8 bytes")
     func verifies() {
         let key = MACKey.generate()
         let message: [UInt8] = [1, 2, 3]
@@ -170,7 +170,7 @@ struct MACKeyTests {
         #expect(!key.derived(for: "token").verify(key.derived(for: "cursor").sign([1]), of: [1]))
     }
 
-    @Test("a key of fewer than 16 octets is refused")
+    @Test("a key of fewer than 16 bytes is refused")
     func refusesShortKeys() {
         #expect(throws: SecretsError.self) { try MACKey(bytes: [UInt8](repeating: 1, count: 15)) }
     }
@@ -200,7 +200,7 @@ struct SealerTests {
         #expect(try sealer.open(try sealer.seal([], context: "x"), context: "x") == [])
     }
 
-    @Test("refuses octets of which any one was changed or cut off")
+    @Test("refuses bytes of which any one was changed or cut off")
     func refusesChanges() throws {
         let sealer = try Sealer(key: SecureBytes.random(count: 32))
         let sealed = try sealer.seal([1, 2, 3, 4], context: "c")
@@ -268,7 +268,7 @@ struct SecretFileTests {
     func refusesLarge() throws {
         let folder = try TemporaryFolder()
         try SecretFile.create(folder.file("a"), contents: [UInt8](repeating: 1, count: 101))
-        #expect(throws: SecretsError.self) { try SecretFile.read(folder.file("a"), maximumOctets: 100) }
-        #expect(try SecretFile.read(folder.file("a"), maximumOctets: 101).count == 101)
+        #expect(throws: SecretsError.self) { try SecretFile.read(folder.file("a"), maximumBytes: 100) }
+        #expect(try SecretFile.read(folder.file("a"), maximumBytes: 101).count == 101)
     }
 }

@@ -3,9 +3,9 @@
 import Secrets
 import Testing
 
-@Suite("Random octets, comparison and text forms")
+@Suite("Random bytes, comparison and text forms")
 struct SecureBytesTests {
-    @Test("random octets have the length asked for and do not repeat")
+    @Test("random bytes have the length asked for and do not repeat")
     func random() {
         for count in [0, 1, 7, 8, 9, 32, 100] {
             #expect(SecureBytes.random(count: count).count == count)
@@ -13,7 +13,7 @@ struct SecureBytesTests {
         #expect(SecureBytes.random(count: 16) != SecureBytes.random(count: 16))
     }
 
-    @Test("compares every octet and the length")
+    @Test("compares every byte and the length")
     func compares() {
         #expect(SecureBytes.areEqual([], []))
         #expect(SecureBytes.areEqual([1, 2, 3], [1, 2, 3]))
@@ -50,7 +50,7 @@ struct SecureBytesTests {
         #expect(Base64URL.decode("-_8") == [0xFB, 0xFF])
     }
 
-    @Test("octets have one text only: what no encoding ends with is refused")
+    @Test("bytes have one text only: what no encoding ends with is refused")
     func canonical() {
         for text in ["m", "mz1", "mzxw6ytboj", "my=", "a", "aaa", "aaaaaa", "mé"] {
             #expect(Base32.decode(text) == nil, "\(text)")
@@ -60,7 +60,7 @@ struct SecureBytesTests {
         }
     }
 
-    @Test("every length of octets reads back")
+    @Test("every length of bytes reads back")
     func roundTrips() {
         for count in 0..<70 {
             let bytes = SecureBytes.random(count: count)

@@ -21,7 +21,7 @@ public struct SeededGenerator: RandomNumberGenerator {
         values[Int.random(in: 0..<values.count, using: &self)]
     }
 
-    /// The octets with a few of them changed, removed, doubled or replaced by ones that parsers trip over.
+    /// The bytes with a few of them changed, removed, doubled or replaced by ones that parsers trip over.
     public mutating func mutated(_ bytes: [UInt8]) -> [UInt8] {
         let hostile: [UInt8] = [
             0, 9, 10, 13, 0x20, 0x22, 0x28, 0x2D, 0x2E, 0x3A, 0x3B, 0x3C, 0x3D, 0x40, 0x5C, 0x80, 0xC3,

@@ -124,7 +124,7 @@ private struct Keeper: ~Copyable {
     func tell(_ command: String) throws -> String {
         try self.input.write(contentsOf: Data((command + "\n").utf8))
         var line: [UInt8] = []
-        while let octet = try self.output.read(upToCount: 1)?.first, octet != UInt8(ascii: "\n") { line.append(octet) }
+        while let byte = try self.output.read(upToCount: 1)?.first, byte != UInt8(ascii: "\n") { line.append(byte) }
         let answer = String(decoding: line, as: UTF8.self)
         guard answer.hasPrefix("ok") else {
             throw TemporaryPostgreSQL.Failure(description: "the test server, at \(command): \(answer)")

@@ -64,7 +64,7 @@ struct RequestParserTests {
             for byte in document { try parser.consume([byte]) }
         }
         #expect(error?.offset == 43)
-        #expect(error?.description == "unexpected <bad> in <methodCall> (at octet 43)")
+        #expect(error?.description == "unexpected <bad> in <methodCall> (at byte 43)")
     }
 
     @Test("tells one struct member from another by exact name")
@@ -98,18 +98,18 @@ struct LimitTests {
         outcome(of: Array(document.utf8), chunk: 4096, limits: limits)
     }
 
-    @Test("a document of more octets than allowed is refused at the chunk that passes the limit")
+    @Test("a document of more bytes than allowed is refused at the chunk that passes the limit")
     func refusesSize() throws {
-        var parser = XMLRPCRequestParser(limits: XMLRPCLimits(documentOctets: 100))
+        var parser = XMLRPCRequestParser(limits: XMLRPCLimits(documentBytes: 100))
         try parser.consume(Array(Self.prolog.utf8))
         try parser.consume([UInt8](repeating: 0x20, count: 100 - Self.prolog.utf8.count))
         let error = #expect(throws: XMLRPCError.self) { try parser.consume([0x20]) }
         #expect(error?.code == .tooLarge)
     }
 
-    @Test("one text of more octets than allowed is refused")
+    @Test("one text of more bytes than allowed is refused")
     func refusesText() {
-        let limits = XMLRPCLimits(textOctets: 1000)
+        let limits = XMLRPCLimits(textBytes: 1000)
         let text = String(repeating: "x", count: 1000)
         #expect(self.code(Self.prolog + "<value>\(text)y", limits) == "error tooLarge\n")
         #expect(self.code(Self.prolog + "<value>\(text)&amp;", limits) == "error tooLarge\n")

@@ -9,12 +9,12 @@ struct CurveKeyTests {
     func z85() throws {
         // The server key of the ZeroMQ manual page zmq_curve.
         let text = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
-        let octets: [UInt8] = [
+        let bytes: [UInt8] = [
             0x54, 0xFC, 0xBA, 0x24, 0xE9, 0x32, 0x49, 0x96, 0x93, 0x16, 0xFB, 0x61, 0x7C, 0x87, 0x2B, 0xB0,
             0xC1, 0xD1, 0xFF, 0x14, 0x80, 0x04, 0x27, 0xC5, 0x94, 0xCB, 0xFA, 0xCF, 0x1B, 0xC2, 0xD6, 0x52,
         ]
-        #expect(try Z85.decode(key: text) == octets)
-        #expect(try Z85.encode(key: octets) == text)
+        #expect(try Z85.decode(key: text) == bytes)
+        #expect(try Z85.encode(key: bytes) == text)
     }
 
     @Test(

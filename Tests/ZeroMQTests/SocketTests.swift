@@ -149,7 +149,7 @@ struct SocketTests {
     func limits() async throws {
         let context = try ZeroMQContext()
         var configuration = Self.router()
-        configuration.maximumFrameOctets = 1_000
+        configuration.maximumFrameBytes = 1_000
         configuration.maximumFrames = 2
         let router = try await context.open(configuration)
         let dealer = try await context.open(Self.dealer(router))
@@ -177,10 +177,10 @@ struct SocketTests {
         let dealer = try await context.open(configuration)
         let count = 2_000
         let sent = Mutex(0)
-        let octets = [UInt8](repeating: 9, count: 64 * 1024)
+        let bytes = [UInt8](repeating: 9, count: 64 * 1024)
         async let sending: Void = {
             for number in 0..<count {
-                await dealer.send(ZeroMQMessage(frames: [[UInt8(number & 255), UInt8(number >> 8)], octets]))
+                await dealer.send(ZeroMQMessage(frames: [[UInt8(number & 255), UInt8(number >> 8)], bytes]))
                 sent.withLock { $0 = number + 1 }
             }
         }()

@@ -32,7 +32,7 @@ final class BlobFetcher: Sendable {
             case .message(let message):
                 guard message.frames.count == 1,
                     let piece = try? Telstar_Cluster_V1_Piece(serializedBytes: message.frames[0]),
-                    piece.octets.count <= LinkProtocol.maximumPieceOctets
+                    piece.data.count <= LinkProtocol.maximumPieceBytes
                 else {
                     self.troubles.warn("garbage", "a piece of a blob cannot be read")
                     continue
@@ -73,7 +73,7 @@ final class BlobFetcher: Sendable {
         _ transfer: UInt64,
         _ answers: BoundedQueue<Telstar_Cluster_V1_Piece>
     ) async throws -> [UInt8] {
-        let size = LinkProtocol.maximumPieceOctets
+        let size = LinkProtocol.maximumPieceBytes
         var bytes: [UInt8] = []
         var pieces: [Int: [UInt8]] = [:]
         var asked = 0
@@ -87,15 +87,15 @@ final class BlobFetcher: Sendable {
             }
             let piece = try await self.answer(answers, hash)
             guard piece.found else { throw ClusterLinkError(.noSuchBlob, "the master has no blob \(hash)") }
-            guard piece.total <= UInt64(self.configuration.maximumBlobOctets) else {
-                throw ClusterLinkError(.blobTooLarge, "blob \(hash) has \(piece.total) octets")
+            guard piece.total <= UInt64(self.configuration.maximumBlobBytes) else {
+                throw ClusterLinkError(.blobTooLarge, "blob \(hash) has \(piece.total) bytes")
             }
             let length = Int(piece.total)
             guard total ?? length == length, piece.offset <= piece.total, Int(piece.offset) % size == 0,
-                piece.octets.count == min(size, length - Int(piece.offset)), Int(piece.offset) >= bytes.count
+                piece.data.count == min(size, length - Int(piece.offset)), Int(piece.offset) >= bytes.count
             else { throw ClusterLinkError(.malformed, "the master's pieces of blob \(hash) do not fit together") }
             total = length
-            pieces[Int(piece.offset)] = Array(piece.octets)
+            pieces[Int(piece.offset)] = Array(piece.data)
             while let next = pieces.removeValue(forKey: bytes.count), !next.isEmpty { bytes += next }
         }
         return bytes
@@ -106,7 +106,7 @@ final class BlobFetcher: Sendable {
         request.request = transfer
         request.hash = .init(hash.bytes)
         request.offset = UInt64(offset)
-        request.length = UInt32(LinkProtocol.maximumPieceOctets)
+        request.length = UInt32(LinkProtocol.maximumPieceBytes)
         guard await self.socket.send(ZeroMQMessage(frames: [request.encoded()])) else {
             try Task.checkCancellation()
             throw ClusterLinkError(.notConnected, "the link has stopped")

@@ -21,7 +21,7 @@ struct BlobServer {
         self.socket = socket
         self.decisions = decisions
         self.troubles = troubles
-        self.cache = BlobCache(limit: configuration.blobCacheOctets)
+        self.cache = BlobCache(limit: configuration.blobCacheBytes)
     }
 
     /// Serves until the task is cancelled.
@@ -58,7 +58,7 @@ struct BlobServer {
         piece.found = true
         piece.total = UInt64(blob.count)
         piece.offset = request.offset
-        piece.octets = .init(blob[start..<end])
+        piece.data = .init(blob[start..<end])
         return piece
     }
 }
@@ -73,7 +73,7 @@ struct BlobRequest: Hashable {
     init?(decoding frames: [[UInt8]]) {
         guard frames.count == 1, let wire = try? Telstar_Cluster_V1_PieceRequest(serializedBytes: frames[0]),
             let hash = BlobHash(bytes: Array(wire.hash)),
-            (1...LinkProtocol.maximumPieceOctets).contains(Int(wire.length))
+            (1...LinkProtocol.maximumPieceBytes).contains(Int(wire.length))
         else { return nil }
         self.request = wire.request
         self.hash = hash
@@ -85,7 +85,7 @@ struct BlobRequest: Hashable {
 /// The blobs asked for last, within a bound.
 struct BlobCache {
     private let limit: Int
-    private var octets = 0
+    private var bytes = 0
     private var blobs: [BlobHash: [UInt8]] = [:]
     /// Least recently used first; short, since blobs are large.
     private var order: [BlobHash] = []
@@ -104,11 +104,11 @@ struct BlobCache {
 
     mutating func insert(_ blob: [UInt8], for hash: BlobHash) {
         guard self.blobs[hash] == nil else { return }
-        while !self.order.isEmpty, self.octets + blob.count > self.limit {
-            self.octets -= self.blobs.removeValue(forKey: self.order.removeFirst())?.count ?? 0
+        while !self.order.isEmpty, self.bytes + blob.count > self.limit {
+            self.bytes -= self.blobs.removeValue(forKey: self.order.removeFirst())?.count ?? 0
         }
         self.blobs[hash] = blob
         self.order.append(hash)
-        self.octets += blob.count
+        self.bytes += blob.count
     }
 }

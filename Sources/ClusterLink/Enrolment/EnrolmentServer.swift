@@ -68,7 +68,7 @@ struct EnrolmentServer {
         _ opening: Telstar_Cluster_V1_EnrolmentOpening,
         from routingID: [UInt8]
     ) -> EnrolmentTranscript? {
-        guard opening.satelliteKey.count == 32, opening.satelliteNonce.count == EnrolmentTranscript.nonceOctets,
+        guard opening.satelliteKey.count == 32, opening.satelliteNonce.count == EnrolmentTranscript.nonceBytes,
             (1...255).contains(opening.serial.utf8.count)
         else { return nil }
         // The challenge is the same whether the serial is known or not, so that serials cannot be probed.

@@ -14,7 +14,7 @@ public enum SatelliteEnrolment {
     ///   - sharedKey: The secret given to the master with the name; unguessable, since listeners can try keys offline.
     ///   - keys: The satellite's keys.
     ///   - timeout: For the whole exchange.
-    /// - Returns: The master's public key, 32 octets, proved by the shared key.
+    /// - Returns: The master's public key, 32 bytes, proved by the shared key.
     /// - Throws: ``ClusterLinkError`` with code `enrolmentRefused`, `timeout` or `malformed`; `ZeroMQError`.
     public static func enrol(
         at endpoint: String,
@@ -26,7 +26,7 @@ public enum SatelliteEnrolment {
         let context = try ZeroMQContext()
         do {
             var configuration = SocketConfiguration(kind: .dealer(connect: endpoint), security: .none)
-            configuration.maximumFrameOctets = 4_096
+            configuration.maximumFrameBytes = 4_096
             let socket = try await context.open(configuration)
             let key = try await withThrowingTaskGroup(of: [UInt8].self) { group in
                 group.addTask { try await self.exchange(socket, serial: serial, sharedKey: sharedKey, keys: keys) }
@@ -58,7 +58,7 @@ public enum SatelliteEnrolment {
         opening.opening.satelliteNonce = .init(nonce)
         guard case .challenge(let challenge)? = try await self.ask(socket, opening).kind,
             challenge.masterKey.count == 32,
-            challenge.masterNonce.count == EnrolmentTranscript.nonceOctets
+            challenge.masterNonce.count == EnrolmentTranscript.nonceBytes
         else { throw ClusterLinkError(.malformed, "the master's challenge cannot be read") }
         let transcript = EnrolmentTranscript(
             serial: serial,

@@ -599,7 +599,7 @@ nonisolated struct Telstar_Cluster_V1_StorePosition: Sendable {
   init() {}
 }
 
-/// Ends of a journal: number of the segment (upper 32 bits) and octets in it. It only grows.
+/// Ends of a journal: number of the segment (upper 32 bits) and bytes in it. It only grows.
 nonisolated struct Telstar_Cluster_V1_JournalPosition: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -815,7 +815,7 @@ nonisolated struct Telstar_Cluster_V1_LeaseEntries: Sendable {
 
   var lease: Int64 = 0
 
-  /// Little-endian bits: entry i is bit i % 8 of octet i / 8.
+  /// Little-endian bits: entry i is bit i % 8 of byte i / 8.
   var entries: Data = Data()
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1099,12 +1099,12 @@ nonisolated struct Telstar_Cluster_V1_Piece: Sendable {
   /// False if the master has no such blob, or will not give it; the other fields are then empty.
   var found: Bool = false
 
-  /// Octets of the whole blob.
+  /// Bytes of the whole blob.
   var total: UInt64 = 0
 
   var offset: UInt64 = 0
 
-  var octets: Data = Data()
+  var data: Data = Data()
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1186,10 +1186,10 @@ nonisolated struct Telstar_Cluster_V1_EnrolmentOpening: Sendable {
 
   var serial: String = String()
 
-  /// CURVE public key, 32 octets.
+  /// CURVE public key, 32 bytes.
   var satelliteKey: Data = Data()
 
-  /// 32 random octets.
+  /// 32 random bytes.
   var satelliteNonce: Data = Data()
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -2788,7 +2788,7 @@ nonisolated extension Telstar_Cluster_V1_PieceRequest: SwiftProtobuf.Message, Sw
 
 nonisolated extension Telstar_Cluster_V1_Piece: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Piece"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}request\0\u{1}found\0\u{1}total\0\u{1}offset\0\u{1}octets\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}request\0\u{1}found\0\u{1}total\0\u{1}offset\0\u{1}data\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2800,7 +2800,7 @@ nonisolated extension Telstar_Cluster_V1_Piece: SwiftProtobuf.Message, SwiftProt
       case 2: try { try decoder.decodeSingularBoolField(value: &self.found) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.total) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.offset) }()
-      case 5: try { try decoder.decodeSingularBytesField(value: &self.octets) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.data) }()
       default: break
       }
     }
@@ -2819,8 +2819,8 @@ nonisolated extension Telstar_Cluster_V1_Piece: SwiftProtobuf.Message, SwiftProt
     if self.offset != 0 {
       try visitor.visitSingularUInt64Field(value: self.offset, fieldNumber: 4)
     }
-    if !self.octets.isEmpty {
-      try visitor.visitSingularBytesField(value: self.octets, fieldNumber: 5)
+    if !self.data.isEmpty {
+      try visitor.visitSingularBytesField(value: self.data, fieldNumber: 5)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -2830,7 +2830,7 @@ nonisolated extension Telstar_Cluster_V1_Piece: SwiftProtobuf.Message, SwiftProt
     if lhs.found != rhs.found {return false}
     if lhs.total != rhs.total {return false}
     if lhs.offset != rhs.offset {return false}
-    if lhs.octets != rhs.octets {return false}
+    if lhs.data != rhs.data {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

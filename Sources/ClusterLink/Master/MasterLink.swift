@@ -52,7 +52,7 @@ public final class MasterLink: Sendable {
         self.queue = BoundedQueue(capacity: configuration.waitingEvents)
         self.events = LinkEvents(queue: self.queue)
         self.state = Mutex(
-            State(machine: SessionStateMachine(maximumMessageOctets: configuration.maximumMessageOctets))
+            State(machine: SessionStateMachine(maximumMessageBytes: configuration.maximumMessageBytes))
         )
         self.context = try ZeroMQContext()
         let admit: @Sendable ([UInt8]) -> String? = { key in
@@ -63,7 +63,7 @@ public final class MasterLink: Sendable {
             var socket = SocketConfiguration(kind: .router(bind: address), security: security)
             socket.heartbeat = configuration.heartbeat
             socket.outgoingMessages = configuration.outgoingMessages
-            socket.outgoingOctets = configuration.outgoingOctets
+            socket.outgoingBytes = configuration.outgoingBytes
             socket.failureReportInterval = configuration.reportInterval
             socket.maximumConnections = configuration.maximumConnections
             return socket
@@ -71,12 +71,12 @@ public final class MasterLink: Sendable {
         let security = SocketConfiguration.Security.curveServer(keys: configuration.keys, admit: admit)
         self.control = try await self.context.open(router(configuration.control, security))
         var contentSocket = router(configuration.content, security)
-        contentSocket.maximumFrameOctets = 4_096
+        contentSocket.maximumFrameBytes = 4_096
         self.content = try await self.context.open(contentSocket)
         if let address = configuration.enrolment {
             // No CURVE here: the exchange is what brings the keys. See `EnrolmentTranscript`.
             var socket = router(address, .none)
-            socket.maximumFrameOctets = 4_096
+            socket.maximumFrameBytes = 4_096
             socket.incomingMessages = configuration.pendingEnrolments
             socket.maximumConnections = configuration.maximumConnections
             self.enrolment = try await self.context.open(socket)
@@ -118,10 +118,10 @@ public final class MasterLink: Sendable {
             message = .welcome(welcome)
         }
         let body = MasterCodec.encode(message, store: self.decisions.store())
-        guard body.count <= self.configuration.maximumMessageOctets else {
+        guard body.count <= self.configuration.maximumMessageBytes else {
             self.troubles.logger.error(
                 "message to satellite exceeds the link's bound and is dropped",
-                metadata: ["satellite": "\(session.serial)", "octets": "\(body.count)"]
+                metadata: ["satellite": "\(session.serial)", "bytes": "\(body.count)"]
             )
             return .tooLarge
         }

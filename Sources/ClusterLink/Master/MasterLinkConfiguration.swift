@@ -19,12 +19,12 @@ public struct MasterLinkConfiguration: Sendable {
     public var waitingEvents = 1_024
     /// Messages waiting to go out, over all satellites, at most.
     public var outgoingMessages = 1_024
-    /// Octets waiting to go out, over all satellites, at most.
-    public var outgoingOctets = 64 * 1_048_576
-    /// Octets of one message, in parts, at most.
-    public var maximumMessageOctets = 16 * 1_048_576
-    /// Octets of blobs kept in memory while satellites fetch them, at most (one blob is kept even if it is longer).
-    public var blobCacheOctets = 64 * 1_048_576
+    /// Bytes waiting to go out, over all satellites, at most.
+    public var outgoingBytes = 64 * 1_048_576
+    /// Bytes of one message, in parts, at most.
+    public var maximumMessageBytes = 16 * 1_048_576
+    /// Bytes of blobs kept in memory while satellites fetch them, at most (one blob is kept even if it is longer).
+    public var blobCacheBytes = 64 * 1_048_576
     /// Enrolment exchanges under way, at most; the oldest gives way.
     public var pendingEnrolments = 256
     /// Connections at each of the addresses at a time, at most, satellites or not; half of them from one address.

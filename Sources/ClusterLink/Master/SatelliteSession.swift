@@ -10,7 +10,7 @@ public struct SatelliteSession: Sendable, Hashable {
     public let satellite: SatelliteID
     /// The satellite's name, from its record.
     public let serial: String
-    /// The CURVE public key that it came with, 32 octets.
+    /// The CURVE public key that it came with, 32 bytes.
     public let publicKey: [UInt8]
     /// Its process's life.
     public let incarnation: UInt64

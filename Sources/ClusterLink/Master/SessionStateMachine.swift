@@ -44,15 +44,15 @@ struct SessionStateMachine: Sendable {
     private static let rememberedStrangers = 1_024
 
     private let supported: ClosedRange<UInt32>
-    private let maximumMessageOctets: Int
+    private let maximumMessageBytes: Int
     private var connections: [[UInt8]: Connection] = [:]
     private var routes: [UInt64: [UInt8]] = [:]
     private var superseded: [SatelliteID: [UInt64]] = [:]
     private var strangers: [[UInt8]: ContinuousClock.Instant] = [:]
     private var lastNumber: UInt64 = 0
 
-    init(maximumMessageOctets: Int, supported: ClosedRange<UInt32> = LinkProtocol.supportedVersions) {
-        self.maximumMessageOctets = maximumMessageOctets
+    init(maximumMessageBytes: Int, supported: ClosedRange<UInt32> = LinkProtocol.supportedVersions) {
+        self.maximumMessageBytes = maximumMessageBytes
         self.supported = supported
     }
 
@@ -276,7 +276,7 @@ struct SessionStateMachine: Sendable {
             greeting: header.greeting,
             version: min(hello.protocolVersions.upperBound, self.supported.upperBound),
             lastHeard: now,
-            assembler: PartAssembler(limit: self.maximumMessageOctets)
+            assembler: PartAssembler(limit: self.maximumMessageBytes)
         )
         self.routes[session.number] = routingID
         self.strangers[routingID] = nil

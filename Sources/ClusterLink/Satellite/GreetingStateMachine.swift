@@ -48,9 +48,9 @@ struct GreetingStateMachine: Sendable {
     private var assembler: PartAssembler
     private let limit: Int
 
-    init(maximumMessageOctets: Int) {
-        self.limit = maximumMessageOctets
-        self.assembler = PartAssembler(limit: maximumMessageOctets)
+    init(maximumMessageBytes: Int) {
+        self.limit = maximumMessageBytes
+        self.assembler = PartAssembler(limit: maximumMessageBytes)
     }
 
     /// The connection stands, or must be greeted over again: a Hello is being composed.

@@ -76,7 +76,7 @@ public final class SatelliteLink: Sendable {
         self.troubles = TroubleLog(logger, every: configuration.reportInterval)
         self.queue = BoundedQueue(capacity: configuration.waitingEvents)
         self.events = LinkEvents(queue: self.queue)
-        let greeting = GreetingStateMachine(maximumMessageOctets: configuration.maximumMessageOctets)
+        let greeting = GreetingStateMachine(maximumMessageBytes: configuration.maximumMessageBytes)
         self.state = Mutex(State(greetings: configuration.masters.map { _ in greeting }))
     }
 
@@ -146,10 +146,10 @@ public final class SatelliteLink: Sendable {
     @discardableResult
     public func send(_ message: SatelliteMessage, over connection: UInt64? = nil) async -> SendResult {
         let body = SatelliteCodec.encode(message, journal: self.memory.journal())
-        guard body.count <= self.configuration.maximumMessageOctets else {
+        guard body.count <= self.configuration.maximumMessageBytes else {
             self.troubles.logger.error(
                 "message to the master exceeds the link's bound and is dropped",
-                metadata: ["octets": "\(body.count)"]
+                metadata: ["bytes": "\(body.count)"]
             )
             return .tooLarge
         }
@@ -193,7 +193,7 @@ public final class SatelliteLink: Sendable {
             func dealer(_ address: String) -> SocketConfiguration {
                 var socket = SocketConfiguration(kind: .dealer(connect: address), security: security)
                 socket.outgoingMessages = self.configuration.outgoingMessages
-                socket.outgoingOctets = self.configuration.outgoingOctets
+                socket.outgoingBytes = self.configuration.outgoingBytes
                 socket.reconnectInterval = self.configuration.reconnectInterval
                 socket.reconnectCeiling = self.configuration.reconnectCeiling
                 socket.refusalRetry = self.configuration.greetingInterval

@@ -8,7 +8,7 @@ public struct MasterEndpoint: Sendable, Hashable {
     public var control: String
     /// Its address for blobs.
     public var content: String
-    /// Its CURVE public key, 32 octets.
+    /// Its CURVE public key, 32 bytes.
     public var publicKey: [UInt8]
 
     /// Composes an endpoint.
@@ -37,12 +37,12 @@ public struct SatelliteLinkConfiguration: Sendable {
     public var waitingEvents = 1_024
     /// Messages waiting to go out, at most.
     public var outgoingMessages = 1_024
-    /// Octets waiting to go out, at most.
-    public var outgoingOctets = 32 * 1_048_576
-    /// Octets of one message, in parts, at most.
-    public var maximumMessageOctets = 16 * 1_048_576
-    /// Octets of one blob, at most.
-    public var maximumBlobOctets = 64 * 1_048_576
+    /// Bytes waiting to go out, at most.
+    public var outgoingBytes = 32 * 1_048_576
+    /// Bytes of one message, in parts, at most.
+    public var maximumMessageBytes = 16 * 1_048_576
+    /// Bytes of one blob, at most.
+    public var maximumBlobBytes = 64 * 1_048_576
     /// Pieces of a blob asked for ahead, at most.
     public var piecesAhead = 8
     /// How long one piece of a blob may take.

@@ -23,7 +23,7 @@ enum MasterCodec {
         }
     }
 
-    /// The octets of a message, with the newest commit of the master's store.
+    /// The bytes of a message, with the newest commit of the master's store.
     static func encode(_ message: MasterMessage, store: StorePosition? = nil) -> [UInt8] {
         var wire = Telstar_Cluster_V1_MasterBody()
         if let store { wire.store = .init(store) }
@@ -42,8 +42,8 @@ enum MasterCodec {
         case .started(let lease, let entries, let refused):
             wire.started = .with {
                 $0.lease = lease.rawValue
-                $0.entries = .init(entries.octets)
-                $0.refused = .init(refused.octets)
+                $0.entries = .init(entries.bytes)
+                $0.refused = .init(refused.bytes)
             }
         case .reportsApplied(let sequence): wire.reportsApplied = .with { $0.sequence = sequence }
         case .revoke(let lease, let reason):
@@ -67,14 +67,14 @@ enum MasterCodec {
         return wire.encoded()
     }
 
-    static func decode(_ octets: [UInt8]) throws(WireError) -> MasterWord { try self.decodeWhole(octets, of: "").word }
+    static func decode(_ bytes: [UInt8]) throws(WireError) -> MasterWord { try self.decodeWhole(bytes, of: "").word }
 
     /// What a frame says, and the newest commit of the master's store, whose name is `storeID`; a Welcome names it itself.
     static func decodeWhole(
-        _ octets: [UInt8],
+        _ bytes: [UInt8],
         of storeID: String
     ) throws(WireError) -> (word: MasterWord, store: StorePosition?) {
-        let wire: Telstar_Cluster_V1_MasterBody = try WireError.wrap { try .init(serializedBytes: octets) }
+        let wire: Telstar_Cluster_V1_MasterBody = try WireError.wrap { try .init(serializedBytes: bytes) }
         var name = storeID
         if case .welcome(let welcome)? = wire.kind { name = welcome.storeID }
         return (try self.word(wire), wire.hasStore ? wire.store.value(of: name) : nil)
@@ -161,7 +161,7 @@ enum GrantCodec {
     }
 
     static func value(_ wire: Telstar_Cluster_V1_LeaseGrant) throws(WireError) -> LeaseGrant {
-        guard wire.entries.count <= WireValue.maximumBitmapOctets * 8 else {
+        guard wire.entries.count <= WireValue.maximumBitmapBytes * 8 else {
             throw WireError("a lease of \(wire.entries.count) entries")
         }
         var entries: [LeaseEntry] = []

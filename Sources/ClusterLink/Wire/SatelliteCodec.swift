@@ -6,7 +6,7 @@ import SwiftProtobuf
 
 /// The wire form of what satellites say.
 enum SatelliteCodec {
-    /// The octets of a message, with how far the satellite's journal is written; a Hello has that in it.
+    /// The bytes of a message, with how far the satellite's journal is written; a Hello has that in it.
     static func encode(_ message: SatelliteMessage, journal: JournalPosition? = nil) -> [UInt8] {
         var wire = Telstar_Cluster_V1_SatelliteBody()
         var journal = journal
@@ -38,7 +38,7 @@ enum SatelliteCodec {
         case .start(let lease, let entries):
             wire.start = .with {
                 $0.lease = lease.rawValue
-                $0.entries = .init(entries.octets)
+                $0.entries = .init(entries.bytes)
             }
         case .reports(let sequence, let reports):
             wire.reports = .with {
@@ -48,7 +48,7 @@ enum SatelliteCodec {
         case .returned(let lease, let entries):
             wire.returned = .with {
                 $0.lease = lease.rawValue
-                $0.entries = .init(entries.octets)
+                $0.entries = .init(entries.bytes)
             }
         case .signingKeyRequest(let hash): wire.signingKeyRequest = .with { $0.hash = .init(hash.bytes) }
         case .goodbye: wire.goodbye = .init()
@@ -56,13 +56,13 @@ enum SatelliteCodec {
         return wire.encoded()
     }
 
-    static func decode(_ octets: [UInt8]) throws(WireError) -> SatelliteMessage { try self.decodeWhole(octets).message }
+    static func decode(_ bytes: [UInt8]) throws(WireError) -> SatelliteMessage { try self.decodeWhole(bytes).message }
 
     /// A message, and how far its satellite's journal is written.
     static func decodeWhole(
-        _ octets: [UInt8]
+        _ bytes: [UInt8]
     ) throws(WireError) -> (message: SatelliteMessage, journal: JournalPosition?) {
-        let wire: Telstar_Cluster_V1_SatelliteBody = try WireError.wrap { try .init(serializedBytes: octets) }
+        let wire: Telstar_Cluster_V1_SatelliteBody = try WireError.wrap { try .init(serializedBytes: bytes) }
         let journal =
             wire.hasJournal ? JournalPosition(written: wire.journal.written, synced: wire.journal.synced) : nil
         return (try self.message(wire, journal), journal)
@@ -148,19 +148,19 @@ enum SatelliteCodec {
         }
     }
 
-    /// Octets of sets that a Hello carries at most, so that it stays within one frame.
+    /// Bytes of sets that a Hello carries at most, so that it stays within one frame.
     private static let longestDetails = 192 * 1024
 
     private static func wire(_ leases: [JournaledLease]) -> [Telstar_Cluster_V1_HeldLease] {
-        var octets = 0
+        var bytes = 0
         return leases.prefix { lease in
-            octets += lease.started.octets.count + lease.closed.octets.count + 24
-            return octets <= self.longestDetails
+            bytes += lease.started.bytes.count + lease.closed.bytes.count + 24
+            return bytes <= self.longestDetails
         }.map { lease in
             .with {
                 $0.lease = lease.lease.rawValue
-                $0.started = .init(lease.started.octets)
-                $0.closed = .init(lease.closed.octets)
+                $0.started = .init(lease.started.bytes)
+                $0.closed = .init(lease.closed.bytes)
             }
         }
     }

@@ -20,9 +20,9 @@ struct WireHeader: Hashable, Sendable {
         self.ack = ack
     }
 
-    init(decoding octets: [UInt8]) throws(WireError) {
-        guard octets.count <= 128 else { throw WireError("a header of \(octets.count) octets") }
-        let wire: Telstar_Cluster_V1_FrameHeader = try WireError.wrap { try .init(serializedBytes: octets) }
+    init(decoding bytes: [UInt8]) throws(WireError) {
+        guard bytes.count <= 128 else { throw WireError("a header of \(bytes.count) bytes") }
+        let wire: Telstar_Cluster_V1_FrameHeader = try WireError.wrap { try .init(serializedBytes: bytes) }
         guard wire.sequence > 0, wire.part <= wire.parts, (wire.part == 0) == (wire.parts == 0) else {
             throw WireError("a header with impossible numbers")
         }
@@ -74,11 +74,11 @@ extension SwiftProtobuf.Message {
 /// Puts the parts of long messages together; parts of one message follow each other without anything between them.
 struct PartAssembler: Sendable {
     private let limit: Int
-    private var octets: [UInt8] = []
+    private var bytes: [UInt8] = []
     private var nextPart: UInt32 = 0
     private var parts: UInt32 = 0
 
-    /// - Parameter limit: Octets of a whole message, at most.
+    /// - Parameter limit: Bytes of a whole message, at most.
     init(limit: Int) { self.limit = limit }
 
     /// Takes one frame's body.
@@ -98,29 +98,29 @@ struct PartAssembler: Sendable {
             self.forget()
             throw WireError("part \(part) of \(parts) out of order")
         }
-        guard self.octets.count + body.count <= self.limit else {
+        guard self.bytes.count + body.count <= self.limit else {
             self.forget()
-            throw WireError("a message of more than \(self.limit) octets")
+            throw WireError("a message of more than \(self.limit) bytes")
         }
-        self.octets += body
+        self.bytes += body
         guard part == parts else {
             self.nextPart += 1
             return nil
         }
         defer { self.forget() }
-        return self.octets
+        return self.bytes
     }
 
     /// Cuts a body into the parts that frames carry; one that fits is given back alone.
     static func split(_ body: [UInt8]) -> [[UInt8]] {
-        guard body.count > LinkProtocol.maximumFrameOctets else { return [body] }
-        return stride(from: 0, to: body.count, by: LinkProtocol.maximumFrameOctets).map { start in
-            Array(body[start..<min(start + LinkProtocol.maximumFrameOctets, body.count)])
+        guard body.count > LinkProtocol.maximumFrameBytes else { return [body] }
+        return stride(from: 0, to: body.count, by: LinkProtocol.maximumFrameBytes).map { start in
+            Array(body[start..<min(start + LinkProtocol.maximumFrameBytes, body.count)])
         }
     }
 
     private mutating func forget() {
-        self.octets = []
+        self.bytes = []
         self.nextPart = 0
         self.parts = 0
     }

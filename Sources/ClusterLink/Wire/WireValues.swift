@@ -6,16 +6,16 @@ import MailingModel
 /// meets a number that it cannot hold.
 enum WireValue {
     /// Entries that a bitmap may speak of; more than any lease has.
-    static let maximumBitmapOctets = 8_192
+    static let maximumBitmapBytes = 8_192
 
-    static func blob(_ octets: [UInt8]) throws(WireError) -> BlobHash {
-        guard let hash = BlobHash(bytes: octets) else { throw WireError("a hash of \(octets.count) octets") }
+    static func blob(_ bytes: [UInt8]) throws(WireError) -> BlobHash {
+        guard let hash = BlobHash(bytes: bytes) else { throw WireError("a hash of \(bytes.count) bytes") }
         return hash
     }
 
-    static func bitmap(_ octets: [UInt8]) throws(WireError) -> EntryBitmap {
-        guard octets.count <= Self.maximumBitmapOctets else { throw WireError("a bitmap of \(octets.count) octets") }
-        return EntryBitmap(octets: octets)
+    static func bitmap(_ bytes: [UInt8]) throws(WireError) -> EntryBitmap {
+        guard bytes.count <= Self.maximumBitmapBytes else { throw WireError("a bitmap of \(bytes.count) bytes") }
+        return EntryBitmap(bytes: bytes)
     }
 
     static func count(_ value: UInt64) -> Int { Int(clamping: value) }

@@ -52,11 +52,11 @@ public enum ProcessMetrics {
             let usage = ProcessUsage(
                 stat: text,
                 ticksPerSecond: Double(sysconf(Int32(_SC_CLK_TCK))),
-                pageOctets: Double(sysconf(Int32(_SC_PAGESIZE)))
+                pageBytes: Double(sysconf(Int32(_SC_PAGESIZE)))
             )
         else { return [] }
         var metrics = [
-            CollectedMetric(Self.memory, usage.residentOctets),
+            CollectedMetric(Self.memory, usage.residentBytes),
             CollectedMetric(Self.cpu, usage.cpuSeconds),
             CollectedMetric(Self.threads, usage.threads),
         ]
@@ -90,9 +90,9 @@ struct ProcessUsage {
     let cpuSeconds: Double
     let threads: Double
     let startSecondsAfterBoot: Double
-    let residentOctets: Double
+    let residentBytes: Double
 
-    init?(stat text: String, ticksPerSecond: Double, pageOctets: Double) {
+    init?(stat text: String, ticksPerSecond: Double, pageBytes: Double) {
         // The second field is the command's name in parentheses and may hold anything, parentheses too.
         guard let end = text.lastIndex(of: ")") else { return nil }
         let fields = text[text.index(after: end)...].split(separator: " ")
@@ -103,6 +103,6 @@ struct ProcessUsage {
         self.cpuSeconds = (user + system) / ticksPerSecond
         self.threads = threads
         self.startSecondsAfterBoot = start / ticksPerSecond
-        self.residentOctets = pages * pageOctets
+        self.residentBytes = pages * pageBytes
     }
 }

@@ -17,7 +17,7 @@ public enum AtomicFile {
     ///
     /// - Parameters:
     ///   - path: The file.
-    ///   - contents: All of its octets.
+    ///   - contents: All of its bytes.
     ///   - mode: Its permissions, whatever the process's umask and the old file's were.
     /// - Throws: ``AtomicFileError``; the old content is then still there.
     public static func write(_ path: String, contents: [UInt8], mode: UInt32 = 0o600) throws {
@@ -45,7 +45,7 @@ public enum AtomicFile {
     private static func write(_ contents: [UInt8], to descriptor: Int32, _ path: String) throws {
         var start = 0
         while start < contents.count {
-            let count = writeOctets(descriptor, contents[start...])
+            let count = writeBytes(descriptor, contents[start...])
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw AtomicFileError("write", path) }
             start += count
@@ -67,6 +67,6 @@ public struct AtomicFileError: Error, Hashable, Sendable, CustomStringConvertibl
 }
 
 /// The system call, which methods of the same name hide.
-private func writeOctets(_ descriptor: Int32, _ bytes: ArraySlice<UInt8>) -> Int {
+private func writeBytes(_ descriptor: Int32, _ bytes: ArraySlice<UInt8>) -> Int {
     bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
 }

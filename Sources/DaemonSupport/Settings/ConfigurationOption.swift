@@ -93,7 +93,7 @@ extension ConfigurationOption where Value == Int {
         Self(.int(range), key, `default`, unit: unit, doc: doc, reloadable: reloadable)
     }
 
-    /// An option that is a size in octets, written with a binary unit.
+    /// An option that is a size in bytes, written with a binary unit.
     public static func size(
         _ key: String,
         default: Int,

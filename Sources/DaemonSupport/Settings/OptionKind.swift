@@ -19,7 +19,7 @@ enum OptionKind: Sendable {
         case .choice(let words): "one of \(words.joined(separator: ", "))"
         case .bool: "true or false"
         case .int: "whole number"
-        case .size: "size (octets, KiB, MiB, GiB)"
+        case .size: "size (bytes, KiB, MiB, GiB)"
         case .duration: "duration (ms, s, m, h, d)"
         case .list: "list"
         }
@@ -153,7 +153,7 @@ enum DurationText {
 
 /// Sizes as text: `512`, `64KiB`, `16MiB`, `1GiB`.
 enum SizeText {
-    private static let units: [(name: String, octets: Int)] = [
+    private static let units: [(name: String, bytes: Int)] = [
         ("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10),
     ]
 
@@ -163,15 +163,15 @@ enum SizeText {
         guard let number = Int(digits) else { return nil }
         if name.isEmpty { return number }
         guard let unit = self.units.first(where: { $0.name == name }) else { return nil }
-        let (product, overflow) = number.multipliedReportingOverflow(by: unit.octets)
+        let (product, overflow) = number.multipliedReportingOverflow(by: unit.bytes)
         return overflow ? nil : product
     }
 
-    static func format(_ octets: Int) -> String {
-        for unit in self.units where octets > 0 && octets % unit.octets == 0 {
-            return "\(octets / unit.octets)\(unit.name)"
+    static func format(_ bytes: Int) -> String {
+        for unit in self.units where bytes > 0 && bytes % unit.bytes == 0 {
+            return "\(bytes / unit.bytes)\(unit.name)"
         }
-        return "\(octets)"
+        return "\(bytes)"
     }
 }
 

@@ -6,7 +6,7 @@ public struct AddressError: Error, Hashable, Sendable, CustomStringConvertible {
     public enum Code: String, Hashable, Sendable, CaseIterable {
         /// Nothing at all.
         case empty
-        /// More octets than the path or one of its parts may have.
+        /// More bytes than the path or one of its parts may have.
         case tooLong
         /// No `@` outside of a quoted string.
         case missingAt
@@ -26,7 +26,7 @@ public struct AddressError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// The kind of refusal.
     public let code: Code
-    /// The reason in one line of plain text that never repeats the refused octets.
+    /// The reason in one line of plain text that never repeats the refused bytes.
     public let description: String
 
     /// Creates an error from its parts.

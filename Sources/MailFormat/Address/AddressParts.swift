@@ -3,7 +3,7 @@
 /// The two halves of an address's text, split at the right `@` and free of characters no address may hold.
 struct AddressParts {
     /// More than any address in Unicode text may have; what is longer is refused unread.
-    static let textOctetLimit = 1_024
+    static let textByteLimit = 1_024
 
     let localPart: String
     let domain: String
@@ -11,8 +11,8 @@ struct AddressParts {
     init(_ text: String) throws(AddressError) {
         let count = text.utf8.count
         guard count > 0 else { throw AddressError(.empty, "the address is empty") }
-        guard count <= Self.textOctetLimit else {
-            throw AddressError(.tooLong, "the address has \(count) octets; the limit is \(EmailAddress.octetLimit)")
+        guard count <= Self.textByteLimit else {
+            throw AddressError(.tooLong, "the address has \(count) bytes; the limit is \(EmailAddress.byteLimit)")
         }
         for scalar in text.unicodeScalars {
             if let reason = Self.reasonToForbid(scalar) { throw AddressError(.forbiddenCharacter, reason) }
@@ -25,9 +25,9 @@ struct AddressParts {
             throw AddressError(.notBare, "only the address itself belongs here, without name and angle brackets")
         }
         let (local, end) = first == 0x22 ? try Self.quotedString(bytes) : try Self.dotString(bytes)
-        guard local.utf8.count <= EmailAddress.localPartOctetLimit else {
-            let limit = EmailAddress.localPartOctetLimit
-            throw AddressError(.tooLong, "the part before the @ has \(local.utf8.count) octets; the limit is \(limit)")
+        guard local.utf8.count <= EmailAddress.localPartByteLimit else {
+            let limit = EmailAddress.localPartByteLimit
+            throw AddressError(.tooLong, "the part before the @ has \(local.utf8.count) bytes; the limit is \(limit)")
         }
         guard end + 1 < bytes.count else { throw AddressError(.emptyDomain, "nothing follows the @") }
         self.localPart = local
@@ -48,7 +48,7 @@ struct AddressParts {
         return previous != 0x2E
     }
 
-    /// Whether the octet is one of RFC 5322's specials, the dot apart.
+    /// Whether the byte is one of RFC 5322's specials, the dot apart.
     static func isSpecial(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x22, 0x28, 0x29, 0x2C, 0x3A, 0x3B, 0x3C, 0x3E, 0x40, 0x5B, 0x5C, 0x5D: true

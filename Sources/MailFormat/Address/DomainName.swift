@@ -12,10 +12,10 @@ import Darwin
 
 /// The written forms of a mail domain.
 public enum DomainName {
-    /// The longest domain, in octets without a final dot.
-    public static let octetLimit = 253
-    /// The longest label, in octets.
-    public static let labelOctetLimit = 63
+    /// The longest domain, in bytes without a final dot.
+    public static let byteLimit = 253
+    /// The longest label, in bytes.
+    public static let labelByteLimit = 63
 
     /// The domain in lower-case A-labels, or an address literal in its brackets.
     ///
@@ -53,7 +53,7 @@ public enum DomainName {
         return String(cString: output)
     }
 
-    /// Whether an octet is a letter, a digit, a hyphen, an underscore or a dot, of which host names consist.
+    /// Whether a byte is a letter, a digit, a hyphen, an underscore or a dot, of which host names consist.
     static func isHostText(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x2D, 0x2E, 0x30...0x39, 0x41...0x5A, 0x5F, 0x61...0x7A: true
@@ -73,8 +73,8 @@ public enum DomainName {
 
     /// Checks the form of an ASCII domain, RFC 5321 §4.1.2 with the underscore added.
     private static func check(_ domain: String) throws(AddressError) {
-        guard domain.utf8.count <= self.octetLimit else {
-            throw AddressError(.tooLong, "the domain has more than \(self.octetLimit) octets")
+        guard domain.utf8.count <= self.byteLimit else {
+            throw AddressError(.tooLong, "the domain has more than \(self.byteLimit) bytes")
         }
         var length = 0
         var previous: UInt8 = 0x2E
@@ -102,8 +102,8 @@ public enum DomainName {
             case 0x20: throw AddressError(.badDomain, "the domain holds a space")
             default: throw AddressError(.badDomain, "the domain holds a character that no domain may have")
             }
-            guard length <= self.labelOctetLimit else {
-                throw AddressError(.tooLong, "a label of the domain has more than \(self.labelOctetLimit) octets")
+            guard length <= self.labelByteLimit else {
+                throw AddressError(.tooLong, "a label of the domain has more than \(self.labelByteLimit) bytes")
             }
             previous = byte
         }

@@ -2,17 +2,17 @@
 
 /// One mailbox as SMTP knows it: a local part, `@` and a domain.
 ///
-/// Two addresses are equal if their local parts are equal octet by octet and their domains are the same once written as
+/// Two addresses are equal if their local parts are equal byte by byte and their domains are the same once written as
 /// lower-case A-labels. Nothing that could end a command line, nor anything that only changes how the address is shown,
 /// can be inside a value of this type.
 ///
 /// - Note: RFC 5321 §4.1.2 and §4.5.3.1, with RFC 6531 §3.3 for text beyond ASCII. An underscore in a domain is
 ///   accepted, because such hosts exist and take mail.
 public struct EmailAddress: Hashable, Sendable, CustomStringConvertible {
-    /// The longest envelope form, in octets.
-    public static let octetLimit = 254
-    /// The longest local part, in octets and without quotes.
-    public static let localPartOctetLimit = 64
+    /// The longest envelope form, in bytes.
+    public static let byteLimit = 254
+    /// The longest local part, in bytes and without quotes.
+    public static let localPartByteLimit = 64
 
     /// The local part without quotes and escapes, in the letters given.
     public let localPart: String
@@ -29,8 +29,8 @@ public struct EmailAddress: Hashable, Sendable, CustomStringConvertible {
         self.localPart = parts.localPart
         self.domain = parts.domain
         self.asciiDomain = try DomainName.ascii(parts.domain)
-        guard self.envelopeText.utf8.count <= Self.octetLimit else {
-            throw AddressError(.tooLong, "the address is longer than \(Self.octetLimit) octets")
+        guard self.envelopeText.utf8.count <= Self.byteLimit else {
+            throw AddressError(.tooLong, "the address is longer than \(Self.byteLimit) bytes")
         }
     }
 
@@ -49,8 +49,8 @@ public struct EmailAddress: Hashable, Sendable, CustomStringConvertible {
             parts.domain.utf8.contains { !DomainName.isHostText($0) } && parts.domain.utf8.allSatisfy { $0 < 0x80 }
             && AddressParts.isDotString(parts.domain)
         self.asciiDomain = isPlaceholder ? ASCIIText.lowercased(parts.domain) : try DomainName.ascii(parts.domain)
-        guard self.envelopeText.utf8.count <= Self.octetLimit else {
-            throw AddressError(.tooLong, "the address is longer than \(Self.octetLimit) octets")
+        guard self.envelopeText.utf8.count <= Self.byteLimit else {
+            throw AddressError(.tooLong, "the address is longer than \(Self.byteLimit) bytes")
         }
     }
 

@@ -46,7 +46,7 @@ extension Mailbox {
         return mailboxes
     }
 
-    /// Reads the mailboxes of a field's octets; those beyond ASCII that are not UTF-8 are in a charset, `nil` is
+    /// Reads the mailboxes of a field's bytes; those beyond ASCII that are not UTF-8 are in a charset, `nil` is
     /// Windows-1252.
     ///
     /// - Throws: `AddressError` for the first one that is not a mailbox.

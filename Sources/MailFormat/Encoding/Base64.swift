@@ -4,8 +4,8 @@
 ///
 /// - Note: RFC 2045 §6.8 and RFC 4648 §4.
 public enum Base64 {
-    /// The octets that one line of 76 characters stands for.
-    private static let octetsPerLine = 57
+    /// The bytes that one line of 76 characters stands for.
+    private static let bytesPerLine = 57
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     private static let values: [UInt8] = {
         var values = [UInt8](repeating: 0xFF, count: 256)
@@ -35,12 +35,12 @@ public enum Base64 {
         }
     }
 
-    /// The size of an encoding in lines, in octets.
+    /// The size of an encoding in lines, in bytes.
     public static func encodedCount(_ count: Int) -> Int {
-        (count + 2) / 3 * 4 + (count + self.octetsPerLine - 1) / self.octetsPerLine * 2
+        (count + 2) / 3 * 4 + (count + self.bytesPerLine - 1) / self.bytesPerLine * 2
     }
 
-    /// The octets that a text stands for.
+    /// The bytes that a text stands for.
     ///
     /// Line ends, spaces and whatever else is not of the alphabet are passed over; padding may be missing, and what
     /// follows padding is read as a further encoding. The letters of the URL-safe alphabet count as well.
@@ -49,7 +49,7 @@ public enum Base64 {
             ?? Array(source).withUnsafeBufferPointer { self.decoded($0) }
     }
 
-    /// The octets of an encoding without a single fault, or `nil`.
+    /// The bytes of an encoding without a single fault, or `nil`.
     public static func decodeStrictly(_ source: some Collection<UInt8>) -> [UInt8]? {
         let output = self.decode(source)
         var again: [UInt8] = []
@@ -100,7 +100,7 @@ public enum Base64 {
     }
 
     private static func encoded(_ source: UnsafeBufferPointer<UInt8>, isBroken: Bool) -> [UInt8] {
-        let lineLength = isBroken ? self.octetsPerLine : max(source.count, 1)
+        let lineLength = isBroken ? self.bytesPerLine : max(source.count, 1)
         return [UInt8](unsafeUninitializedCapacity: self.encodedCount(source.count)) { output, count in
             self.alphabet.withUnsafeBufferPointer { alphabet in
                 var position = 0

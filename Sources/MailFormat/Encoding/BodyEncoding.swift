@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How the octets of a body are written so that every line has at most 76 characters of ASCII.
+/// How the bytes of a body are written so that every line has at most 76 characters of ASCII.
 ///
 /// Such a body needs no re-encoding on its way, whatever the relays are able to do, so its signature survives.
 ///
@@ -16,11 +16,11 @@ public enum BodyEncoding: String, Hashable, Sendable, CaseIterable {
     /// The value of the field `Content-Transfer-Encoding`.
     public var headerValue: String { self.rawValue }
 
-    /// The encoding that keeps a body safe in the fewest octets.
+    /// The encoding that keeps a body safe in the fewest bytes.
     ///
     /// - Parameters:
     ///   - bytes: The content; in a text, CRLF, CR and LF each end a line.
-    ///   - isText: Whether line ends are line ends and not octets to keep.
+    ///   - isText: Whether line ends are line ends and not bytes to keep.
     /// - Returns: For content that is not text always `base64`.
     public static func choose(for bytes: [UInt8], isText: Bool) -> BodyEncoding {
         isText ? bytes.withUnsafeBufferPointer { self.chooseForText($0) } : .base64

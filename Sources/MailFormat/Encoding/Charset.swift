@@ -21,8 +21,8 @@ public struct Charset: Hashable, Sendable {
         case utf8
         case ascii
         case windows1252
-        /// UTF-16 or UTF-32 in units of so many octets; the byte order is that of the mark, else of `isLittleEndian`.
-        case wide(octets: Int, isLittleEndian: Bool)
+        /// UTF-16 or UTF-32 in units of so many bytes; the byte order is that of the mark, else of `isLittleEndian`.
+        case wide(bytes: Int, isLittleEndian: Bool)
         /// One of the C library's, by its name there.
         case library(String)
     }
@@ -64,40 +64,40 @@ public struct Charset: Hashable, Sendable {
         self = known
     }
 
-    /// The text of octets; what is malformed becomes U+FFFD, a byte order mark at the beginning is left out.
+    /// The text of bytes; what is malformed becomes U+FFFD, a byte order mark at the beginning is left out.
     ///
-    /// Octets that are no ASCII in a text that says it is are read as UTF-8 or, if they are none, as Windows-1252.
-    public func decode(_ octets: [UInt8]) -> String {
+    /// Bytes that are no ASCII in a text that says it is are read as UTF-8 or, if they are none, as Windows-1252.
+    public func decode(_ bytes: [UInt8]) -> String {
         switch self.decoder {
-        case .utf8: return String(decoding: Self.withoutMark(octets), as: UTF8.self)
-        case .ascii: return Self.decodeUndeclared(octets)
-        case .windows1252: return Self.windows1252Text(octets)
-        case .wide(let width, let isLittleEndian): return Self.wideText(octets, width, isLittleEndian).text
-        case .library(let name): return Self.libraryText(octets, name)?.text ?? Self.decodeUndeclared(octets)
+        case .utf8: return String(decoding: Self.withoutMark(bytes), as: UTF8.self)
+        case .ascii: return Self.decodeUndeclared(bytes)
+        case .windows1252: return Self.windows1252Text(bytes)
+        case .wide(let width, let isLittleEndian): return Self.wideText(bytes, width, isLittleEndian).text
+        case .library(let name): return Self.libraryText(bytes, name)?.text ?? Self.decodeUndeclared(bytes)
         }
     }
 
-    /// The text of octets, or `nil` if they are malformed; a byte order mark at the beginning is left out.
-    public func decodeStrictly(_ octets: [UInt8]) -> String? {
+    /// The text of bytes, or `nil` if they are malformed; a byte order mark at the beginning is left out.
+    public func decodeStrictly(_ bytes: [UInt8]) -> String? {
         switch self.decoder {
-        case .utf8: return String(validating: Self.withoutMark(octets), as: UTF8.self)
-        case .ascii: return octets.allSatisfy { $0 < 0x80 } ? String(decoding: octets, as: UTF8.self) : nil
-        case .windows1252: return Self.windows1252Text(octets)
+        case .utf8: return String(validating: Self.withoutMark(bytes), as: UTF8.self)
+        case .ascii: return bytes.allSatisfy { $0 < 0x80 } ? String(decoding: bytes, as: UTF8.self) : nil
+        case .windows1252: return Self.windows1252Text(bytes)
         case .wide(let width, let isLittleEndian):
-            let (text, isWhole) = Self.wideText(octets, width, isLittleEndian)
+            let (text, isWhole) = Self.wideText(bytes, width, isLittleEndian)
             return isWhole ? text : nil
         case .library(let name):
-            guard let (text, isWhole) = Self.libraryText(octets, name), isWhole else { return nil }
+            guard let (text, isWhole) = Self.libraryText(bytes, name), isWhole else { return nil }
             return text
         }
     }
 
-    /// The text of octets whose charset nobody has named: UTF-8 if they can be, else Windows-1252.
-    public static func decodeUndeclared(_ octets: [UInt8]) -> String {
-        String(validating: self.withoutMark(octets), as: UTF8.self) ?? self.windows1252Text(octets)
+    /// The text of bytes whose charset nobody has named: UTF-8 if they can be, else Windows-1252.
+    public static func decodeUndeclared(_ bytes: [UInt8]) -> String {
+        String(validating: self.withoutMark(bytes), as: UTF8.self) ?? self.windows1252Text(bytes)
     }
 
-    /// Whether text in this charset may consist of ASCII octets alone and not be ASCII text.
+    /// Whether text in this charset may consist of ASCII bytes alone and not be ASCII text.
     var hasShifts: Bool {
         guard case .library(let name) = self.decoder else { return false }
         return name.hasPrefix("ISO-2022") || name == "UTF-7"
@@ -105,57 +105,57 @@ public struct Charset: Hashable, Sendable {
 
     // MARK: Decoding
 
-    private static func withoutMark(_ octets: [UInt8]) -> ArraySlice<UInt8> {
-        octets.starts(with: [0xEF, 0xBB, 0xBF]) ? octets.dropFirst(3) : octets[...]
+    private static func withoutMark(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
+        bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes.dropFirst(3) : bytes[...]
     }
 
-    private static func windows1252Text(_ octets: [UInt8]) -> String {
-        guard octets.contains(where: { $0 >= 0x80 }) else { return String(decoding: octets, as: UTF8.self) }
-        // The five octets without a character mean the control characters of their number, so nothing is malformed.
+    private static func windows1252Text(_ bytes: [UInt8]) -> String {
+        guard bytes.contains(where: { $0 >= 0x80 }) else { return String(decoding: bytes, as: UTF8.self) }
+        // The five bytes without a character mean the control characters of their number, so nothing is malformed.
         let holes: Set<UInt8> = [0x81, 0x8D, 0x8F, 0x90, 0x9D]
-        guard octets.contains(where: holes.contains) else {
-            return self.libraryText(octets, "CP1252")?.text ?? self.latin1Text(octets)
+        guard bytes.contains(where: holes.contains) else {
+            return self.libraryText(bytes, "CP1252")?.text ?? self.latin1Text(bytes)
         }
         var text = ""
         var run: [UInt8] = []
-        for octet in octets + [0x81] {
-            guard holes.contains(octet) else {
-                run.append(octet)
+        for byte in bytes + [0x81] {
+            guard holes.contains(byte) else {
+                run.append(byte)
                 continue
             }
             text += self.libraryText(run, "CP1252")?.text ?? self.latin1Text(run)
-            text.unicodeScalars.append(Unicode.Scalar(octet))
+            text.unicodeScalars.append(Unicode.Scalar(byte))
             run.removeAll()
         }
         text.unicodeScalars.removeLast()
         return text
     }
 
-    private static func latin1Text(_ octets: [UInt8]) -> String {
-        String(String.UnicodeScalarView(octets.map { Unicode.Scalar($0) }))
+    private static func latin1Text(_ bytes: [UInt8]) -> String {
+        String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
     }
 
     private static func wideText(
-        _ octets: [UInt8],
+        _ bytes: [UInt8],
         _ width: Int,
         _ isLittleEndian: Bool
     ) -> (text: String, isWhole: Bool) {
         var isLittleEndian = isLittleEndian
         var start = 0
         let mark: [UInt8] = width == 2 ? [0xFF, 0xFE] : [0xFF, 0xFE, 0, 0]
-        if octets.starts(with: mark) {
+        if bytes.starts(with: mark) {
             (isLittleEndian, start) = (true, width)
-        } else if octets.starts(with: mark.reversed()) {
+        } else if bytes.starts(with: mark.reversed()) {
             (isLittleEndian, start) = (false, width)
         }
         var units: [UInt32] = []
-        units.reserveCapacity(octets.count / width)
-        while start + width <= octets.count {
-            let unit = octets[start..<(start + width)]
+        units.reserveCapacity(bytes.count / width)
+        while start + width <= bytes.count {
+            let unit = bytes[start..<(start + width)]
             units.append((isLittleEndian ? Array(unit.reversed()) : Array(unit)).reduce(0) { $0 << 8 | UInt32($1) })
             start += width
         }
-        let isWhole = start == octets.count
+        let isWhole = start == bytes.count
         if width == 2 {
             let units = units.map { UInt16(truncatingIfNeeded: $0) }
             let text = String(decoding: units, as: UTF16.self) + (isWhole ? "" : "\u{FFFD}")
@@ -165,10 +165,10 @@ public struct Charset: Hashable, Sendable {
         return (text, isWhole && units.allSatisfy { Unicode.Scalar($0) != nil })
     }
 
-    private static func libraryText(_ octets: [UInt8], _ name: String) -> (text: String, isWhole: Bool)? {
+    private static func libraryText(_ bytes: [UInt8], _ name: String) -> (text: String, isWhole: Bool)? {
         guard let converter = Converter(name) else { return nil }
         defer { converter.close() }
-        return converter.text(octets)
+        return converter.text(bytes)
     }
 
     /// An open conversion of the C library to UTF-8.
@@ -182,12 +182,12 @@ public struct Charset: Hashable, Sendable {
 
         func close() { iconv_close(self.handle) }
 
-        /// Converts everything; an octet at which the conversion stops becomes U+FFFD and is passed over.
-        func text(_ octets: [UInt8]) -> (text: String, isWhole: Bool) {
-            var input = octets.map { CChar(bitPattern: $0) }
-            var output = [CChar](repeating: 0, count: max(64, octets.count * 2))
+        /// Converts everything; a byte at which the conversion stops becomes U+FFFD and is passed over.
+        func text(_ bytes: [UInt8]) -> (text: String, isWhole: Bool) {
+            var input = bytes.map { CChar(bitPattern: $0) }
+            var output = [CChar](repeating: 0, count: max(64, bytes.count * 2))
             var result: [UInt8] = []
-            result.reserveCapacity(octets.count * 2)
+            result.reserveCapacity(bytes.count * 2)
             var isWhole = true
             var position = 0
             while position < input.count {
@@ -244,10 +244,10 @@ public struct Charset: Hashable, Sendable {
                 .windows1252,
                 "windows1252 cp1252 xcp1252 iso88591 iso885911987 latin1 l1 isoir100 cp819 ibm819 csisolatin1 ansi"
             ),
-            (Charset("utf-16", .wide(octets: 2, isLittleEndian: false)), "utf16 utf16be unicodefffe"),
-            (Charset("utf-16le", .wide(octets: 2, isLittleEndian: true)), "utf16le ucs2 iso10646ucs2 unicode"),
-            (Charset("utf-32", .wide(octets: 4, isLittleEndian: false)), "utf32 utf32be"),
-            (Charset("utf-32le", .wide(octets: 4, isLittleEndian: true)), "utf32le"),
+            (Charset("utf-16", .wide(bytes: 2, isLittleEndian: false)), "utf16 utf16be unicodefffe"),
+            (Charset("utf-16le", .wide(bytes: 2, isLittleEndian: true)), "utf16le ucs2 iso10646ucs2 unicode"),
+            (Charset("utf-32", .wide(bytes: 4, isLittleEndian: false)), "utf32 utf32be"),
+            (Charset("utf-32le", .wide(bytes: 4, isLittleEndian: true)), "utf32le"),
         ] + libraryCharsets.map { (Charset($0.name, .library($0.library)), $0.labels) }
 
     private static let libraryCharsets: [(name: String, library: String, labels: String)] = [

@@ -14,11 +14,11 @@ public enum QuotedPrintable {
         source.withUnsafeBufferPointer { self.encode($0, isText: true, into: &output) }
     }
 
-    /// Appends the encoding of octets.
+    /// Appends the encoding of bytes.
     ///
     /// In a text, CRLF, CR and LF each end a line and become CRLF; otherwise they are written as hexadecimal.
     public static func encode(_ source: UnsafeBufferPointer<UInt8>, isText: Bool, into output: inout [UInt8]) {
-        // At worst 25 octets become a line of 75 characters, `=`, CR and LF: a little under three and an eighth for
+        // At worst 25 bytes become a line of 75 characters, `=`, CR and LF: a little under three and an eighth for
         // one.
         let capacity = source.count * 3 + source.count / 8 + 16
         let encoded = [UInt8](unsafeUninitializedCapacity: capacity) { target, count in
@@ -31,7 +31,7 @@ public enum QuotedPrintable {
         output.append(contentsOf: encoded)
     }
 
-    /// The octets that a text stands for.
+    /// The bytes that a text stands for.
     ///
     /// Spaces before a line end are dropped, an `=` that begins nothing sensible is kept, and line ends stay as found.
     public static func decode(_ source: some Collection<UInt8>) -> [UInt8] {

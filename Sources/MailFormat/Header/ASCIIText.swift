@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Tests and changes of single octets that the parsers and encoders share.
+/// Tests and changes of single bytes that the parsers and encoders share.
 enum ASCIIText {
     @inline(__always)
     static func lowercased(_ byte: UInt8) -> UInt8 { byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte }
@@ -8,13 +8,13 @@ enum ASCIIText {
     @inline(__always)
     static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
-    /// Whether the octet may be in an atom, RFC 5322 §3.2.3.
+    /// Whether the byte may be in an atom, RFC 5322 §3.2.3.
     @inline(__always)
     static func isAtomText(_ byte: UInt8) -> Bool {
         byte > 0x20 && byte < 0x7F && byte != 0x2E && !AddressParts.isSpecial(byte)
     }
 
-    /// Whether the octet may be in a MIME token, RFC 2045 §5.1.
+    /// Whether the byte may be in a MIME token, RFC 2045 §5.1.
     @inline(__always)
     static func isToken(_ byte: UInt8) -> Bool {
         switch byte {

@@ -8,7 +8,7 @@ struct FieldWriter: ~Copyable {
     private(set) var bytes: [UInt8]
     private var column = 0
 
-    /// Begins a field at the end of some octets; what no name may hold becomes a hyphen.
+    /// Begins a field at the end of some bytes; what no name may hold becomes a hyphen.
     init(appendingTo bytes: consuming [UInt8], name: String) {
         self.bytes = bytes
         self.raw(name.utf8.map { $0 > 0x20 && $0 < 0x7F && $0 != 0x3A ? $0 : 0x2D })
@@ -16,14 +16,14 @@ struct FieldWriter: ~Copyable {
         self.column += 1
     }
 
-    /// The octets with the field ended.
+    /// The bytes with the field ended.
     consuming func finish() -> [UInt8] {
         self.bytes.append(0x0D)
         self.bytes.append(0x0A)
         return self.bytes
     }
 
-    /// The octets that still fit in this line.
+    /// The bytes that still fit in this line.
     var room: Int { Self.columnLimit - self.column }
 
     /// Writes text where it stands, without regard to the line's length.

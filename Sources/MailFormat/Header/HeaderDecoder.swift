@@ -2,7 +2,7 @@
 
 /// Reads header text as a person would see it.
 ///
-/// Encoded words are decoded in every ``Charset``; a word in an unknown one stays as it is. Octets beyond ASCII outside of
+/// Encoded words are decoded in every ``Charset``; a word in an unknown one stays as it is. Bytes beyond ASCII outside of
 /// encoded words, which no field should have and many have, are UTF-8 if they can be, else in the charset that the caller
 /// names, else Windows-1252.
 ///
@@ -10,12 +10,12 @@
 public enum HeaderDecoder {
     /// Unfolded text with its encoded words decoded; white space between two of them is dropped.
     ///
-    /// Octets of neighbouring words of one charset are joined before they are decoded, so a character that a sender has
+    /// Bytes of neighbouring words of one charset are joined before they are decoded, so a character that a sender has
     /// split between words is mended. Line ends and other control characters of decoded words become spaces.
     ///
     /// - Parameters:
     ///   - line: The text.
-    ///   - undeclared: The charset of octets beyond ASCII that are in no encoded word and are not UTF-8.
+    ///   - undeclared: The charset of bytes beyond ASCII that are in no encoded word and are not UTF-8.
     /// - Returns: The text that a person sees.
     public static func text(_ line: [UInt8], undeclared: Charset? = nil) -> String {
         let line = self.unicode(line, undeclared: undeclared)

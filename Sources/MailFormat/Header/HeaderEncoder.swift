@@ -38,7 +38,7 @@ public enum HeaderEncoder {
 
     /// Appends a field whose text is already in its written form, such as `List-Unsubscribe`, with its CRLF.
     ///
-    /// The text is only made safe and folded at its spaces; an octet beyond ASCII becomes `?`.
+    /// The text is only made safe and folded at its spaces; a byte beyond ASCII becomes `?`.
     public static func appendStructured(name: String, text: some Collection<UInt8>, to output: inout [UInt8]) {
         let line = ASCIIText.oneLine(text.map { $0 < 0x80 ? $0 : 0x3F })
         var writer = FieldWriter(appendingTo: exchange(&output), name: name)
@@ -180,7 +180,7 @@ public enum HeaderEncoder {
     }
 }
 
-/// Takes the octets out of a variable, so that the writer appends in place and does not copy.
+/// Takes the bytes out of a variable, so that the writer appends in place and does not copy.
 private func exchange(_ bytes: inout [UInt8]) -> [UInt8] {
     var taken: [UInt8] = []
     swap(&taken, &bytes)

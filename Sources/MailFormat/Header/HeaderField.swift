@@ -28,7 +28,7 @@ public struct HeaderField: Hashable, Sendable {
     /// The body as a reader sees it: unfolded, encoded words decoded.
     public var text: String { HeaderDecoder.text(self.unfolded) }
 
-    /// The body as a reader sees it, where octets beyond ASCII that are not UTF-8 are in a charset; `nil` is Windows-1252.
+    /// The body as a reader sees it, where bytes beyond ASCII that are not UTF-8 are in a charset; `nil` is Windows-1252.
     public func text(undeclared: Charset?) -> String { HeaderDecoder.text(self.unfolded, undeclared: undeclared) }
 
     /// Whether the field has this name in whatever case.

@@ -2,7 +2,7 @@
 
 /// A message or one of its parts: a header and a body that is either content or further parts.
 ///
-/// A parsed entity that nobody has changed is written octet for octet as it was found, and so is every unchanged part
+/// A parsed entity that nobody has changed is written byte for byte as it was found, and so is every unchanged part
 /// of one that was changed.
 ///
 /// - Note: RFC 2045 and RFC 2046 §5.1.
@@ -25,7 +25,7 @@ public struct MIMEEntity: Sendable {
         didSet { self.original = nil }
     }
 
-    /// The octets that this entity was parsed from, until it is changed.
+    /// The bytes that this entity was parsed from, until it is changed.
     private var original: ArraySlice<UInt8>?
 
     /// Creates an entity of its parts.
@@ -40,7 +40,7 @@ public struct MIMEEntity: Sendable {
     ///
     /// - Throws: `MIMEError` only if a limit is exceeded.
     public init(parsing bytes: [UInt8], limits: MIMELimits = MIMELimits()) throws(MIMEError) {
-        guard bytes.count <= limits.octets else { throw .tooLarge(limit: limits.octets) }
+        guard bytes.count <= limits.bytes else { throw .tooLarge(limit: limits.bytes) }
         var parser = MIMEParser(limits: limits)
         self = try parser.entity(bytes[...], depth: 0)
     }
@@ -111,7 +111,7 @@ public struct MIMEEntity: Sendable {
         }
     }
 
-    /// The entity's octets.
+    /// The entity's bytes.
     public func serialised() -> [UInt8] {
         if let original { return Array(original) }
         var output: [UInt8] = []
@@ -119,7 +119,7 @@ public struct MIMEEntity: Sendable {
         return output
     }
 
-    /// Appends the entity's octets.
+    /// Appends the entity's bytes.
     public func append(to output: inout [UInt8]) {
         if let original {
             output.append(contentsOf: original)

@@ -4,14 +4,14 @@
 struct ParameterScanner {
     /// More parameters than any field has; what follows is passed over.
     private static let parameterLimit = 100
-    /// More octets than any field has; what follows is passed over.
-    private static let octetLimit = 65_536
+    /// More bytes than any field has; what follows is passed over.
+    private static let byteLimit = 65_536
 
     private let bytes: [UInt8]
     private var index = 0
 
     init(_ bytes: [UInt8]) {
-        self.bytes = bytes.count > Self.octetLimit ? Array(bytes.prefix(Self.octetLimit)) : bytes
+        self.bytes = bytes.count > Self.byteLimit ? Array(bytes.prefix(Self.byteLimit)) : bytes
     }
 
     private var current: UInt8? { self.index < self.bytes.count ? self.bytes[self.index] : nil }
@@ -151,9 +151,9 @@ struct ParameterScanner {
         var index = bytes.startIndex
         while index < bytes.endIndex {
             if bytes[index] == 0x25, index + 2 < bytes.endIndex,
-                let octet = UInt8(String(decoding: bytes[(index + 1)...(index + 2)], as: UTF8.self), radix: 16)
+                let byte = UInt8(String(decoding: bytes[(index + 1)...(index + 2)], as: UTF8.self), radix: 16)
             {
-                output.append(octet)
+                output.append(byte)
                 index += 3
             } else {
                 output.append(bytes[index])

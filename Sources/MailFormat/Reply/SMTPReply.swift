@@ -6,8 +6,8 @@
 ///
 /// - Note: RFC 5321 §4.2, RFC 2034 for the enhanced status.
 public struct SMTPReply: Hashable, Sendable, CustomStringConvertible {
-    /// The most text that is kept, in octets.
-    public static let textOctetLimit = 2_048
+    /// The most text that is kept, in bytes.
+    public static let textByteLimit = 2_048
 
     /// The reply code, 200 to 599 from a server that keeps to the rules.
     public let code: Int
@@ -21,14 +21,14 @@ public struct SMTPReply: Hashable, Sendable, CustomStringConvertible {
         self.code = code
         self.enhancedStatus = enhancedStatus
         let count = text.utf8.count
-        if count <= Self.textOctetLimit, !text.utf8.contains(0) {
+        if count <= Self.textByteLimit, !text.utf8.contains(0) {
             self.text = text
         } else {
             self.text = Self.bounded(text.utf8)
         }
     }
 
-    /// Creates a reply of a server's octets, whatever they are.
+    /// Creates a reply of a server's bytes, whatever they are.
     ///
     /// The text is the lines without codes and line ends, joined by LF.
     public init(code: Int, lossyText text: some Collection<UInt8>) {
@@ -49,17 +49,17 @@ public struct SMTPReply: Hashable, Sendable, CustomStringConvertible {
         return status
     }
 
-    private static func bounded(_ octets: some Collection<UInt8>) -> String {
+    private static func bounded(_ bytes: some Collection<UInt8>) -> String {
         var kept: [UInt8] = []
-        kept.reserveCapacity(min(octets.count, self.textOctetLimit))
-        for octet in octets where octet != 0 {
-            guard kept.count < self.textOctetLimit + 4 else { break }
-            kept.append(octet)
+        kept.reserveCapacity(min(bytes.count, self.textByteLimit))
+        for byte in bytes where byte != 0 {
+            guard kept.count < self.textByteLimit + 4 else { break }
+            kept.append(byte)
         }
-        // A replacement character is longer than the octet it stands for, so the bound is applied to the result.
+        // A replacement character is longer than the byte it stands for, so the bound is applied to the result.
         let decoded = String(decoding: kept, as: UTF8.self)
-        guard decoded.utf8.count > self.textOctetLimit else { return decoded }
-        var end = decoded.utf8.index(decoded.startIndex, offsetBy: self.textOctetLimit)
+        guard decoded.utf8.count > self.textByteLimit else { return decoded }
+        var end = decoded.utf8.index(decoded.startIndex, offsetBy: self.textByteLimit)
         while end.samePosition(in: decoded.unicodeScalars) == nil { end = decoded.utf8.index(before: end) }
         return String(decoded[..<end])
     }

@@ -31,9 +31,9 @@ public struct Attachment: Sendable, Hashable {
         self.bytes = bytes
     }
 
-    /// The longest name, in octets.
+    /// The longest name, in bytes.
     public static let filenameLimit = 255
-    /// The longest Content-ID, in octets: its field is one line.
+    /// The longest Content-ID, in bytes: its field is one line.
     public static let contentIDLimit = 250
 
     /// Judges an attachment before anybody's message depends on it.
@@ -46,7 +46,7 @@ public struct Attachment: Sendable, Hashable {
             throw refusal("an attachment's name, type or id holds a control character")
         }
         if let filename = self.filename, !(1...Self.filenameLimit).contains(filename.utf8.count) {
-            throw refusal("an attachment's name has 1 to \(Self.filenameLimit) octets")
+            throw refusal("an attachment's name has 1 to \(Self.filenameLimit) bytes")
         }
         guard let type = ContentType(parsing: Array(self.contentType.utf8)),
             let essence = self.contentType.split(separator: ";", maxSplits: 1).first,
@@ -87,9 +87,9 @@ public struct Attachment: Sendable, Hashable {
 
     /// Restores an attachment from ``encoded()``.
     ///
-    /// - Throws: ``MergeEncodingError`` for octets that are no attachment.
-    public init(decoding octets: [UInt8]) throws(MergeEncodingError) {
-        let fields = try MergeFields(decoding: octets)
+    /// - Throws: ``MergeEncodingError`` for bytes that are no attachment.
+    public init(decoding encoded: [UInt8]) throws(MergeEncodingError) {
+        let fields = try MergeFields(decoding: encoded)
         guard case .bytes(let bytes)? = fields["content"], let contentType = Self.text(fields["content_type"]) else {
             throw MergeEncodingError(offset: 0, reason: "an attachment without content")
         }

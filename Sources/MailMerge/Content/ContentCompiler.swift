@@ -174,7 +174,7 @@ struct ContentCompiler {
         HeaderField(name: field.name, value: value).append(to: &output)
     }
 
-    /// Appends a field that was found with raw octets beyond ASCII, in the form that it should have had.
+    /// Appends a field that was found with raw bytes beyond ASCII, in the form that it should have had.
     private static func appendInASCII(_ field: HeaderField, charset: Charset?, to output: inout [UInt8]) {
         var value: String?
         var parameters: [ContentParameter] = []
@@ -295,12 +295,12 @@ struct ContentCompiler {
     }
 
     private static func text(of entity: MIMEEntity, _ type: ContentType) throws(ContentError) -> String {
-        let octets = entity.decodedBody()
-        guard let label = type.parameter("charset"), !label.isEmpty else { return Charset.decodeUndeclared(octets) }
+        let bytes = entity.decodedBody()
+        guard let label = type.parameter("charset"), !label.isEmpty else { return Charset.decodeUndeclared(bytes) }
         guard let charset = Charset(label: label) else {
             throw ContentError(part: type.essence, message: "the charset \(label) is not known")
         }
-        return charset.decode(octets)
+        return charset.decode(bytes)
     }
 
     private static func appendTransferEncoding(of entity: MIMEEntity, to fields: inout [UInt8]) {

@@ -5,7 +5,7 @@ struct HTMLSource {
     let bytes: [UInt8]
     /// The template's tags, ascending.
     let tags: [Lexer.TagRange]
-    /// The first octet that has not been passed.
+    /// The first byte that has not been passed.
     private(set) var place = 0
     private var nextTag = 0
 
@@ -18,7 +18,7 @@ struct HTMLSource {
 
     var isAtEnd: Bool { self.place >= self.bytes.count }
 
-    /// The octet here, or 0 at the end.
+    /// The byte here, or 0 at the end.
     var byte: UInt8 { self.place < self.bytes.count ? self.bytes[self.place] : 0 }
 
     /// The template tag that begins here.
@@ -27,7 +27,7 @@ struct HTMLSource {
             ? self.tags[self.nextTag] : nil
     }
 
-    /// Passes one octet, or the template tag that begins here.
+    /// Passes one byte, or the template tag that begins here.
     mutating func advance() { self.move(to: self.tag?.range.upperBound ?? self.place + 1) }
 
     /// Goes to a place, forwards or back.

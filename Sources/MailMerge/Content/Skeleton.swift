@@ -2,7 +2,7 @@
 
 import MailFormat
 
-/// A message's body as it is compiled: octets that are the same for everybody with the rendered parts between them.
+/// A message's body as it is compiled: bytes that are the same for everybody with the rendered parts between them.
 struct Skeleton: Sendable {
     /// A piece of the body.
     enum Piece: Sendable {

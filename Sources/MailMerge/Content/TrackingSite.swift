@@ -4,9 +4,9 @@ import MailFormat
 
 /// The addresses that a mailing's tracking site answers at.
 public struct TrackingSite: Sendable {
-    /// The longest base URL, in octets as written into messages: `List-Unsubscribe` has it and a tracking id in one line
+    /// The longest base URL, in bytes as written into messages: `List-Unsubscribe` has it and a tracking id in one line
     /// of 998.
-    public static let octetLimit = 800
+    public static let byteLimit = 800
 
     /// The base URL in characters that stand for themselves in header fields, HTML attributes and text.
     let base: [UInt8]
@@ -67,8 +67,8 @@ public struct TrackingSite: Sendable {
             let reason = host.isEmpty ? "there is none" : error.description
             throw refusal("the tracking URL's host cannot exist: \(reason)")
         }
-        guard let site = Self(url), site.base.count <= Self.octetLimit else {
-            throw refusal("the tracking URL is longer than \(Self.octetLimit) octets")
+        guard let site = Self(url), site.base.count <= Self.byteLimit else {
+            throw refusal("the tracking URL is longer than \(Self.byteLimit) bytes")
         }
         self = site
     }

@@ -76,13 +76,13 @@ extension Renderer {
 
     private mutating func concatenate(_ parts: [Expression]) throws(RenderError) -> Value {
         var texts: [Value.Text] = []
-        var octets = 0
+        var bytes = 0
         for part in parts {
             let text = try self.evaluate(part).asText
-            octets += text.bytes.count
+            bytes += text.bytes.count
             texts.append(text)
         }
-        try self.budget.pay(octets: octets)
+        try self.budget.pay(bytes: bytes)
         return .text(Operations.join(texts, separator: nil, escapes: self.escapes))
     }
 
@@ -168,7 +168,7 @@ extension Renderer {
         }
         if numbers[2] == 0 { throw RenderError(.value, "the step of a slice cannot be 0") }
         switch value {
-        case .text, .list, .undefined: try self.budget.pay(octets: value.weight)
+        case .text, .list, .undefined: try self.budget.pay(bytes: value.weight)
         default: throw RenderError(.value, "\(value.kind) cannot be sliced")
         }
         return Operations.slice(value, start: numbers[0], stop: numbers[1], step: numbers[2] ?? 1)
@@ -177,7 +177,7 @@ extension Renderer {
     private mutating func arithmetic(_ symbol: Symbol, _ left: Value, _ right: Value) throws(RenderError) -> Value {
         switch (symbol, left, right) {
         case (.add, .text(let left), .text(let right)):
-            try self.budget.pay(octets: left.bytes.count + right.bytes.count)
+            try self.budget.pay(bytes: left.bytes.count + right.bytes.count)
             return .text(Operations.join([left, right], separator: nil, escapes: true))
         case (.add, .list(let left), .list(let right)) where left.isTuple == right.isTuple:
             try self.budget.pay(items: left.items.count + right.items.count)
@@ -198,7 +198,7 @@ extension Renderer {
         let count = Int(max(0, min(number, 1 << 32)))
         switch value {
         case .text(let text):
-            try self.budget.pay(octets: text.bytes.count * count)
+            try self.budget.pay(bytes: text.bytes.count * count)
             var bytes: [UInt8] = []
             bytes.reserveCapacity(text.bytes.count * count)
             if !text.bytes.isEmpty { for _ in 0..<count { bytes.append(contentsOf: text.bytes) } }

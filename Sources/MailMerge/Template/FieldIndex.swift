@@ -38,7 +38,7 @@ struct FieldIndex: Sendable {
         for _ in 0..<count { self.slots.append(.absent) }
     }
 
-    /// The octets of a slot that holds text, without making a value.
+    /// The bytes of a slot that holds text, without making a value.
     func text(_ slot: Int) -> Range<Int>? {
         guard case .encoded(let offset) = self.slots[slot] else { return nil }
         var cursor = MergeCursor(self.bytes, at: offset)
@@ -61,7 +61,7 @@ struct FieldIndex: Sendable {
             }
             switch value {
             case .list, .map:
-                try budget.pay(octets: cursor.offset - offset)
+                try budget.pay(bytes: cursor.offset - offset)
                 self.slots[slot] = .value(value)
             default: break
             }

@@ -2,19 +2,19 @@
 
 /// How much work a message may be, and how large.
 public struct RenderBudget: Sendable, Hashable {
-    /// Steps left: statements, passes of loops, operations, and one per 64 octets that an operation handles.
+    /// Steps left: statements, passes of loops, operations, and one per 64 bytes that an operation handles.
     public var steps: Int
-    /// The most octets that the output, and any value on the way to it, may have.
-    public var octets: Int
+    /// The most bytes that the output, and any value on the way to it, may have.
+    public var bytes: Int
 
     /// Composes a budget.
     ///
     /// - Parameters:
     ///   - steps: Default 100,000, a hundred times what an elaborate newsletter takes.
-    ///   - octets: Default 1 MiB for one message.
-    public init(steps: Int = 100_000, octets: Int = 1 << 20) {
+    ///   - bytes: Default 1 MiB for one message.
+    public init(steps: Int = 100_000, bytes: Int = 1 << 20) {
         self.steps = steps
-        self.octets = octets
+        self.bytes = bytes
     }
 
     mutating func spend(_ steps: Int = 1) throws(RenderError) {
@@ -22,16 +22,16 @@ public struct RenderBudget: Sendable, Hashable {
         if self.steps < 0 { throw RenderError(.steps, "the template takes too many steps") }
     }
 
-    /// Pays for a value that holds so many octets.
-    mutating func pay(octets count: Int) throws(RenderError) {
-        guard count <= self.octets else { throw RenderError(.size, "a value grows beyond \(self.octets) octets") }
+    /// Pays for a value that holds so many bytes.
+    mutating func pay(bytes count: Int) throws(RenderError) {
+        guard count <= self.bytes else { throw RenderError(.size, "a value grows beyond \(self.bytes) bytes") }
         try self.spend(1 + count >> 6)
     }
 
     /// Pays for a list of so many items.
     mutating func pay(items count: Int) throws(RenderError) {
-        guard count <= self.octets >> 4 else {
-            throw RenderError(.size, "a list grows beyond \(self.octets >> 4) items")
+        guard count <= self.bytes >> 4 else {
+            throw RenderError(.size, "a list grows beyond \(self.bytes >> 4) items")
         }
         try self.spend(1 + count)
     }

@@ -51,8 +51,8 @@ extension Renderer {
             }
             if text.isSafe { new = Escape.escaped(new) }
             let old = try Self.requiredText(first)
-            let result = TextFilters.replaced(text.bytes, old, new.bytes, limit: limit, bound: self.budget.octets)
-            try self.budget.pay(octets: result.count)
+            let result = TextFilters.replaced(text.bytes, old, new.bytes, limit: limit, bound: self.budget.bytes)
+            try self.budget.pay(bytes: result.count)
             return kept(result)
         case .split:
             var limit = Int.max

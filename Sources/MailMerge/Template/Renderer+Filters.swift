@@ -95,7 +95,7 @@ extension Renderer {
             PercentEncoding.appendForm(pair.0.asText.bytes, to: &bytes)
             bytes.append(UInt8(ascii: "="))
             PercentEncoding.appendForm(pair.1.asText.bytes, to: &bytes)
-            try self.budget.pay(octets: bytes.count)
+            try self.budget.pay(bytes: bytes.count)
         }
         return bytes
     }
@@ -104,7 +104,7 @@ extension Renderer {
         let width = Int(clamping: try Self.whole(width ?? .integer(80), "center"))
         let pad = width - UTF8Text.count(text.bytes)
         guard pad > 0 else { return text }
-        try self.budget.pay(octets: pad)
+        try self.budget.pay(bytes: pad)
         let left = pad / 2 + (pad & width & 1)
         var bytes = Array(repeating: UInt8(ascii: " "), count: left)
         bytes.append(contentsOf: text.bytes)
@@ -127,8 +127,8 @@ extension Renderer {
             let number = try Self.whole(count, "replace")
             if number >= 0 { limit = Int(clamping: number) }
         }
-        let result = TextFilters.replaced(text.bytes, old.bytes, new.bytes, limit: limit, bound: self.budget.octets)
-        try self.budget.pay(octets: result.count)
+        let result = TextFilters.replaced(text.bytes, old.bytes, new.bytes, limit: limit, bound: self.budget.bytes)
+        try self.budget.pay(bytes: result.count)
         return Value.Text(result, isSafe: text.isSafe)
     }
 

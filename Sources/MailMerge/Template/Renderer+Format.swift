@@ -23,7 +23,7 @@ extension Renderer {
             guard next < arguments.count else { throw RenderError(.value, "the format needs more values") }
             var piece = try Self.convert(arguments[next], directive, escapes: pattern.isSafe)
             next += 1
-            try self.budget.pay(octets: max(directive.width, piece.count))
+            try self.budget.pay(bytes: max(directive.width, piece.count))
             let pad = directive.width - UTF8Text.count(piece[...])
             if pad > 0 {
                 let isNumeric = directive.zero && !directive.left && Self.isNumeric(directive.conversion)
@@ -39,7 +39,7 @@ extension Renderer {
                 throw RenderError(.value, "the format does not use all values")
             }
         }
-        try self.budget.pay(octets: result.count)
+        try self.budget.pay(bytes: result.count)
         return .text(result, isSafe: pattern.isSafe)
     }
 

@@ -49,14 +49,14 @@ extension Renderer {
     private mutating func joined(_ value: Value, _ given: [Value?]) throws(RenderError) -> Value.Text {
         var texts: [Value.Text] = []
         let separator = given[0]?.asText ?? Value.Text([])
-        var octets = 0
+        var bytes = 0
         for item in try self.items(of: value) {
             let text = try Self.attribute(given[1], of: item).asText
-            octets += text.bytes.count + separator.bytes.count
+            bytes += text.bytes.count + separator.bytes.count
             try self.budget.spend(1 + text.bytes.count >> 6)
             texts.append(text)
         }
-        try self.budget.pay(octets: octets)
+        try self.budget.pay(bytes: bytes)
         return Operations.join(texts, separator: separator, escapes: self.escapes)
     }
 

@@ -59,8 +59,8 @@ struct Renderer {
             case .capture(let local, let body, _): try self.capture(local, body)
             case .link(let index, let body): try self.link(index, body)
             }
-            if self.output.count > self.budget.octets {
-                throw RenderError(.size, "the message grows beyond \(self.budget.octets) octets")
+            if self.output.count > self.budget.bytes {
+                throw RenderError(.size, "the message grows beyond \(self.budget.bytes) bytes")
             }
         }
     }
@@ -149,7 +149,7 @@ struct Renderer {
         swap(&outer, &self.output)
         try self.run(body)
         swap(&outer, &self.output)
-        try self.budget.pay(octets: outer.count)
+        try self.budget.pay(bytes: outer.count)
         self.locals[local] = .text(outer, isSafe: self.escapes)
     }
 

@@ -5,7 +5,7 @@ struct Program: Sendable {
     var statements: [Statement]
     var localCount: Int
 
-    /// Whether rendering writes the same octets for everybody.
+    /// Whether rendering writes the same bytes for everybody.
     var isStatic: Bool {
         self.statements.allSatisfy {
             if case .text = $0 { return true }

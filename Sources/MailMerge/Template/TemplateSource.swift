@@ -25,7 +25,7 @@ struct TemplateSource: Sendable {
         self.bytes = bytes
     }
 
-    /// Where an octet lies.
+    /// Where a byte lies.
     func position(of offset: Int) -> SourcePosition {
         var line = 1
         var column = 1
@@ -40,13 +40,13 @@ struct TemplateSource: Sendable {
         return SourcePosition(line: line, column: column)
     }
 
-    /// An error at an octet.
+    /// An error at a byte.
     func error(at offset: Int, _ message: String) -> TemplateError {
         let position = self.position(of: offset)
         return TemplateError(line: position.line, column: position.column, message: message)
     }
 
-    /// The octet at `offset`, or 0 beyond the end.
+    /// The byte at `offset`, or 0 beyond the end.
     func byte(_ offset: Int) -> UInt8 { offset < self.bytes.count ? self.bytes[offset] : 0 }
 
     /// Whether the text continues with `word`.

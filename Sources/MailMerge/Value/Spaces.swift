@@ -11,7 +11,7 @@ enum Spaces {
         }
     }
 
-    /// Whether an octet is white space of its own.
+    /// Whether a byte is white space of its own.
     static func contains(_ byte: UInt8) -> Bool { (byte >= 0x09 && byte <= 0x0D) || (byte >= 0x1C && byte <= 0x20) }
 
     /// The first place in `from..<end` that holds no white space.

@@ -2,12 +2,12 @@
 
 /// Steps through UTF-8 by characters (Unicode scalars, as Python counts them).
 enum UTF8Text {
-    /// The character that begins at `place` and its length in octets, or `nil` where no well-formed one does.
+    /// The character that begins at `place` and its length in bytes, or `nil` where no well-formed one does.
     static func scalar(_ bytes: [UInt8], at place: Int) -> (value: Unicode.Scalar, length: Int)? {
         Self.scalar(bytes[...], at: place)
     }
 
-    /// The character that begins at `place` and its length in octets, or `nil` where no well-formed one does.
+    /// The character that begins at `place` and its length in bytes, or `nil` where no well-formed one does.
     static func scalar(_ bytes: ArraySlice<UInt8>, at place: Int) -> (value: Unicode.Scalar, length: Int)? {
         guard place < bytes.endIndex else { return nil }
         let first = bytes[place]
@@ -25,7 +25,7 @@ enum UTF8Text {
         return (scalar, length)
     }
 
-    /// How many characters the text has; an ill-formed octet counts as one.
+    /// How many characters the text has; an ill-formed byte counts as one.
     static func count(_ bytes: ArraySlice<UInt8>) -> Int {
         var count = 0
         for byte in bytes where byte & 0xC0 != 0x80 { count += 1 }
@@ -45,7 +45,7 @@ enum UTF8Text {
         return places
     }
 
-    /// Whether all octets are ASCII.
+    /// Whether all bytes are ASCII.
     static func isASCII(_ bytes: ArraySlice<UInt8>) -> Bool {
         var all: UInt8 = 0
         for byte in bytes { all |= byte }

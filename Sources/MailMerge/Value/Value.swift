@@ -118,7 +118,7 @@ enum Value: Sendable {
         }
     }
 
-    /// Roughly how many octets the value holds, for the budget.
+    /// Roughly how many bytes the value holds, for the budget.
     var weight: Int {
         switch self {
         case .text(let text): text.bytes.count

@@ -142,12 +142,12 @@ public struct AccountID: RawRepresentable, Hashable, Codable, Sendable {
 
 /// Names a blob (content revision or attachment) by the SHA-256 of its bytes.
 public struct BlobHash: Hashable, Sendable, Codable, CustomStringConvertible {
-    /// 32 octets.
+    /// 32 bytes.
     public let bytes: [UInt8]
 
     /// Wraps a digest.
     ///
-    /// - Parameter bytes: 32 octets; anything else is `nil`.
+    /// - Parameter bytes: 32 bytes; anything else is `nil`.
     public init?(bytes: [UInt8]) {
         guard bytes.count == 32 else { return nil }
         self.bytes = bytes

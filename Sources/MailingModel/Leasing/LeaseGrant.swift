@@ -92,49 +92,49 @@ public struct LeaseEntry: Sendable, Hashable {
 
 /// A set of places in a lease, one bit each.
 public struct EntryBitmap: Hashable, Sendable {
-    /// Little-endian bits: entry `i` is bit `i % 8` of octet `i / 8`; absent octets are zero.
-    public private(set) var octets: [UInt8]
+    /// Little-endian bits: entry `i` is bit `i % 8` of byte `i / 8`; absent bytes are zero.
+    public private(set) var bytes: [UInt8]
 
     /// An empty set.
-    public init() { self.octets = [] }
+    public init() { self.bytes = [] }
 
-    /// Restores a set from its octets.
-    public init(octets: [UInt8]) { self.octets = octets }
+    /// Restores a set from its bytes.
+    public init(bytes: [UInt8]) { self.bytes = bytes }
 
     /// A set of the given places.
     public init(_ places: some Sequence<Int>) {
-        self.octets = []
+        self.bytes = []
         for place in places { self.insert(place) }
     }
 
     /// Whether a place is in the set.
     public func contains(_ place: Int) -> Bool {
-        let octet = place >> 3
-        return octet < self.octets.count && self.octets[octet] & (1 << UInt8(place & 7)) != 0
+        let byte = place >> 3
+        return byte < self.bytes.count && self.bytes[byte] & (1 << UInt8(place & 7)) != 0
     }
 
     /// Adds a place.
     public mutating func insert(_ place: Int) {
         precondition(place >= 0, "a lease has no entry before the first")
-        let octet = place >> 3
-        while self.octets.count <= octet { self.octets.append(0) }
-        self.octets[octet] |= 1 << UInt8(place & 7)
+        let byte = place >> 3
+        while self.bytes.count <= byte { self.bytes.append(0) }
+        self.bytes[byte] |= 1 << UInt8(place & 7)
     }
 
     /// Adds every place of another set.
     public mutating func formUnion(_ other: EntryBitmap) {
-        while self.octets.count < other.octets.count { self.octets.append(0) }
-        for (index, octet) in other.octets.enumerated() { self.octets[index] |= octet }
+        while self.bytes.count < other.bytes.count { self.bytes.append(0) }
+        for (index, byte) in other.bytes.enumerated() { self.bytes[index] |= byte }
     }
 
     /// How many places are in the set.
-    public var count: Int { self.octets.reduce(0) { $0 + $1.nonzeroBitCount } }
+    public var count: Int { self.bytes.reduce(0) { $0 + $1.nonzeroBitCount } }
 
     /// The places in ascending order.
     public var places: [Int] {
         var places: [Int] = []
-        for (index, octet) in self.octets.enumerated() where octet != 0 {
-            for bit in 0..<8 where octet & (1 << UInt8(bit)) != 0 { places.append(index * 8 + bit) }
+        for (index, byte) in self.bytes.enumerated() where byte != 0 {
+            for bit in 0..<8 where byte & (1 << UInt8(bit)) != 0 { places.append(index * 8 + bit) }
         }
         return places
     }

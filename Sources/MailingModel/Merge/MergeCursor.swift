@@ -2,11 +2,11 @@
 
 /// A place in encoded merge fields, for readers that take what they need and skip the rest.
 ///
-/// Every step checks the bounds of the octets, so no input makes it trap.
+/// Every step checks the bounds of the bytes, so no input makes it trap.
 public struct MergeCursor: Sendable {
-    /// The octets that are read.
+    /// The bytes that are read.
     public let bytes: [UInt8]
-    /// The place of the next octet.
+    /// The place of the next byte.
     public private(set) var offset: Int
 
     /// Begins at the count of the top-level fields.
@@ -21,19 +21,19 @@ public struct MergeCursor: Sendable {
         guard version == MergeFields.encodingVersion else { throw self.failure("version \(version) is not known") }
     }
 
-    /// Begins at a value found earlier in the same octets.
+    /// Begins at a value found earlier in the same bytes.
     public init(_ bytes: [UInt8], at offset: Int) {
         self.bytes = bytes
         self.offset = offset
     }
 
-    /// Reads how many members follow; never more than there are octets left.
+    /// Reads how many members follow; never more than there are bytes left.
     public mutating func count() throws(MergeEncodingError) -> Int {
         if self.bytes.isEmpty { return 0 }
         return try self.length()
     }
 
-    /// Reads a name, text or octets: a length and where they lie.
+    /// Reads a name, text or bytes: a length and where they lie.
     public mutating func string() throws(MergeEncodingError) -> Range<Int> {
         let length = try self.length()
         let start = self.offset
@@ -67,8 +67,8 @@ public struct MergeCursor: Sendable {
     /// Reads the length of a list or map, whose count follows.
     ///
     /// - Parameter depth: How many lists and maps are open already.
-    /// - Returns: The place after its last octet.
-    /// - Throws: ``MergeEncodingError`` if too many are open, or the octets end first.
+    /// - Returns: The place after its last byte.
+    /// - Throws: ``MergeEncodingError`` if too many are open, or the bytes end first.
     public mutating func nested(depth: Int) throws(MergeEncodingError) -> Int {
         guard depth < MergeFields.maximumDepth else { throw self.failure("nested too deep") }
         let length = try self.length()
@@ -100,11 +100,11 @@ public struct MergeCursor: Sendable {
         var number: UInt64 = 0
         var shift: UInt64 = 0
         while self.offset < self.bytes.count {
-            let octet = self.bytes[self.offset]
+            let byte = self.bytes[self.offset]
             self.offset += 1
-            if shift == 63, octet > 1 { throw self.failure("a number is too large") }
-            number |= UInt64(octet & 0x7F) << shift
-            if octet < 0x80 { return number }
+            if shift == 63, byte > 1 { throw self.failure("a number is too large") }
+            number |= UInt64(byte & 0x7F) << shift
+            if byte < 0x80 { return number }
             shift += 7
             if shift > 63 { throw self.failure("a number is too long") }
         }

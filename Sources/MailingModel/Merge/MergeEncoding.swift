@@ -3,13 +3,13 @@
 // The stored form of merge fields, version 1:
 //
 //     fields  = 0x01 members                      (an empty array also means "no fields")
-//     members = count (name value)*count          name = length octets
+//     members = count (name value)*count          name = length bytes
 //     value   = tag payload                       see MergeTag
 //
-// Counts, lengths and offsets are LEB128 numbers. Lists and maps carry the octet length of what follows, so that a
+// Counts, lengths and offsets are LEB128 numbers. Lists and maps carry the byte length of what follows, so that a
 // reader that looks for one name skips everything else without looking inside.
 
-/// What the first octet of an encoded merge value says about the rest.
+/// What the first byte of an encoded merge value says about the rest.
 public enum MergeTag: UInt8, Sendable {
     /// No payload.
     case null = 0
@@ -19,13 +19,13 @@ public enum MergeTag: UInt8, Sendable {
     case yes = 2
     /// A zigzag number.
     case integer = 3
-    /// Eight octets, IEEE 754, least significant first.
+    /// Eight bytes, IEEE 754, least significant first.
     case double = 4
     /// A length, then UTF-8.
     case text = 5
     /// Milliseconds since the epoch as a zigzag number.
     case dateTime = 6
-    /// A length, then the octets.
+    /// A length, then the bytes.
     case bytes = 7
     /// The length of the rest, a count, then that many values.
     case list = 8
@@ -33,9 +33,9 @@ public enum MergeTag: UInt8, Sendable {
     case map = 9
 }
 
-/// Why octets are not encoded merge fields.
+/// Why bytes are not encoded merge fields.
 public struct MergeEncodingError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// Where reading stopped, in octets from the start.
+    /// Where reading stopped, in bytes from the start.
     public let offset: Int
     /// What is wrong there.
     public let reason: String
@@ -47,7 +47,7 @@ public struct MergeEncodingError: Error, Hashable, Sendable, CustomStringConvert
     }
 
     /// One line for a log.
-    public var description: String { "merge fields: \(self.reason) at octet \(self.offset)" }
+    public var description: String { "merge fields: \(self.reason) at byte \(self.offset)" }
 }
 
 extension MergeFields {
@@ -57,90 +57,90 @@ extension MergeFields {
     /// The version that ``encoded()`` writes.
     static let encodingVersion: UInt8 = 1
 
-    /// The stored form: versioned, self-delimiting, the same octets for the same fields in the same order.
+    /// The stored form: versioned, self-delimiting, the same bytes for the same fields in the same order.
     public func encoded() -> [UInt8] {
-        var octets: [UInt8] = [Self.encodingVersion]
-        octets.reserveCapacity(32 * (self.fields.count + 1))
-        Self.append(self, to: &octets)
-        return octets
+        var output: [UInt8] = [Self.encodingVersion]
+        output.reserveCapacity(32 * (self.fields.count + 1))
+        Self.append(self, to: &output)
+        return output
     }
 
     /// Restores fields from ``encoded()``.
     ///
-    /// - Throws: ``MergeEncodingError`` for another version, truncation, surplus octets, ill-formed UTF-8 or nesting
+    /// - Throws: ``MergeEncodingError`` for another version, truncation, surplus bytes, ill-formed UTF-8 or nesting
     ///   beyond ``maximumDepth``.
-    public init(decoding octets: [UInt8]) throws(MergeEncodingError) {
-        var cursor = try MergeCursor(fields: octets)
+    public init(decoding bytes: [UInt8]) throws(MergeEncodingError) {
+        var cursor = try MergeCursor(fields: bytes)
         self = try Self.read(&cursor, depth: 0)
-        guard cursor.offset == octets.count else { throw cursor.failure("surplus octets") }
+        guard cursor.offset == bytes.count else { throw cursor.failure("surplus bytes") }
     }
 
-    private static func append(_ fields: MergeFields, to octets: inout [UInt8]) {
-        Self.append(number: UInt64(fields.fields.count), to: &octets)
+    private static func append(_ fields: MergeFields, to output: inout [UInt8]) {
+        Self.append(number: UInt64(fields.fields.count), to: &output)
         for field in fields.fields {
-            Self.append(string: field.name, to: &octets)
-            Self.append(field.value, to: &octets)
+            Self.append(string: field.name, to: &output)
+            Self.append(field.value, to: &output)
         }
     }
 
-    private static func append(_ value: MergeValue, to octets: inout [UInt8]) {
+    private static func append(_ value: MergeValue, to output: inout [UInt8]) {
         switch value {
-        case .null: octets.append(MergeTag.null.rawValue)
-        case .bool(let truth): octets.append((truth ? MergeTag.yes : .no).rawValue)
+        case .null: output.append(MergeTag.null.rawValue)
+        case .bool(let truth): output.append((truth ? MergeTag.yes : .no).rawValue)
         case .integer(let number):
-            octets.append(MergeTag.integer.rawValue)
-            Self.append(signed: number, to: &octets)
+            output.append(MergeTag.integer.rawValue)
+            Self.append(signed: number, to: &output)
         case .double(let number):
-            octets.append(MergeTag.double.rawValue)
+            output.append(MergeTag.double.rawValue)
             let bits = number.bitPattern
             for shift in stride(from: UInt64(0), to: 64, by: 8) {
-                octets.append(UInt8(truncatingIfNeeded: bits >> shift))
+                output.append(UInt8(truncatingIfNeeded: bits >> shift))
             }
         case .text(let text):
-            octets.append(MergeTag.text.rawValue)
-            Self.append(string: text, to: &octets)
+            output.append(MergeTag.text.rawValue)
+            Self.append(string: text, to: &output)
         case .dateTime(let moment):
-            octets.append(MergeTag.dateTime.rawValue)
-            Self.append(signed: moment.milliseconds, to: &octets)
+            output.append(MergeTag.dateTime.rawValue)
+            Self.append(signed: moment.milliseconds, to: &output)
         case .bytes(let bytes):
-            octets.append(MergeTag.bytes.rawValue)
-            Self.append(number: UInt64(bytes.count), to: &octets)
-            octets.append(contentsOf: bytes)
+            output.append(MergeTag.bytes.rawValue)
+            Self.append(number: UInt64(bytes.count), to: &output)
+            output.append(contentsOf: bytes)
         case .list(let items):
             var inner: [UInt8] = []
             Self.append(number: UInt64(items.count), to: &inner)
             for item in items { Self.append(item, to: &inner) }
-            octets.append(MergeTag.list.rawValue)
-            Self.append(number: UInt64(inner.count), to: &octets)
-            octets.append(contentsOf: inner)
+            output.append(MergeTag.list.rawValue)
+            Self.append(number: UInt64(inner.count), to: &output)
+            output.append(contentsOf: inner)
         case .map(let fields):
             var inner: [UInt8] = []
             Self.append(fields, to: &inner)
-            octets.append(MergeTag.map.rawValue)
-            Self.append(number: UInt64(inner.count), to: &octets)
-            octets.append(contentsOf: inner)
+            output.append(MergeTag.map.rawValue)
+            Self.append(number: UInt64(inner.count), to: &output)
+            output.append(contentsOf: inner)
         }
     }
 
-    private static func append(string: String, to octets: inout [UInt8]) {
+    private static func append(string: String, to output: inout [UInt8]) {
         var string = string
         string.withUTF8 { utf8 in
-            Self.append(number: UInt64(utf8.count), to: &octets)
-            octets.append(contentsOf: utf8)
+            Self.append(number: UInt64(utf8.count), to: &output)
+            output.append(contentsOf: utf8)
         }
     }
 
-    private static func append(signed number: Int64, to octets: inout [UInt8]) {
-        Self.append(number: UInt64(bitPattern: (number << 1) ^ (number >> 63)), to: &octets)
+    private static func append(signed number: Int64, to output: inout [UInt8]) {
+        Self.append(number: UInt64(bitPattern: (number << 1) ^ (number >> 63)), to: &output)
     }
 
-    private static func append(number: UInt64, to octets: inout [UInt8]) {
+    private static func append(number: UInt64, to output: inout [UInt8]) {
         var rest = number
         while rest >= 0x80 {
-            octets.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            output.append(UInt8(truncatingIfNeeded: rest) | 0x80)
             rest >>= 7
         }
-        octets.append(UInt8(truncatingIfNeeded: rest))
+        output.append(UInt8(truncatingIfNeeded: rest))
     }
 
     private static func read(_ cursor: inout MergeCursor, depth: Int) throws(MergeEncodingError) -> MergeFields {

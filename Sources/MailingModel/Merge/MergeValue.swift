@@ -14,7 +14,7 @@ public enum MergeValue: Hashable, Sendable {
     case bool(Bool)
     /// A civil date and time without a zone, read as UTC.
     case dateTime(Timestamp)
-    /// Raw octets.
+    /// Raw bytes.
     case bytes([UInt8])
     /// An ordered list.
     case list([MergeValue])

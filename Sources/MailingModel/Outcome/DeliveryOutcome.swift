@@ -36,7 +36,7 @@ public struct AttemptTrace: Hashable, Sendable, Codable {
     public var replyCode: Int?
     /// The enhanced status as `class.subject.detail`, RFC 3463, if the reply carried one.
     public var enhancedStatus: String?
-    /// The reply's or the local error's text; at most 2,048 octets of UTF-8, no NUL.
+    /// The reply's or the local error's text; at most 2,048 bytes of UTF-8, no NUL.
     public var text: String
     /// The MX host that answered, or was tried last.
     public var mxHost: String?

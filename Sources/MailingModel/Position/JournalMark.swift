@@ -2,7 +2,7 @@
 
 /// How far a satellite's journal is written.
 ///
-/// An end of the journal is the number of a segment in the upper 32 bits and the octets used of it in the lower ones, so
+/// An end of the journal is the number of a segment in the upper 32 bits and the bytes used of it in the lower ones, so
 /// that it only grows.
 public struct JournalPosition: Hashable, Sendable {
     /// What has been handed to the operating system; it survives the death of the process.

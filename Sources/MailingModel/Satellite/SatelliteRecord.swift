@@ -8,7 +8,7 @@ public struct SatelliteRecord: Sendable, Hashable {
     public var serial: String
     /// Whether it may connect.
     public var enabled: Bool
-    /// Its CURVE public keys, 32 octets each: none before it is paired, two while a key is being rotated.
+    /// Its CURVE public keys, 32 bytes each: none before it is paired, two while a key is being rotated.
     public var publicKeys: [[UInt8]]
     /// The secret of the enrolment exchange, if it may still enrol.
     public var sharedKey: String?

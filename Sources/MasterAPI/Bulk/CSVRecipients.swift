@@ -40,13 +40,13 @@ struct CSVRecipients: RecipientSource {
         self.layout == nil ? nil : (self.emailPlace + 1, self.trackingPlace.map { $0 + 1 })
     }
 
-    mutating func feed(_ octets: [UInt8]) throws {
+    mutating func feed(_ bytes: [UInt8]) throws {
         guard self.reader == nil else {
-            self.reader?.feed(octets)
+            self.reader?.feed(bytes)
             return
         }
-        self.beginning += octets
-        if self.beginning.count >= CSVDialect.detectionOctets { try self.begin() }
+        self.beginning += bytes
+        if self.beginning.count >= CSVDialect.detectionBytes { try self.begin() }
     }
 
     mutating func finish() throws {
@@ -59,7 +59,7 @@ struct CSVRecipients: RecipientSource {
         let dialect = CSVDialect(detecting: self.beginning, isWhole: self.isFinished, encoding: self.encoding)
         let isWide = dialect.encoding == .utf16LittleEndian || dialect.encoding == .utf16BigEndian
         guard isWide || !self.beginning.contains(0) else {
-            throw ControlRefusal(.badRequest, "bad_body", "the body is not CSV: it holds NUL octets")
+            throw ControlRefusal(.badRequest, "bad_body", "the body is not CSV: it holds NUL bytes")
         }
         self.firstIsHeader = self.hasHeader ?? dialect.hasHeader
         var reader = CSVReader(dialect)
@@ -140,7 +140,7 @@ struct CSVRecipients: RecipientSource {
         guard let reader = self.reader else { preconditionFailure("a record without a reader") }
         let line = reader.recordLine
         let surplus = reader.fieldCount - layout.count
-        let isPadded = surplus > 0 && (layout.count..<reader.fieldCount).allSatisfy { reader.octets(at: $0).isEmpty }
+        let isPadded = surplus > 0 && (layout.count..<reader.fieldCount).allSatisfy { reader.bytes(at: $0).isEmpty }
         guard surplus == 0 || isPadded else {
             let text = "the record has \(reader.fieldCount) fields, the header \(layout.count)"
             return .refused(.init(line: line, column: nil, code: "field_count", text: text))

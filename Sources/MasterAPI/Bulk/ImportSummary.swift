@@ -10,8 +10,8 @@ struct ImportSummary: Sendable {
     /// Errors that are told in an answer of one piece.
     static let toldErrors = 1_000
 
-    /// Octets of their records that are told with them.
-    static let toldRowOctets = 1 << 20
+    /// Bytes of their records that are told with them.
+    static let toldRowBytes = 1 << 20
 
     /// Recipients that are in the mailing, whenever they came.
     var accepted = 0
@@ -25,7 +25,7 @@ struct ImportSummary: Sendable {
     var lines = 0
     /// The first of what was refused.
     private(set) var errors: [ImportRefusal] = []
-    private var rowOctets = 0
+    private var rowBytes = 0
     /// Why it ended before its end, if it did.
     private(set) var failure: ControlRefusal?
 
@@ -33,8 +33,8 @@ struct ImportSummary: Sendable {
     mutating func refuse(_ refusals: [ImportRefusal]) {
         self.refused += refusals.count
         for var refusal in refusals.prefix(max(0, Self.toldErrors - self.errors.count)) {
-            self.rowOctets += refusal.row?.utf8.count ?? 0
-            if self.rowOctets > Self.toldRowOctets { refusal.row = nil }
+            self.rowBytes += refusal.row?.utf8.count ?? 0
+            if self.rowBytes > Self.toldRowBytes { refusal.row = nil }
             self.errors.append(refusal)
         }
     }

@@ -23,7 +23,7 @@ enum ImportNews: Sendable {
 struct RecipientImport: Sendable {
     /// Steps given to the store that are not told of yet; one more is read meanwhile.
     private static let stepsAtOnce = 3
-    /// A step that takes so many octets of memory is large enough, however few recipients it has.
+    /// A step that takes so many bytes of memory is large enough, however few recipients it has.
     private static let largestFootprint = 2 << 20
 
     let master: Master
@@ -49,7 +49,7 @@ struct RecipientImport: Sendable {
         /// The records of ``recipients`` as they were written, one after the other, and where each ends.
         var rows: [UInt8] = []
         var rowEnds: [Int] = []
-        /// About how many octets of memory its recipients take.
+        /// About how many bytes of memory its recipients take.
         var footprint = 0
 
         var isEmpty: Bool { self.recipients.isEmpty && self.refusals.isEmpty && self.skipped == 0 }
@@ -68,7 +68,7 @@ struct RecipientImport: Sendable {
     ///
     /// - Parameters:
     ///   - body: The request's.
-    ///   - length: How many octets it has, if that is known; fewer are a cut connection.
+    ///   - length: How many bytes it has, if that is known; fewer are a cut connection.
     ///   - tell: Told of every refused line, and of progress after every step.
     /// - Returns: What came of it; ``ImportSummary/failure`` says why it ended early.
     @concurrent
@@ -115,17 +115,17 @@ struct RecipientImport: Sendable {
     ) async throws {
         var step = Step()
         var seen = SeenAddresses()
-        var octets = 0
+        var bytes = 0
         for try await piece in body {
             guard self.mayGoOn() else { throw Caller.revoked }
-            octets += piece.readableBytes
+            bytes += piece.readableBytes
             try source.feed(Array(piece.readableBytesView))
             try await self.take(&source, &step, &seen, &desk, &group, &summary, tell)
             if Task.isShuttingDownGracefully { throw Self.stopping }
         }
         guard self.mayGoOn() else { throw Caller.revoked }
         // A body that ends too soon may end in the middle of an address: its last line must not be taken.
-        guard !Task.isCancelled, length.map({ $0 == octets }) ?? true else { throw Self.cut }
+        guard !Task.isCancelled, length.map({ $0 == bytes }) ?? true else { throw Self.cut }
         try source.finish()
         try await self.take(&source, &step, &seen, &desk, &group, &summary, tell)
         if !step.isEmpty { try await self.submit(&step, &source, &desk, &group, &summary, tell) }
@@ -294,7 +294,7 @@ struct RecipientImport: Sendable {
 }
 
 extension RecipientSubmission {
-    /// About how many octets of memory it takes.
+    /// About how many bytes of memory it takes.
     fileprivate var footprint: Int {
         let own = MergeValue.fixed + self.address.utf8.count + (self.trackingID?.utf8.count ?? 0)
         return self.attachments.reduce(own + self.fields.footprint) { $0 + $1.footprint }
@@ -320,7 +320,7 @@ extension MergeValue {
         switch self {
         case .null, .integer, .double, .bool, .dateTime: Self.fixed
         case .text(let text): Self.fixed + text.utf8.count
-        case .bytes(let octets): Self.fixed + octets.count
+        case .bytes(let bytes): Self.fixed + bytes.count
         case .list(let values): values.reduce(Self.fixed) { $0 + $1.footprint }
         case .map(let fields): Self.fixed + fields.footprint
         }

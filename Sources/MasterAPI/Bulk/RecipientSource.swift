@@ -10,7 +10,7 @@ import XMLRPC
 struct ImportRefusal: Sendable, Hashable {
     /// The line, from 1.
     var line: Int
-    /// The field of a CSV, or the octet of a JSON line, from 1; `nil` if that says nothing.
+    /// The field of a CSV, or the byte of a JSON line, from 1; `nil` if that says nothing.
     var column: Int?
     /// The reason, for programs.
     var code: String
@@ -33,7 +33,7 @@ protocol RecipientSource: Sendable {
     /// The CSV's columns that errors of a recipient point to; `nil` if there are none.
     var columns: (email: Int, trackingID: Int?)? { get }
     /// Takes in a piece of the body.
-    mutating func feed(_ octets: [UInt8]) throws
+    mutating func feed(_ bytes: [UInt8]) throws
     /// Says that nothing follows.
     mutating func finish() throws
     /// The next line with something in it; `nil` if more must be fed, or at the end.
@@ -53,16 +53,16 @@ struct NDJSONRecipients: RecipientSource {
     var columns: (email: Int, trackingID: Int?)? { nil }
     func appendRow(to rows: inout [UInt8]) { rows += self.reader.recordText }
 
-    mutating func feed(_ octets: [UInt8]) throws {
-        try self.check(octets)
-        self.reader.feed(octets)
+    mutating func feed(_ bytes: [UInt8]) throws {
+        try self.check(bytes)
+        self.reader.feed(bytes)
     }
 
     mutating func finish() throws { self.reader.finish() }
 
-    /// Refuses a body whose first octet shows that it is no JSON line at all, rather than line by line.
-    private mutating func check(_ octets: [UInt8]) throws {
-        guard !self.hasBegun, let first = octets.first(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) else {
+    /// Refuses a body whose first byte shows that it is no JSON line at all, rather than line by line.
+    private mutating func check(_ bytes: [UInt8]) throws {
+        guard !self.hasBegun, let first = bytes.first(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) else {
             return
         }
         self.hasBegun = true

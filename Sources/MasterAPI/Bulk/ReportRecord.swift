@@ -54,7 +54,7 @@ struct ReportRecord {
         case .double(let number): String(number)
         case .string(let text): text
         case .dateTime(let moment): self.iso(moment.unixSeconds)
-        case .base64(let octets): Data(octets).base64EncodedString()
+        case .base64(let bytes): Data(bytes).base64EncodedString()
         case .array, .structure, .nil: ""
         }
     }

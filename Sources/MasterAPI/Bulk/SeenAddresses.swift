@@ -16,8 +16,8 @@ struct SeenAddresses: Sendable {
         guard address.utf8.contains(UInt8(ascii: "@")) else { return false }
         var address = address
         var hasher = Hasher()
-        address.withUTF8 { octets in
-            for octet in octets { hasher.combine(0x41...0x5A ~= octet ? octet | 0x20 : octet) }
+        address.withUTF8 { bytes in
+            for byte in bytes { hasher.combine(0x41...0x5A ~= byte ? byte | 0x20 : byte) }
         }
         let hash = hasher.finalize()
         guard self.hashes.count < Self.capacity else { return self.hashes.contains(hash) }

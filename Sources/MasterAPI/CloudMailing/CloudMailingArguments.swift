@@ -100,13 +100,13 @@ extension XMLRPCValue {
 
     /// The text, from `string`, or from `base64` in the given charset.
     ///
-    /// - Throws: Fault 8002 if the octets are not text in that charset.
+    /// - Throws: Fault 8002 if the bytes are not text in that charset.
     func text(charset: Charset = .utf8) throws -> String? {
         switch self {
         case .string(let text): return text
-        case .base64(let octets):
-            guard let text = charset.decodeStrictly(octets) else {
-                throw CloudMailingFault(8002, "the octets are not text in charset \(charset.name)")
+        case .base64(let bytes):
+            guard let text = charset.decodeStrictly(bytes) else {
+                throw CloudMailingFault(8002, "the bytes are not text in charset \(charset.name)")
             }
             return text
         default: return nil

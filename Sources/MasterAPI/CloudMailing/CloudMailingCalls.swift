@@ -142,16 +142,16 @@ extension CloudMailingCalls {
 
     private func createMailingFromMessage(_ call: XMLRPCCall) async throws -> XMLRPCValue {
         var arguments = try CloudMailingArguments(call, 1...1)
-        let octets: [UInt8]
+        let bytes: [UInt8]
         switch arguments.value() {
-        case .base64(let bytes): octets = bytes
-        case .string(let text): octets = Array(text.utf8)
+        case .base64(let data): bytes = data
+        case .string(let text): bytes = Array(text.utf8)
         default: throw CloudMailingFault(8002, "create_mailing_ext(): argument 1 has to be a base64-encoded message")
         }
         // Clients send <base64> of base64; one that encodes only once is understood as well.
         let message =
-            Data(base64Encoded: Data(octets), options: .ignoreUnknownCharacters)
-            .map { Array($0) }.flatMap { Self.looksLikeMessage($0) ? $0 : nil } ?? octets
+            Data(base64Encoded: Data(bytes), options: .ignoreUnknownCharacters)
+            .map { Array($0) }.flatMap { Self.looksLikeMessage($0) ? $0 : nil } ?? bytes
         let mailing = try await self.master.createMailing(
             MailingDraft(content: .message(message), autoescape: self.key.autoescape),
             account: self.key.account
@@ -159,7 +159,7 @@ extension CloudMailingCalls {
         return .int(Int(mailing.id.rawValue))
     }
 
-    /// Whether octets begin with a header field, RFC 5322 §2.2, or with a mark that base64 cannot begin with.
+    /// Whether bytes begin with a header field, RFC 5322 §2.2, or with a mark that base64 cannot begin with.
     private static func looksLikeMessage(_ message: [UInt8]) -> Bool {
         if message.starts(with: [0xFF, 0xFE]) || message.starts(with: [0xFE, 0xFF]) { return true }
         let fields = message[MIMEEntity.start(of: message)...].prefix(200)

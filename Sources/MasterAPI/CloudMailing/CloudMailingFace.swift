@@ -11,12 +11,12 @@ import XMLRPC
 /// CloudMailing's XML-RPC over HTTP: authentication, bodies, faults and the HTTP status that goes with them.
 struct CloudMailingFace: Sendable {
     private let master: Master
-    private let maximumBodyOctets: Int
+    private let maximumBodyBytes: Int
     private let logger: Logger
 
-    init(master: Master, maximumBodyOctets: Int, logger: Logger) {
+    init(master: Master, maximumBodyBytes: Int, logger: Logger) {
         self.master = master
-        self.maximumBodyOctets = maximumBodyOctets
+        self.maximumBodyBytes = maximumBodyBytes
         self.logger = logger
     }
 
@@ -58,7 +58,7 @@ struct CloudMailingFace: Sendable {
 
     private func read(_ request: Request) async throws -> XMLRPCCall {
         var limits = XMLRPCLimits()
-        limits.documentOctets = self.maximumBodyOctets
+        limits.documentBytes = self.maximumBodyBytes
         var parser = XMLRPCRequestParser(limits: limits)
         for try await chunk in request.body {
             try chunk.withUnsafeReadableBytes { bytes throws(XMLRPCError) in

@@ -69,8 +69,8 @@ enum CloudMailingProperties {
         case "subject": change.subject = try self.text(value, of: name, charset: charset)
         case "html_content": change.html = try self.text(value, of: name, charset: charset)
         case "plain_content": change.plain = try self.text(value, of: name, charset: charset)
-        case "header": change.header = try self.octets(value, of: name)
-        case "body": change.body = try self.octets(value, of: name)
+        case "header": change.header = try self.bytes(value, of: name)
+        case "body": change.body = try self.bytes(value, of: name)
         case "read_tracking": change.readTracking = try self.truth(value, of: name)
         case "click_tracking": change.clickTracking = try self.truth(value, of: name)
         case "url_encoding": change.urlEncoding = try self.urlEncoding(value)
@@ -86,8 +86,8 @@ enum CloudMailingProperties {
     }
 
     private static func text(_ value: XMLRPCValue, of name: String, charset: Charset = .utf8) throws -> String {
-        if case .base64(let octets) = value {
-            guard let text = charset.decodeStrictly(octets) else {
+        if case .base64(let bytes) = value {
+            guard let text = charset.decodeStrictly(bytes) else {
                 throw CloudMailingFault(406, "Property '\(name)' is not text in charset \(charset.name).")
             }
             return text
@@ -122,9 +122,9 @@ enum CloudMailingProperties {
         return count == 0 ? .clear : .set(count)
     }
 
-    private static func octets(_ value: XMLRPCValue, of name: String) throws -> [UInt8] {
+    private static func bytes(_ value: XMLRPCValue, of name: String) throws -> [UInt8] {
         switch value {
-        case .base64(let octets): return octets
+        case .base64(let bytes): return bytes
         case .string(let text): return Array(text.utf8)
         default: throw self.bad(name, "base64", value)
         }

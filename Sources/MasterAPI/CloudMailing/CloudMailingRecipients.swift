@@ -96,7 +96,7 @@ struct CloudMailingRecipients {
     }
 
     private static func text(_ value: XMLRPCValue, of name: String) throws(Refusal) -> String {
-        // Octets that are not text are refused like any other value of the wrong type.
+        // Bytes that are not text are refused like any other value of the wrong type.
         guard let text = (try? value.text()) ?? nil else {
             throw Refusal(reason: "'\(name)' field has to be a string, not \(value.typeName)")
         }
@@ -111,7 +111,7 @@ struct CloudMailingRecipients {
         case .string(let text): .text(text)
         case .double(let number): .double(number)
         case .dateTime(let moment): .dateTime(Timestamp(seconds: moment.unixSeconds))
-        case .base64(let octets): .bytes(octets)
+        case .base64(let bytes): .bytes(bytes)
         case .array(let items): .list(items.map(self.merge))
         case .structure(let members):
             .map(MergeFields(members.members.map { .init(name: $0.name, value: self.merge($0.value)) }))
@@ -138,7 +138,7 @@ struct CloudMailingRecipients {
             }
             let bytes: [UInt8]
             switch members["data"] {
-            case .base64(let octets): bytes = octets
+            case .base64(let data): bytes = data
             case .string(let text):
                 guard let decoded = Data(base64Encoded: text, options: .ignoreUnknownCharacters) else {
                     throw Refusal(code: Self.badAttachment, reason: "an attachment's data is not base64")

@@ -13,13 +13,13 @@ import NIOCore
 struct ControlFace: Sendable {
     private let master: Master
     private let door: APIDoor
-    private let maximumBodyOctets: Int
+    private let maximumBodyBytes: Int
     private let logger: Logger
 
-    init(master: Master, door: APIDoor, maximumBodyOctets: Int, logger: Logger) {
+    init(master: Master, door: APIDoor, maximumBodyBytes: Int, logger: Logger) {
         self.master = master
         self.door = door
-        self.maximumBodyOctets = maximumBodyOctets
+        self.maximumBodyBytes = maximumBodyBytes
         self.logger = logger
     }
 
@@ -63,12 +63,12 @@ struct ControlFace: Sendable {
     private func body<Body: Decodable>(_ request: Request, as: Body.Type) async throws -> Body {
         let buffer: ByteBuffer
         do {
-            buffer = try await request.body.collect(upTo: self.maximumBodyOctets)
+            buffer = try await request.body.collect(upTo: self.maximumBodyBytes)
         } catch is NIOTooManyBytesError {
             throw ControlRefusal(
                 .contentTooLarge,
                 "too_large",
-                "the body has more than \(self.maximumBodyOctets) octets"
+                "the body has more than \(self.maximumBodyBytes) bytes"
             )
         }
         // The key may have been revoked while the body came.

@@ -17,7 +17,7 @@ public enum StatusDocument {
         return try encoder.encode(status)
     }
 
-    /// The word for a property: `isDiskFull` is `disk_full`, `journalOctets` is `journal_bytes`, `storeID` is `store_id`.
+    /// The word for a property: `isDiskFull` is `disk_full`, `journalBytes` is `journal_bytes`, `storeID` is `store_id`.
     static func word(_ property: String) -> String {
         var words: [String] = []
         var previous: Character?
@@ -28,7 +28,7 @@ public enum StatusDocument {
             previous = character
         }
         if words.count > 1, words[0] == "is" { words.removeFirst() }
-        return words.map { $0 == "octets" ? "bytes" : $0 }.joined(separator: "_")
+        return words.joined(separator: "_")
     }
 
     private struct Key: CodingKey {

@@ -13,10 +13,10 @@ struct APIResponder: Sendable {
     private let control: ControlFace
     private let bulk: BulkFace
 
-    init(master: Master, door: APIDoor, maximumBodyOctets: Int, logger: Logger) {
+    init(master: Master, door: APIDoor, maximumBodyBytes: Int, logger: Logger) {
         self.master = master
-        self.cloudMailing = CloudMailingFace(master: master, maximumBodyOctets: maximumBodyOctets, logger: logger)
-        self.control = ControlFace(master: master, door: door, maximumBodyOctets: maximumBodyOctets, logger: logger)
+        self.cloudMailing = CloudMailingFace(master: master, maximumBodyBytes: maximumBodyBytes, logger: logger)
+        self.control = ControlFace(master: master, door: door, maximumBodyBytes: maximumBodyBytes, logger: logger)
         self.bulk = BulkFace(master: master, door: door, logger: logger)
     }
 

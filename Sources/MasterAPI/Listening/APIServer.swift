@@ -24,8 +24,8 @@ public struct APIServer: Sendable {
         ///
         /// Whoever may open it may do everything. `nil` switches it off.
         public var controlSocket: String?
-        /// The greatest body of a request, octets.
-        public var maximumBodyOctets = 16 * 1024 * 1024
+        /// The greatest body of a request, bytes.
+        public var maximumBodyBytes = 16 * 1024 * 1024
         /// Bounds and deadlines of the connections of each listener.
         public var limits = ConnectionLimits()
 
@@ -41,7 +41,7 @@ public struct APIServer: Sendable {
     }
 
     private let doors: [Door]
-    private let maximumBodyOctets: Int
+    private let maximumBodyBytes: Int
     private let master: Master
     private let logger: Logger
 
@@ -53,7 +53,7 @@ public struct APIServer: Sendable {
     ///   - logger: Hears of listeners and of refused connections.
     /// - Throws: If the certificate is unusable.
     public init(configuration: Configuration, master: Master, logger: Logger) throws {
-        self.maximumBodyOctets = configuration.maximumBodyOctets
+        self.maximumBodyBytes = configuration.maximumBodyBytes
         self.master = master
         self.logger = logger
         func makeLedger(_ name: String) -> ConnectionLedger {
@@ -124,7 +124,7 @@ public struct APIServer: Sendable {
         let responder = APIResponder(
             master: self.master,
             door: door.way,
-            maximumBodyOctets: self.maximumBodyOctets,
+            maximumBodyBytes: self.maximumBodyBytes,
             logger: self.logger
         )
         var quiet = self.logger

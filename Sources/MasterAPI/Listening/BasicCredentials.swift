@@ -15,9 +15,9 @@ struct BasicCredentials: Sendable {
         guard let field = fields[.authorization] else { return nil }
         let parts = field.split(separator: " ", maxSplits: 1)
         guard parts.count == 2, parts[0].lowercased() == "basic",
-            let octets = Data(base64Encoded: parts[1].trimmingCharacters(in: .whitespaces))
+            let bytes = Data(base64Encoded: parts[1].trimmingCharacters(in: .whitespaces))
         else { return nil }
-        let text = String(decoding: octets, as: UTF8.self)
+        let text = String(decoding: bytes, as: UTF8.self)
         guard let colon = text.firstIndex(of: ":") else { return nil }
         self.user = String(text[..<colon])
         self.password = String(text[text.index(after: colon)...])

@@ -21,7 +21,7 @@ struct Caller: Sendable {
     var mayGoOn: Bool { self.key.map { self.master.isInForce(key: $0) } ?? true }
 
     /// Begins an answer, whose connection is closed if it does not end soon after its key was revoked: it may wait for a
-    /// reader that takes nothing, or for octets that do not come.
+    /// reader that takes nothing, or for bytes that do not come.
     ///
     /// - Returns: To be ended with the answer.
     func begin() -> LongAnswer { LongAnswer(self, patience: Self.patience) }

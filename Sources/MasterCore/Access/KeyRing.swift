@@ -85,10 +85,10 @@ final class KeyRing: Sendable {
 
     /// The key with a secret that its owner chose; every such key is compared with, whichever it is.
     private func chosen(_ secret: String) -> APIKeyRecord? {
-        let octets = Array(secret.utf8)
+        let bytes = Array(secret.utf8)
         var found: APIKeyRecord?
         for record in self.contents.withLock({ $0.records.values.filter { $0.publicID.hasPrefix(Self.chosenPrefix) } })
-        where KeyHash(stored: record.secretHash)?.matches(secret: octets) == true {
+        where KeyHash(stored: record.secretHash)?.matches(secret: bytes) == true {
             found = record
         }
         return found

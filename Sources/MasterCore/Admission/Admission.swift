@@ -46,19 +46,19 @@ struct Admission {
         if let trackingID = submission.trackingID { try Self.checkTrackingID(trackingID) }
         for field in submission.fields.fields { try Self.check(field) }
         let encoded = submission.fields.encoded()
-        guard encoded.count <= self.configuration.maximumMergeOctets else {
+        guard encoded.count <= self.configuration.maximumMergeBytes else {
             throw Refusal(
                 reason:
-                    "the merge fields take \(encoded.count) octets, \(self.configuration.maximumMergeOctets) at most"
+                    "the merge fields take \(encoded.count) bytes, \(self.configuration.maximumMergeBytes) at most"
             )
         }
         // What is stored must be readable when the message is made, however deep its values are nested; flat ones are.
         if submission.fields.fields.contains(where: \.value.isNested) { _ = try MergeFields(decoding: encoded) }
         let size = submission.attachments.reduce(0) { $0 + $1.bytes.count }
-        guard size <= self.configuration.maximumAttachmentOctets else {
+        guard size <= self.configuration.maximumAttachmentBytes else {
             throw Refusal(
                 .badAttachment,
-                reason: "the attachments have \(size) octets, \(self.configuration.maximumAttachmentOctets) at most"
+                reason: "the attachments have \(size) bytes, \(self.configuration.maximumAttachmentBytes) at most"
             )
         }
         for attachment in submission.attachments { try Self.check(attachment) }
@@ -105,14 +105,14 @@ struct Admission {
     }
 
     private static func holdsNUL(_ value: MergeValue) -> Bool {
-        // In UTF-8 no other character has an octet of zero.
+        // In UTF-8 no other character has a byte of zero.
         if case .text(let text) = value { text.utf8.contains(0) } else { self.holds(value) { $0.value == 0 } }
     }
 
     private static func holds(_ value: MergeValue, where matches: (Unicode.Scalar) -> Bool) -> Bool {
         switch value {
         case .null, .integer, .double, .bool, .dateTime: false
-        case .bytes(let octets): String(decoding: octets, as: UTF8.self).unicodeScalars.contains(where: matches)
+        case .bytes(let bytes): String(decoding: bytes, as: UTF8.self).unicodeScalars.contains(where: matches)
         case .text(let text): text.unicodeScalars.contains(where: matches)
         case .list(let values): values.contains { self.holds($0, where: matches) }
         case .map(let fields):

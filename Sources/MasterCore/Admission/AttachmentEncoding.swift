@@ -4,7 +4,7 @@ import MailMerge
 
 extension AttachmentSubmission {
     /// The form in which it is stored and in which satellites read it.
-    var octets: [UInt8] { self.attachment.encoded() }
+    var encoded: [UInt8] { self.attachment.encoded() }
 
     /// The attachment that satellites write into the message.
     var attachment: Attachment {

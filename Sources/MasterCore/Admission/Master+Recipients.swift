@@ -74,7 +74,7 @@ extension Master {
                 case .success(var draft):
                     for attachment in submission.attachments {
                         draft.attachments.append(
-                            try await self.store.putBlob(attachment.octets, at: self.now())
+                            try await self.store.putBlob(attachment.encoded, at: self.now())
                         )
                     }
                     drafts.append(draft)

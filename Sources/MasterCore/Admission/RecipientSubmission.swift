@@ -37,7 +37,7 @@ public struct AttachmentSubmission: Sendable, Hashable {
     public var charset: String?
     /// Its Content-ID without angle brackets, for `cid:` references, or `nil`.
     public var contentID: String?
-    /// Its octets.
+    /// Its bytes.
     public var bytes: [UInt8]
 
     /// Composes an attachment.

@@ -19,12 +19,12 @@ struct FeedCursorCodec: Sendable {
 
     /// The cursor that continues after a position.
     func cursor(at position: Int64) -> String {
-        var octets: [UInt8] = [Self.version, UInt8(truncatingIfNeeded: self.storeID.count)]
-        octets += self.storeID
+        var bytes: [UInt8] = [Self.version, UInt8(truncatingIfNeeded: self.storeID.count)]
+        bytes += self.storeID
         for shift in stride(from: 56, through: 0, by: -8) {
-            octets.append(UInt8(truncatingIfNeeded: UInt64(bitPattern: position) >> UInt64(shift)))
+            bytes.append(UInt8(truncatingIfNeeded: UInt64(bitPattern: position) >> UInt64(shift)))
         }
-        return Base64URL.encode(octets + self.key.sign(octets, length: Self.macLength))
+        return Base64URL.encode(bytes + self.key.sign(bytes, length: Self.macLength))
     }
 
     /// The position after which a cursor continues.
@@ -37,18 +37,18 @@ struct FeedCursorCodec: Sendable {
                 "this is a cursor of the original CloudMailing; start again from the beginning with an empty cursor"
             )
         }
-        guard let octets = Base64URL.decode(cursor), octets.count > 2, octets[0] == Self.version,
-            octets.count == 2 + Int(octets[1]) + 8 + Self.macLength
+        guard let bytes = Base64URL.decode(cursor), bytes.count > 2, bytes[0] == Self.version,
+            bytes.count == 2 + Int(bytes[1]) + 8 + Self.macLength
         else { throw Self.unreadable }
-        let signed = Array(octets.dropLast(Self.macLength))
-        let store = Array(octets[2..<(2 + Int(octets[1]))])
+        let signed = Array(bytes.dropLast(Self.macLength))
+        let store = Array(bytes[2..<(2 + Int(bytes[1]))])
         guard store == self.storeID else {
             throw MasterError(
                 .badCursor(.foreign),
                 "the cursor was made by another store; start again from the beginning with an empty cursor"
             )
         }
-        guard self.key.verify(octets.suffix(Self.macLength), of: signed) else { throw Self.unreadable }
+        guard self.key.verify(bytes.suffix(Self.macLength), of: signed) else { throw Self.unreadable }
         let position = signed.suffix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         return Int64(bitPattern: position)
     }

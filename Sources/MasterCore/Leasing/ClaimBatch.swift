@@ -52,12 +52,12 @@ struct ClaimBatch {
     }
 
     /// Takes the first requests off, as many as fit; one at least if there is any.
-    mutating func takeFirst(upTo octets: Int, expecting size: (ClaimRequest) -> Int) -> ClaimBatch? {
+    mutating func takeFirst(upTo bytes: Int, expecting size: (ClaimRequest) -> Int) -> ClaimBatch? {
         guard !self.requests.isEmpty else { return nil }
         var sum = 0
         let fitting = self.requests.prefix { request in
             sum += size(request)
-            return sum <= octets
+            return sum <= bytes
         }
         var first = self
         first.requests = Array(self.requests.prefix(max(1, fitting.count)))

@@ -67,7 +67,7 @@ actor Dispatcher {
         self.planner = LeasePlanner(
             maximumRecipients: configuration.leasing.maximumRecipients,
             minimumShare: configuration.leasing.minimumShare,
-            maximumOctets: configuration.leasing.maximumOctets
+            maximumBytes: configuration.leasing.maximumBytes
         )
         self.lastProgress = time.elapsed()
     }
@@ -254,8 +254,8 @@ actor Dispatcher {
                     // What a satellite has not taken up yet stays bounded, however long its recipients are; the rest is still
                     // in the store.
                     if batch.leaveOut({ self.isFull($0) }) { self.readAgainAtOnce() }
-                    let part = batch.takeFirst(upTo: self.configuration.leasing.claimedOctets) {
-                        self.planner.expectedOctets(of: $0)
+                    let part = batch.takeFirst(upTo: self.configuration.leasing.claimedBytes) {
+                        self.planner.expectedBytes(of: $0)
                     }
                     guard let part else { break }
                     granted += try await self.claim(part)
@@ -288,7 +288,7 @@ actor Dispatcher {
         var granted = 0
         for grant in grants {
             granted += grant.entries.count
-            self.planner.learn(grant.mailing, octets: grant.octets, recipients: grant.entries.count)
+            self.planner.learn(grant.mailing, bytes: grant.bytes, recipients: grant.entries.count)
             guard let satellite = batch.satellite(of: grant) else { continue }
             await self.hand(grant, to: satellite)
         }
@@ -297,7 +297,7 @@ actor Dispatcher {
 
     /// Whether a satellite has to acknowledge grants before it gets more.
     private func isFull(_ id: SatelliteID) -> Bool {
-        (self.ledgers[id]?.unacceptedOctets ?? 0) >= self.configuration.leasing.maximumUnacceptedOctets
+        (self.ledgers[id]?.unacceptedBytes ?? 0) >= self.configuration.leasing.maximumUnacceptedBytes
     }
 
     private func readAgainAtOnce() {
@@ -336,7 +336,7 @@ actor Dispatcher {
             // Taken back and planned anew in the next turn, at once; one recipient alone would be refused again.
             let isAlone = grant.entries.count == 1
             self.unsendable.append((grant.serial, isAlone ? now + self.configuration.longestSleep : .zero))
-            self.tooLong[grant.mailing] = grant.octets
+            self.tooLong[grant.mailing] = grant.bytes
             self.bell.ring()
         }
     }
@@ -385,7 +385,7 @@ actor Dispatcher {
             ledger.room(
                 maximumLease: self.configuration.leasing.maximumRecipients,
                 maximumUnaccepted: self.configuration.leasing.maximumUnaccepted,
-                maximumUnacceptedOctets: self.configuration.leasing.maximumUnacceptedOctets
+                maximumUnacceptedBytes: self.configuration.leasing.maximumUnacceptedBytes
             )
         }
     }
@@ -472,9 +472,9 @@ actor Dispatcher {
     func describe(_ status: inout MasterStatus) {
         status.backlog = self.planner.backlog
         status.unroutable = self.planner.unroutable
-        for (mailing, octets) in self.tooLong.sorted(by: { $0.key < $1.key }) {
+        for (mailing, bytes) in self.tooLong.sorted(by: { $0.key < $1.key }) {
             status.problems.append(
-                "a lease of mailing \(mailing) takes \(octets) octets, too many for the cluster link; it is granted in "
+                "a lease of mailing \(mailing) takes \(bytes) bytes, too many for the cluster link; it is granted in "
                     + "shorter ones"
             )
         }

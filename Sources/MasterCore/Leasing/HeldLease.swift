@@ -16,8 +16,8 @@ struct HeldLease: Sendable {
     private(set) var open: Int
     /// Whether the satellite has acknowledged it.
     var isAccepted: Bool
-    /// About how many octets it took on its way; 0 if it was found in the store.
-    let octets: Int
+    /// About how many bytes it took on its way; 0 if it was found in the store.
+    let bytes: Int
     /// When it was sent, on the measuring clock.
     var sent: Duration
     private var closed = EntryBitmap()
@@ -29,7 +29,7 @@ struct HeldLease: Sendable {
         self.deliveryClass = grant.deliveryClass
         self.recipients = grant.entries.map(\.recipient)
         self.open = grant.entries.count
-        self.octets = grant.octets
+        self.bytes = grant.bytes
         self.isAccepted = false
         self.sent = sent
     }
@@ -41,7 +41,7 @@ struct HeldLease: Sendable {
         self.deliveryClass = summary.deliveryClass
         self.recipients = []
         self.open = summary.open
-        self.octets = 0
+        self.bytes = 0
         self.isAccepted = true
         self.sent = now
     }
@@ -84,8 +84,8 @@ struct HeldLease: Sendable {
 }
 
 extension LeaseGrant {
-    /// About how many octets it takes on its way.
-    var octets: Int {
+    /// About how many bytes it takes on its way.
+    var bytes: Int {
         self.entries.reduce(0) { sum, entry in
             sum + 64 + entry.trackingID.utf8.count + entry.address.utf8.count + entry.mergeFields.count
                 + entry.attachments.count * 32

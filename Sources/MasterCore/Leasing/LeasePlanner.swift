@@ -38,7 +38,7 @@ struct LeasePlanner {
 
     let maximumRecipients: Int
     let minimumShare: Int
-    let maximumOctets: Int
+    let maximumBytes: Int
     /// Recipients that no known satellite may take.
     private(set) var unroutable = 0
     /// Recipients that could be leased now, unroutable ones included, by the last reading less what was planned since.
@@ -50,13 +50,13 @@ struct LeasePlanner {
     private var refusals: [BacklogKey: [SatelliteID: Int]] = [:]
     /// Mailings whose leases were too long for the link, with what one may hold.
     private var caps: [MailingID: Int] = [:]
-    /// How many octets a recipient of a mailing took on average in its latest lease.
+    /// How many bytes a recipient of a mailing took on average in its latest lease.
     private var sizes: [MailingID: Int] = [:]
     /// Which class and satellite is served first next time.
     private var rotation = 0
 
-    init(maximumRecipients: Int, minimumShare: Int, maximumOctets: Int = 4 << 20) {
-        self.maximumOctets = max(maximumOctets, 1)
+    init(maximumRecipients: Int, minimumShare: Int, maximumBytes: Int = 4 << 20) {
+        self.maximumBytes = max(maximumBytes, 1)
         self.maximumRecipients = max(maximumRecipients, 1)
         self.minimumShare = max(minimumShare, 1)
     }
@@ -139,14 +139,14 @@ struct LeasePlanner {
     }
 
     /// Learns how long the recipients of a mailing are.
-    mutating func learn(_ mailing: MailingID, octets: Int, recipients: Int) {
+    mutating func learn(_ mailing: MailingID, bytes: Int, recipients: Int) {
         guard recipients > 0 else { return }
-        self.sizes[mailing] = max(1, octets / recipients)
+        self.sizes[mailing] = max(1, bytes / recipients)
     }
 
-    /// About how many octets a claim will bring; of a mailing that was never leased, the most that it can be.
-    func expectedOctets(of request: ClaimRequest) -> Int {
-        min(self.maximumOctets, request.limit * (self.sizes[request.mailing] ?? Self.longestRecipient))
+    /// About how many bytes a claim will bring; of a mailing that was never leased, the most that it can be.
+    func expectedBytes(of request: ClaimRequest) -> Int {
+        min(self.maximumBytes, request.limit * (self.sizes[request.mailing] ?? Self.longestRecipient))
     }
 
     private static let longestRecipient = 64 << 10
@@ -203,7 +203,7 @@ struct LeasePlanner {
             room[taker.id]?.recipients[deliveryClass] = recipients - row.count
             // A mailing of long merge fields gets several short leases for one piece.
             var rest = row.count
-            let fitting = self.sizes[row.key.mailing].map { max(1, self.maximumOctets / $0) }
+            let fitting = self.sizes[row.key.mailing].map { max(1, self.maximumBytes / $0) }
             let cap = min(self.caps[row.key.mailing] ?? self.maximumRecipients, fitting ?? self.maximumRecipients)
             while rest > 0 {
                 let count = min(rest, cap)
@@ -218,7 +218,7 @@ struct LeasePlanner {
                         satellite: taker.id,
                         affinity: taker.affinity,
                         limit: count,
-                        maximumOctets: self.maximumOctets
+                        maximumBytes: self.maximumBytes
                     )
                 )
             }

@@ -88,10 +88,10 @@ struct SatelliteLedger: Sendable {
     func room(
         maximumLease: Int,
         maximumUnaccepted: Int,
-        maximumUnacceptedOctets: Int = .max
+        maximumUnacceptedBytes: Int = .max
     ) -> LeasePlanner.Room {
         guard self.isWelcomed, !self.needsRecount, !self.load.draining, self.unaccepted < maximumUnaccepted,
-            self.unacceptedOctets < maximumUnacceptedOctets
+            self.unacceptedBytes < maximumUnacceptedBytes
         else {
             return LeasePlanner.Room(recipients: [:], leases: 0)
         }
@@ -104,10 +104,10 @@ struct SatelliteLedger: Sendable {
         return LeasePlanner.Room(recipients: recipients, leases: maximumUnaccepted - self.unaccepted)
     }
 
-    /// About how many octets of grants are on their way to it or not acknowledged.
-    var unacceptedOctets: Int {
+    /// About how many bytes of grants are on their way to it or not acknowledged.
+    var unacceptedBytes: Int {
         guard self.unaccepted > 0 else { return 0 }
-        return self.leases.values.reduce(0) { $0 + ($1.isAccepted ? 0 : $1.octets) }
+        return self.leases.values.reduce(0) { $0 + ($1.isAccepted ? 0 : $1.bytes) }
     }
 
     // MARK: Leases

@@ -31,7 +31,7 @@ struct ContentComposer {
             guard !bytes.starts(with: [0xFF, 0xFE]), !bytes.starts(with: [0xFE, 0xFF]) else {
                 throw MasterError(
                     .badProperty("header"),
-                    "the message begins with the byte order mark of UTF-16; hand over the octets of the mail itself"
+                    "the message begins with the byte order mark of UTF-16; hand over the bytes of the mail itself"
                 )
             }
             let message = Array(bytes[MIMEEntity.start(of: bytes)...])
@@ -62,10 +62,10 @@ struct ContentComposer {
             case .alternative(let html, let plain): html.utf8.count + (plain?.utf8.count ?? 0)
             case .mime(let bytes): bytes.count
             }
-        guard size <= self.configuration.maximumContentOctets else {
+        guard size <= self.configuration.maximumContentBytes else {
             throw MasterError(
                 .badProperty("content"),
-                "the content has \(size) octets, \(self.configuration.maximumContentOctets) at most"
+                "the content has \(size) bytes, \(self.configuration.maximumContentBytes) at most"
             )
         }
     }
@@ -95,19 +95,19 @@ struct ContentComposer {
         }
     }
 
-    /// The longest display name of a sender, in octets.
+    /// The longest display name of a sender, in bytes.
     static let nameLimit = 500
-    /// The longest template of a subject, in octets; what it makes is cut at ``CompiledContent/subjectOctetLimit``.
+    /// The longest template of a subject, in bytes; what it makes is cut at ``CompiledContent/subjectByteLimit``.
     static let subjectLimit = 10_000
-    /// The longest word in a header field, in octets: a line that cannot be folded has to fit into 998.
+    /// The longest word in a header field, in bytes: a line that cannot be folded has to fit into 998.
     private static let wordLimit = 900
-    /// The longest From or Subject of a finished message, in octets as encoded.
+    /// The longest From or Subject of a finished message, in bytes as encoded.
     private static let fieldLimit = 65_536
 
     /// The header From's display name.
     static func checkedName(_ text: String) throws -> String {
         guard text.utf8.count <= self.nameLimit else {
-            throw MasterError(.badProperty("sender_name"), "sender_name has more than \(self.nameLimit) octets")
+            throw MasterError(.badProperty("sender_name"), "sender_name has more than \(self.nameLimit) bytes")
         }
         guard !text.unicodeScalars.contains(where: \.changesDirection) else {
             throw MasterError(
@@ -121,7 +121,7 @@ struct ContentComposer {
     /// A subject's template.
     static func checkedSubject(_ text: String) throws -> String {
         guard text.utf8.count <= self.subjectLimit else {
-            throw MasterError(.badProperty("subject"), "subject has more than \(self.subjectLimit) octets")
+            throw MasterError(.badProperty("subject"), "subject has more than \(self.subjectLimit) bytes")
         }
         return try self.line(text, "subject")
     }
@@ -167,7 +167,7 @@ struct ContentComposer {
         }) && !Self.isDecoded(field) {
             throw MasterError(
                 .badProperty("header"),
-                "the field \(field.name.prefix(76)) holds a word of more than \(Self.wordLimit) octets, which no line of mail can hold"
+                "the field \(field.name.prefix(76)) holds a word of more than \(Self.wordLimit) bytes, which no line of mail can hold"
             )
         }
         let charset = entity.declaredCharset
@@ -195,7 +195,7 @@ struct ContentComposer {
         guard field.value.count <= self.fieldLimit else {
             throw MasterError(
                 .badProperty(property),
-                "the message's \(field.name) has more than \(self.fieldLimit) octets"
+                "the message's \(field.name) has more than \(self.fieldLimit) bytes"
             )
         }
         guard let label = HeaderDecoder.unknownCharset(in: field.unfolded) else { return }

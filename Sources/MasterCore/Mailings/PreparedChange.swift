@@ -165,7 +165,7 @@ struct PreparedChange: Sendable {
                 "the mailing's content is HTML and plain text; set header and body together to replace it"
             )
         }
-        let isSpace = { (octet: UInt8) in octet == 0x0D || octet == 0x0A || octet == 0x20 || octet == 0x09 }
+        let isSpace = { (byte: UInt8) in byte == 0x0D || byte == 0x0A || byte == 0x20 || byte == 0x09 }
         var stripped = header[MIMEEntity.start(of: header)...].drop(while: isSpace)
         while let last = stripped.last, isSpace(last) { stripped.removeLast() }
         return stripped + [0x0D, 0x0A, 0x0D, 0x0A] + body

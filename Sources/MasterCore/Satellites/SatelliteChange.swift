@@ -5,13 +5,13 @@ public import MailingModel
 /// A satellite to be added.
 public struct SatelliteDraft: Sendable, Hashable {
     /// The shortest secret of an enrolment that is taken: who guesses it is a satellite.
-    public static let minimumSharedKeyOctets = 16
+    public static let minimumSharedKeyBytes = 16
 
     /// Its name, unique, 1 to 64 characters.
     public var serial: String
     /// Whether it may connect.
     public var enabled: Bool = true
-    /// Its CURVE public key, 32 octets, if it is known already.
+    /// Its CURVE public key, 32 bytes, if it is known already.
     public var publicKey: [UInt8]?
     /// The secret of the enrolment exchange, if it shall enrol itself.
     public var sharedKey: String?

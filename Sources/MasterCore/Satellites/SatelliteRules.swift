@@ -31,7 +31,7 @@ enum SatelliteRules {
         }
         if let keys = change.publicKeys {
             guard keys.count <= 2, keys.allSatisfy({ $0.count == 32 }) else {
-                throw Self.bad("public_key", "a satellite has at most two public keys of 32 octets")
+                throw Self.bad("public_key", "a satellite has at most two public keys of 32 bytes")
             }
             record.publicKeys = keys
         }
@@ -47,9 +47,9 @@ enum SatelliteRules {
         }
         if let enabled = change.enabled { record.enabled = enabled }
         if let sharedKey = change.sharedKey?.nonEmpty {
-            let minimum = SatelliteDraft.minimumSharedKeyOctets
+            let minimum = SatelliteDraft.minimumSharedKeyBytes
             guard sharedKey.utf8.count >= minimum else {
-                throw Self.bad("shared_key", "a shared key has \(minimum) octets or more")
+                throw Self.bad("shared_key", "a shared key has \(minimum) bytes or more")
             }
         }
         if let sharedKey = change.sharedKey { record.sharedKey = sharedKey.nonEmpty }

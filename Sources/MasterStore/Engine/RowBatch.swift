@@ -2,7 +2,7 @@
 
 /// Rows of one table to be written together, column by column.
 struct RowBatch {
-    /// How many octets a column of numbers has in PostgreSQL.
+    /// How many bytes a column of numbers has in PostgreSQL.
     enum Width {
         case two, four, eight
     }
@@ -11,7 +11,7 @@ struct RowBatch {
     enum Values {
         case numbers([Int64?], Width)
         case texts([String?])
-        case octets([[UInt8]?])
+        case bytes([[UInt8]?])
     }
 
     /// The table.
@@ -38,15 +38,15 @@ struct RowBatch {
     /// Adds a column of texts.
     mutating func add(_ name: StaticString, texts: some Sequence<String?>) { self.add(name, .texts(Array(texts))) }
 
-    /// Adds a column of octets.
-    mutating func add(_ name: StaticString, octets: some Sequence<[UInt8]?>) { self.add(name, .octets(Array(octets))) }
+    /// Adds a column of bytes.
+    mutating func add(_ name: StaticString, bytes: some Sequence<[UInt8]?>) { self.add(name, .bytes(Array(bytes))) }
 
     private mutating func add(_ name: StaticString, _ values: Values) {
         let count =
             switch values {
             case .numbers(let values, _): values.count
             case .texts(let values): values.count
-            case .octets(let values): values.count
+            case .bytes(let values): values.count
             }
         precondition(count == self.count, "column \(name) of \(self.table) has \(count) of \(self.count) values")
         self.columns.append((name, values))

@@ -51,7 +51,7 @@ protocol StoreStatement {
     /// Binds a text.
     @discardableResult
     func bind(_ index: Int32, _ value: String?) -> Self
-    /// Binds octets.
+    /// Binds bytes.
     @discardableResult
     func bind(_ index: Int32, _ value: [UInt8]?) -> Self
     /// Binds a list of numbers to `IN (SELECT value FROM json_each(?))`.
@@ -105,7 +105,7 @@ protocol StoreRow {
     func optionalInt64(_ column: Int32) -> Int64?
     /// A text, `nil` for null.
     func optionalText(_ column: Int32) -> String?
-    /// Octets, `nil` for null.
+    /// Bytes, `nil` for null.
     func optionalBlob(_ column: Int32) -> [UInt8]?
 }
 
@@ -128,12 +128,12 @@ extension StoreRow {
     }
     /// A text; empty for null.
     func text(_ column: Int32) -> String { self.optionalText(column) ?? "" }
-    /// Octets; none for null.
+    /// Bytes; none for null.
     func blob(_ column: Int32) -> [UInt8] { self.optionalBlob(column) ?? [] }
-    /// A hash of 32 octets.
+    /// A hash of 32 bytes.
     func hash(_ column: Int32) throws -> BlobHash {
         guard let hash = BlobHash(bytes: self.blob(column)) else {
-            throw StoreError(.corrupt, "a stored hash does not have 32 octets")
+            throw StoreError(.corrupt, "a stored hash does not have 32 bytes")
         }
         return hash
     }

@@ -18,7 +18,7 @@ struct NewEvent {
         batch.add("account", numbers: events.map { Int64($0.account.rawValue) }, .four)
         batch.add("mailing", numbers: events.map { Int64($0.mailing.rawValue) }, .four)
         batch.add("state", numbers: events.map { Int64($0.state.rawValue) }, .two)
-        batch.add("snapshot", octets: events.map(\.snapshot))
+        batch.add("snapshot", bytes: events.map(\.snapshot))
         try connection.write(batch)
     }
 }

@@ -2,7 +2,7 @@
 
 internal import MailingModel
 
-/// The stored form of a ``RecipientReport`` in an event: about 100 octets, complete but for a generated tracking id,
+/// The stored form of a ``RecipientReport`` in an event: about 100 bytes, complete but for a generated tracking id,
 /// which is computed again when it is read.
 enum ReportSnapshot {
     private static let version: UInt8 = 1

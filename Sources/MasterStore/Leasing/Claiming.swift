@@ -21,8 +21,8 @@ struct Claiming {
         var mergeFields: [UInt8]
         var attachments: [BlobHash]
 
-        /// About how many octets it takes in a grant.
-        var octets: Int {
+        /// About how many bytes it takes in a grant.
+        var bytes: Int {
             64 + self.trackingID.utf8.count + self.address.utf8.count + self.mergeFields.count
                 + self.attachments.count * 32
         }
@@ -84,7 +84,7 @@ struct Claiming {
         var forbidden: [RecipientID] = []
         candidates.reserveCapacity(Int(count))
         let ids = self.transaction.context.secrets.recipientIDs
-        var octets = 0
+        var bytes = 0
         /// The first ordinal that is left because the lease is long enough.
         var left = watermark + count
         try self.transaction.prepare(
@@ -107,8 +107,8 @@ struct Claiming {
                 mergeFields: row.blob(5),
                 attachments: try Self.hashes(row.blob(4))
             )
-            octets += candidate.octets
-            guard candidates.isEmpty || octets <= self.request.maximumOctets else {
+            bytes += candidate.bytes
+            guard candidates.isEmpty || bytes <= self.request.maximumBytes else {
                 left = id.ordinal
                 return false
             }
@@ -151,7 +151,7 @@ struct Claiming {
             return chosen.count < self.limit
         }
         let deliveries = Dictionary(uniqueKeysWithValues: chosen.map { ($0.id, $0) })
-        var octets = 0
+        var bytes = 0
         try self.transaction.prepare(
             """
             SELECT id, address, tracking, attachments, merge FROM \(self.segment.recipients)
@@ -167,9 +167,9 @@ struct Claiming {
                 mergeFields: row.blob(4),
                 attachments: try Self.hashes(row.blob(3))
             )
-            octets += candidate.octets
+            bytes += candidate.bytes
             // The rest goes on waiting.
-            guard candidates.isEmpty || octets <= self.request.maximumOctets else { return false }
+            guard candidates.isEmpty || bytes <= self.request.maximumBytes else { return false }
             candidates.append(candidate)
             return true
         }

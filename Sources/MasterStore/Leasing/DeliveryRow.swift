@@ -166,7 +166,7 @@ struct DeliveryRow {
         batch.add("state", numbers: rows.map { Int64($0.standing.state.rawValue) })
         batch.add("attempt", numbers: rows.map { Int64($0.attempt) })
         batch.add("reported", numbers: rows.map { Int64($0.reported) })
-        batch.add("missing", octets: rows.map { $0.missing.isEmpty ? nil : $0.encodedMissing() })
+        batch.add("missing", bytes: rows.map { $0.missing.isEmpty ? nil : $0.encodedMissing() })
         batch.add("settled", numbers: rows.map { Int64($0.settled) })
         batch.add("flags", numbers: rows.map { ($0.standing.uncertain ? 1 : 0) | ($0.standing.accepted ? 2 : 0) })
         batch.add("try_count", numbers: rows.map { Int64($0.standing.tryCount) })

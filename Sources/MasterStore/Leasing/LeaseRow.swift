@@ -158,7 +158,7 @@ struct LeaseRow {
             return
         }
         try transaction.prepare("UPDATE lease SET started = ?, closed = ?, open = ?, revoked = ? WHERE serial = ?")
-            .bind(1, self.started.octets).bind(2, self.closed.octets).bind(3, self.open).bind(4, self.revoked)
+            .bind(1, self.started.bytes).bind(2, self.closed.bytes).bind(3, self.open).bind(4, self.revoked)
             .bind(5, self.serial.rawValue).run()
     }
 
@@ -220,8 +220,8 @@ struct LeaseRow {
             open: row.int(12),
             granted: row.timestamp(13)
         )
-        self.started = EntryBitmap(octets: row.blob(10))
-        self.closed = EntryBitmap(octets: row.blob(11))
+        self.started = EntryBitmap(bytes: row.blob(10))
+        self.closed = EntryBitmap(bytes: row.blob(11))
         self.revoked = row.optionalTimestamp(14)
         guard self.entries.map({ $0.count == self.size }) ?? true else {
             throw StoreError(.corrupt, "lease \(self.serial) does not have as many entries as its size says")

@@ -38,9 +38,9 @@ final class PostgreSQLStoreConnection: StoreConnection {
             case .texts(let texts):
                 columns.append("$\(index + 1)::text[]")
                 values.append(.textArray(texts))
-            case .octets(let octets):
+            case .bytes(let bytes):
                 columns.append("$\(index + 1)::bytea[]")
-                values.append(.byteaArray(octets))
+                values.append(.byteaArray(bytes))
             }
         }
         let source = "SELECT * FROM unnest(\(columns.joined(separator: ", ")))"
@@ -59,7 +59,7 @@ final class PostgreSQLStoreConnection: StoreConnection {
                     switch column.values {
                     case .numbers(let numbers, let width): fields[index] = try Self.field(numbers[row], width)
                     case .texts(let texts): fields[index] = .text(orNull: texts[row])
-                    case .octets(let octets): fields[index] = .bytea(orNull: octets[row])
+                    case .bytes(let bytes): fields[index] = .bytea(orNull: bytes[row])
                     }
                 }
                 try writer.row(fields)

@@ -9,7 +9,7 @@ internal import MailingModel
 struct ImportedLines {
     /// How many lines share a row.
     static let linesInBlock = 1 << 10
-    /// What a line takes in its row: its place in two octets, the fingerprint of its address in eight.
+    /// What a line takes in its row: its place in two bytes, the fingerprint of its address in eight.
     private static let entryLength = 10
 
     private struct Block {
@@ -75,7 +75,7 @@ struct ImportedLines {
         rows.add("mailing", numbers: changed.map { _ in Int64(self.mailing.rawValue) })
         rows.add("import", texts: changed.map { _ in self.key })
         rows.add("block", numbers: changed.map { Int64($0.key) })
-        rows.add("entries", octets: changed.map { $0.value.stored + $0.value.added })
+        rows.add("entries", bytes: changed.map { $0.value.stored + $0.value.added })
         try connection.write(rows)
     }
 }

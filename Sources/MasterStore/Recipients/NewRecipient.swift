@@ -27,9 +27,9 @@ struct NewRecipient {
         batch.add("created", numbers: recipients.map(\.created.milliseconds))
         batch.add(
             "attachments",
-            octets: recipients.map { $0.draft.attachments.isEmpty ? nil : $0.draft.attachments.flatMap(\.bytes) }
+            bytes: recipients.map { $0.draft.attachments.isEmpty ? nil : $0.draft.attachments.flatMap(\.bytes) }
         )
-        batch.add("merge", octets: recipients.map(\.draft.mergeFields))
+        batch.add("merge", bytes: recipients.map(\.draft.mergeFields))
         try connection.write(batch)
 
         let own = recipients.filter { $0.draft.trackingID != nil }

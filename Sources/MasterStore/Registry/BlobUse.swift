@@ -7,8 +7,8 @@ internal import MailingModel
 /// Mailings share blobs: the same attachment, the same content. A blob is stored before the mailing or the recipient that
 /// needs it, in a transaction of its own, so at first it is kept for nobody in particular, for a time.
 enum BlobUse {
-    /// How many uses one step ends, and about how many octets of blobs it removes.
-    static let step = (uses: 100, octets: 4 << 20)
+    /// How many uses one step ends, and about how many bytes of blobs it removes.
+    static let step = (uses: 100, bytes: 4 << 20)
     /// Stands for no mailing; those are numbered from 1.
     private static let nobody = MailingID(rawValue: 0)
 
@@ -41,7 +41,7 @@ enum BlobUse {
         guard !hashes.isEmpty else { return }
         var rows = RowBatch("blob_use", replacingBy: "mailing, hash", count: hashes.count)
         rows.add("mailing", numbers: hashes.map { _ in Int64(mailing.rawValue) })
-        rows.add("hash", octets: hashes.map(\.bytes))
+        rows.add("hash", bytes: hashes.map(\.bytes))
         rows.add("since", numbers: hashes.map { _ in now.milliseconds })
         try transaction.connection.write(rows)
     }
@@ -70,7 +70,7 @@ enum BlobUse {
         _ transaction: StoreTransaction
     ) throws -> (ended: Int, isMoreLeft: Bool) {
         var hashes: [[UInt8]] = []
-        var octets: Int64 = 0
+        var bytes: Int64 = 0
         try transaction.prepare(
             """
             SELECT hash, (SELECT length(bytes) FROM blob WHERE blob.hash = blob_use.hash) FROM blob_use
@@ -78,8 +78,8 @@ enum BlobUse {
             """
         ).bind(1, Int(mailing.rawValue)).bind(2, moment).bind(3, Self.step.uses).rowsWhile { row in
             hashes.append(row.blob(0))
-            octets += row.int64(1)
-            return octets < Self.step.octets
+            bytes += row.int64(1)
+            return bytes < Self.step.bytes
         }
         for hash in hashes {
             try transaction.prepare("DELETE FROM blob_use WHERE mailing = ? AND hash = ?")
@@ -88,6 +88,6 @@ enum BlobUse {
                 "DELETE FROM blob WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM blob_use WHERE hash = ?)"
             ).bind(1, hash).bind(2, hash).run()
         }
-        return (hashes.count, hashes.count == Self.step.uses || octets >= Self.step.octets)
+        return (hashes.count, hashes.count == Self.step.uses || bytes >= Self.step.bytes)
     }
 }

@@ -21,7 +21,7 @@ final class Checkpointer: Sendable {
     private let threshold: Int
     private let next: Mutex<Int>
 
-    /// Makes a checkpointer; `threshold` is the size of the log, in octets, from which it is moved.
+    /// Makes a checkpointer; `threshold` is the size of the log, in bytes, from which it is moved.
     init(databasePath: String, threshold: Int) {
         self.logPath = databasePath + "-wal"
         self.threshold = threshold

@@ -70,7 +70,7 @@ struct PreparedStatement: StoreStatement {
 
     @discardableResult
     func bind(_ index: Int32, list: [String]) -> PreparedStatement {
-        // Octets that are no text in JSON's sense cannot be in a Swift string.
+        // Bytes that are no text in JSON's sense cannot be in a Swift string.
         self.bind(index, (try? JSONEncoder().encode(list)).map { String(decoding: $0, as: UTF8.self) } ?? "[]")
     }
 

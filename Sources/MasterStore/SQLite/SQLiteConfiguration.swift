@@ -10,7 +10,7 @@ public struct SQLiteConfiguration: Sendable {
     public var retry: RetrySchedule
     /// How many callers may read at the same time; 1 or more.
     public var readers: Int
-    /// The size of the write-ahead log, in octets, from which it is moved into the database file.
+    /// The size of the write-ahead log, in bytes, from which it is moved into the database file.
     public var checkpointSize: Int
     /// How many recipients a mailing may have before further ones go to tables of its own; 0 or more.
     public var segmentThreshold: Int

@@ -31,7 +31,7 @@ final class SQLiteConnection: StoreConnection {
                 switch column.values {
                 case .numbers(let values, _): statement.bind(Int32(index + 1), values[row])
                 case .texts(let values): statement.bind(Int32(index + 1), values[row])
-                case .octets(let values): statement.bind(Int32(index + 1), values[row])
+                case .bytes(let values): statement.bind(Int32(index + 1), values[row])
                 }
             }
             try statement.run()

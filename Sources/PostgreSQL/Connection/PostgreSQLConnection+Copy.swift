@@ -116,15 +116,15 @@ extension PostgreSQLConnection {
         var decoder = CopyDecoder()
         var messages = 0
         while true {
-            var octets: UnsafeMutablePointer<CChar>?
-            let length = PQgetCopyData(handle, &octets, 1)
-            defer { PQfreemem(octets) }
+            var bytes: UnsafeMutablePointer<CChar>?
+            let length = PQgetCopyData(handle, &bytes, 1)
+            defer { PQfreemem(bytes) }
             guard length >= 0 else { return }
             guard length > 0 else {
                 try self.turn(handle, &wait, wantsOutput: PQflush(handle) == 1)
                 continue
             }
-            try decoder.feed(UnsafeRawBufferPointer(start: octets, count: Int(length)), visit)
+            try decoder.feed(UnsafeRawBufferPointer(start: bytes, count: Int(length)), visit)
             messages += 1
             // A server that never lets us wait must not keep us from the deadline.
             guard messages % 256 == 0 else { continue }
@@ -146,9 +146,9 @@ extension PostgreSQLConnection {
             return
         }
         while true {
-            var octets: UnsafeMutablePointer<CChar>?
-            let length = PQgetCopyData(handle, &octets, 1)
-            PQfreemem(octets)
+            var bytes: UnsafeMutablePointer<CChar>?
+            let length = PQgetCopyData(handle, &bytes, 1)
+            PQfreemem(bytes)
             if length < 0 { return }
             if length == 0 { try self.turn(handle, &wait, wantsOutput: PQflush(handle) == 1) }
         }
@@ -157,7 +157,7 @@ extension PostgreSQLConnection {
 
 /// Writes the rows of a COPY; valid while ``PostgreSQLConnection/copyIn(_:_:)`` runs.
 public final class PostgreSQLCopyWriter {
-    /// How many octets are gathered before they are sent.
+    /// How many bytes are gathered before they are sent.
     private static let block = 64 << 10
 
     /// How many columns each row has.
@@ -173,7 +173,7 @@ public final class PostgreSQLCopyWriter {
         self.handle = handle
         self.wait = wait
         self.columns = columns
-        self.encoder.octets(CopyDecoder.signature)
+        self.encoder.append(CopyDecoder.signature)
         self.encoder.integer(Int32(0))
         self.encoder.integer(Int32(0))
     }

@@ -55,8 +55,8 @@ public final class PostgreSQLPipeline {
         case abortion
     }
 
-    /// So many statements, or octets, are gathered before they are sent.
-    private static let (statementsPerTurn, octetsPerTurn) = (64, 32 << 10)
+    /// So many statements, or bytes, are gathered before they are sent.
+    private static let (statementsPerTurn, bytesPerTurn) = (64, 32 << 10)
     /// More statements than this are not left without an answer.
     private static let window = 1_024
 
@@ -72,7 +72,7 @@ public final class PostgreSQLPipeline {
     /// How many of `expected` have been answered.
     private var answered = 0
     private var statementsWaiting = 0
-    private var octetsWaiting = 0
+    private var bytesWaiting = 0
     private var isSynced = false
     private var failure: (any Error)?
 
@@ -102,8 +102,8 @@ public final class PostgreSQLPipeline {
         self.expected.append(.answer(number: self.count, sql: sql))
         self.count += 1
         self.statementsWaiting += 1
-        self.octetsWaiting += self.connection.parameters.octets
-        guard self.statementsWaiting >= Self.statementsPerTurn || self.octetsWaiting >= Self.octetsPerTurn else {
+        self.bytesWaiting += self.connection.parameters.byteCount
+        guard self.statementsWaiting >= Self.statementsPerTurn || self.bytesWaiting >= Self.bytesPerTurn else {
             return
         }
         try self.exchange()
@@ -145,7 +145,7 @@ public final class PostgreSQLPipeline {
     private func exchange() throws {
         let now = ContinuousClock.now
         self.statementsWaiting = 0
-        self.octetsWaiting = 0
+        self.bytesWaiting = 0
         self.wait.restart(now, deadline: self.connection.deadline)
         try self.connection.cancelIfDue(self.handle, &self.wait, now)
         let isFull = self.expected.count - self.answered > Self.window

@@ -72,7 +72,7 @@ extension PostgreSQLConnection {
         try self.cancelIfDue(handle, &wait, now)
         var until = wait.reason == nil ? wait.due : min(wait.dropAt, wait.repeatAt)
         if let next = self.housekeeping?() { until = min(until, next) }
-        // TLS may have read octets that poll cannot see any more.
+        // TLS may have read bytes that poll cannot see any more.
         if self.isEncrypted { until = min(until, now + .milliseconds(20)) }
         let events = wantsOutput ? Int32(POLLIN | POLLOUT) : Int32(POLLIN)
         let happened = self.wake.sleep(PQsocket(handle), events, until: until)

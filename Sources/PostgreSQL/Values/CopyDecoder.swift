@@ -2,7 +2,7 @@
 
 /// The fields of the row of a COPY that is being visited.
 ///
-/// The octets are in a buffer that the next row overwrites; a row that was kept can then no longer be read.
+/// The bytes are in a buffer that the next row overwrites; a row that was kept can then no longer be read.
 final class CopyRow {
     fileprivate var bytes: [UInt8] = []
     /// Where fields start and how long they are; -1 for null.
@@ -19,15 +19,15 @@ final class CopyRow {
         let field = self.fields[column]
         guard field.length >= 0 else { return try read(FieldDecoder(bytes: nil, type: 0, column: column)) }
         return try self.bytes.withUnsafeBytes { bytes in
-            let octets = UnsafeRawBufferPointer(rebasing: bytes[field.start..<field.start + field.length])
-            return try read(FieldDecoder(bytes: octets, type: 0, column: column))
+            let field = UnsafeRawBufferPointer(rebasing: bytes[field.start..<field.start + field.length])
+            return try read(FieldDecoder(bytes: field, type: 0, column: column))
         }
     }
 }
 
 /// Cuts the stream of a binary COPY into rows, wherever its messages end.
 ///
-/// The stream is a signature of 11 octets, flags, the length of an extension, then for each row the number of fields
+/// The stream is a signature of 11 bytes, flags, the length of an extension, then for each row the number of fields
 /// and each field with its length, and at the end the number -1.
 struct CopyDecoder {
     /// What every stream starts with.
@@ -40,12 +40,12 @@ struct CopyDecoder {
     private(set) var isComplete = false
 
     /// Takes more of the stream and visits the rows that are complete.
-    mutating func feed(_ octets: UnsafeRawBufferPointer, _ visit: (PostgreSQLRow) throws -> Void) throws {
+    mutating func feed(_ bytes: UnsafeRawBufferPointer, _ visit: (PostgreSQLRow) throws -> Void) throws {
         if self.place > 0 {
             self.row.bytes.removeFirst(self.place)
             self.place = 0
         }
-        self.row.bytes.append(contentsOf: octets)
+        self.row.bytes.append(contentsOf: bytes)
         while !self.isComplete {
             let hasHeader = self.hasHeader
             guard let end = hasHeader ? try self.row(at: self.place) : try self.header() else { return }
@@ -55,7 +55,7 @@ struct CopyDecoder {
             self.row.number += 1
             try visit(PostgreSQLRow(storage: .copy(self.row, number: self.row.number)))
         }
-        guard self.place == self.row.bytes.count else { throw Self.malformed("octets after its end") }
+        guard self.place == self.row.bytes.count else { throw Self.malformed("bytes after its end") }
     }
 
     /// Where the header ends, `nil` if it is not all there.
@@ -66,7 +66,7 @@ struct CopyDecoder {
         // Flags above 15 change the layout; older servers sent object numbers so.
         guard self.integer(11, 4) & 0xFFFF_0000 == 0 else { throw Self.malformed("unknown flags") }
         let extended = self.integer(15, 4)
-        guard extended >= 0, extended < 1 << 20 else { throw Self.malformed("an extension of \(extended) octets") }
+        guard extended >= 0, extended < 1 << 20 else { throw Self.malformed("an extension of \(extended) bytes") }
         return bytes.count >= 19 + extended ? 19 + extended : nil
     }
 
@@ -87,7 +87,7 @@ struct CopyDecoder {
             guard count - place >= 4 else { return nil }
             let length = self.integer(place, 4)
             place += 4
-            guard length >= -1 else { throw Self.malformed("a field of \(length) octets") }
+            guard length >= -1 else { throw Self.malformed("a field of \(length) bytes") }
             guard count - place >= max(0, length) else { return nil }
             self.row.fields.append((place, length))
             place += max(0, length)

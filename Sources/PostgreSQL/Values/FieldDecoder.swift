@@ -4,13 +4,13 @@
 struct FieldDecoder {
     /// What may be asked of a field, or of an array's elements.
     private enum Kind: String {
-        case integer, bool = "truth value", double = "floating-point number", text, octets
+        case integer, bool = "truth value", double = "floating-point number", text, bytes
 
         /// Whether a type's binary form can be read so.
         func accepts(_ type: UInt32) -> Bool {
             switch (self, type) {
             case (.integer, 20), (.integer, 21), (.integer, 23), (.integer, 26), (.bool, 16), (.double, 700),
-                (.double, 701), (.octets, 17), (.octets, 2950):
+                (.double, 701), (.bytes, 17), (.bytes, 2950):
                 true
             // name, text, json, xml, unknown, char(n), varchar(n).
             case (.text, 19), (.text, 25), (.text, 114), (.text, 142), (.text, 705), (.text, 1042), (.text, 1043): true
@@ -19,7 +19,7 @@ struct FieldDecoder {
         }
     }
 
-    /// The field's octets, `nil` for null.
+    /// The field's bytes, `nil` for null.
     let bytes: UnsafeRawBufferPointer?
     /// The type's number; 0 in a COPY, whose stream does not tell.
     let type: UInt32
@@ -29,35 +29,35 @@ struct FieldDecoder {
     var isNull: Bool { self.bytes == nil }
 
     func int64() throws -> Int64 {
-        let bytes = try self.octets(.integer)
+        let bytes = try self.contents(.integer)
         guard let value = Self.int64(bytes, isUnsigned: self.type == 26) else { throw self.mismatch(.integer) }
         return value
     }
 
     func int32() throws -> Int32 {
         let wide = try self.int64()
-        guard let value = Int32(exactly: wide) else { throw self.error("\(wide) does not fit 4 octets") }
+        guard let value = Int32(exactly: wide) else { throw self.error("\(wide) does not fit 4 bytes") }
         return value
     }
 
     func bool() throws -> Bool {
-        let bytes = try self.octets(.bool)
+        let bytes = try self.contents(.bool)
         guard bytes.count == 1 else { throw self.mismatch(.bool) }
         return bytes[0] != 0
     }
 
     func double() throws -> Double {
-        let bytes = try self.octets(.double)
+        let bytes = try self.contents(.double)
         guard let value = Self.double(bytes) else { throw self.mismatch(.double) }
         return value
     }
 
     func text() throws -> String {
-        let bytes = try self.octets(.text)
+        let bytes = try self.contents(.text)
         return try self.text(bytes)
     }
 
-    func octets() throws -> [UInt8] { [UInt8](try self.octets(.octets)) }
+    func bytea() throws -> [UInt8] { [UInt8](try self.contents(.bytes)) }
 
     func int64Array() throws -> [Int64?] {
         try self.array(.integer) {
@@ -77,8 +77,8 @@ struct FieldDecoder {
         try self.array(.text) { bytes, _ in try self.text(bytes) }
     }
 
-    func octetsArray() throws -> [[UInt8]?] {
-        try self.array(.octets) { bytes, _ in [UInt8](bytes) }
+    func byteaArray() throws -> [[UInt8]?] {
+        try self.array(.bytes) { bytes, _ in [UInt8](bytes) }
     }
 
     // MARK: Steps
@@ -106,8 +106,8 @@ struct FieldDecoder {
         return text
     }
 
-    /// The octets of a field that is not null and of one of these types.
-    private func octets(_ wanted: Kind) throws -> UnsafeRawBufferPointer {
+    /// The bytes of a field that is not null and of one of these types.
+    private func contents(_ wanted: Kind) throws -> UnsafeRawBufferPointer {
         guard let bytes = self.bytes else { throw self.error("it is null; \(wanted.rawValue) is expected") }
         guard self.type == 0 || wanted.accepts(self.type) else { throw self.mismatch(wanted) }
         return bytes
@@ -154,7 +154,7 @@ struct FieldDecoder {
 
     private func mismatch(_ wanted: Kind) -> PostgreSQLError {
         let type = self.type == 0 ? "" : " of type \(self.type)"
-        return self.error("\(self.bytes?.count ?? 0) octets\(type) are not \(wanted.rawValue)")
+        return self.error("\(self.bytes?.count ?? 0) bytes\(type) are not \(wanted.rawValue)")
     }
 
     private func error(_ message: String) -> PostgreSQLError {

@@ -75,7 +75,7 @@ public final class PostgreSQLRows: RandomAccessCollection {
         PQresultErrorField(self.result, Int32(field)).map { String(cString: $0) }
     }
 
-    /// Reads a field; the octets stay valid during the call.
+    /// Reads a field; the bytes stay valid during the call.
     func withField<Answer>(_ row: Int, _ column: Int, _ read: (FieldDecoder) throws -> Answer) throws -> Answer {
         guard column >= 0, column < self.columns else { throw PostgreSQLRow.noColumn(column, of: self.columns) }
         let (row, number) = (Int32(row), Int32(column))
@@ -94,7 +94,7 @@ public final class PostgreSQLRows: RandomAccessCollection {
 /// One row; its columns are read by number, from 0.
 ///
 /// Reading checks type and length: ``PostgreSQLError/Code/unexpectedValue`` is thrown for null where a value is asked
-/// for, and for a column that holds something else. Integers of 2, 4 and 8 octets can be read as any integer that
+/// for, and for a column that holds something else. Integers of 2, 4 and 8 bytes can be read as any integer that
 /// holds the value. In a COPY the stream does not tell types, and lengths alone are checked.
 public struct PostgreSQLRow {
     enum Storage {
@@ -119,22 +119,22 @@ public struct PostgreSQLRow {
     public func int(_ column: Int) throws -> Int { Int(try self.int64(column)) }
     /// A number.
     public func int64(_ column: Int) throws -> Int64 { try self.read(column) { try $0.int64() } }
-    /// A number that fits 4 octets.
+    /// A number that fits 4 bytes.
     public func int32(_ column: Int) throws -> Int32 { try self.read(column) { try $0.int32() } }
     /// A truth value.
     public func bool(_ column: Int) throws -> Bool { try self.read(column) { try $0.bool() } }
-    /// A floating-point number of 4 or 8 octets.
+    /// A floating-point number of 4 or 8 bytes.
     public func double(_ column: Int) throws -> Double { try self.read(column) { try $0.double() } }
     /// Text.
     public func text(_ column: Int) throws -> String { try self.read(column) { try $0.text() } }
-    /// Octets, of `bytea` or `uuid`.
-    public func bytes(_ column: Int) throws -> [UInt8] { try self.read(column) { try $0.octets() } }
+    /// Bytes, of `bytea` or `uuid`.
+    public func bytes(_ column: Int) throws -> [UInt8] { try self.read(column) { try $0.bytea() } }
 
     /// A number, `nil` for null.
     public func optionalInt(_ column: Int) throws -> Int? { try self.optionalInt64(column).map { Int($0) } }
     /// A number, `nil` for null.
     public func optionalInt64(_ column: Int) throws -> Int64? { try self.optional(column) { try $0.int64() } }
-    /// A number that fits 4 octets, `nil` for null.
+    /// A number that fits 4 bytes, `nil` for null.
     public func optionalInt32(_ column: Int) throws -> Int32? { try self.optional(column) { try $0.int32() } }
     /// A truth value, `nil` for null.
     public func optionalBool(_ column: Int) throws -> Bool? { try self.optional(column) { try $0.bool() } }
@@ -142,8 +142,8 @@ public struct PostgreSQLRow {
     public func optionalDouble(_ column: Int) throws -> Double? { try self.optional(column) { try $0.double() } }
     /// Text, `nil` for null.
     public func optionalText(_ column: Int) throws -> String? { try self.optional(column) { try $0.text() } }
-    /// Octets, `nil` for null.
-    public func optionalBytes(_ column: Int) throws -> [UInt8]? { try self.optional(column) { try $0.octets() } }
+    /// Bytes, `nil` for null.
+    public func optionalBytes(_ column: Int) throws -> [UInt8]? { try self.optional(column) { try $0.bytea() } }
 
     /// An array of integers, with `nil` for elements that are null.
     public func int64Array(_ column: Int) throws -> [Int64?] { try self.read(column) { try $0.int64Array() } }
@@ -151,10 +151,10 @@ public struct PostgreSQLRow {
     public func boolArray(_ column: Int) throws -> [Bool?] { try self.read(column) { try $0.boolArray() } }
     /// An array of texts, with `nil` for elements that are null.
     public func textArray(_ column: Int) throws -> [String?] { try self.read(column) { try $0.textArray() } }
-    /// An array of strings of octets, with `nil` for elements that are null.
-    public func bytesArray(_ column: Int) throws -> [[UInt8]?] { try self.read(column) { try $0.octetsArray() } }
+    /// An array of strings of bytes, with `nil` for elements that are null.
+    public func bytesArray(_ column: Int) throws -> [[UInt8]?] { try self.read(column) { try $0.byteaArray() } }
 
-    /// Reads a column's octets in place, whatever its type.
+    /// Reads a column's bytes in place, whatever its type.
     ///
     /// There are none for null. They must not be let out.
     public func withBytes<Answer>(

@@ -35,29 +35,29 @@ public enum PostgreSQLValue: Sendable, Hashable {
     case null(PostgreSQLType)
     /// A truth value.
     case bool(Bool)
-    /// A number of 2 octets.
+    /// A number of 2 bytes.
     case int2(Int16)
-    /// A number of 4 octets.
+    /// A number of 4 bytes.
     case int4(Int32)
-    /// A number of 8 octets.
+    /// A number of 8 bytes.
     case int8(Int64)
-    /// A floating-point number of 8 octets.
+    /// A floating-point number of 8 bytes.
     case double(Double)
     /// Text, which must not hold U+0000.
     case text(String)
-    /// Octets.
+    /// Bytes.
     case bytea([UInt8])
     /// Truth values, `nil` for null.
     case boolArray([Bool?])
-    /// Numbers of 2 octets, `nil` for null.
+    /// Numbers of 2 bytes, `nil` for null.
     case int2Array([Int16?])
-    /// Numbers of 4 octets, `nil` for null.
+    /// Numbers of 4 bytes, `nil` for null.
     case int4Array([Int32?])
-    /// Numbers of 8 octets, `nil` for null.
+    /// Numbers of 8 bytes, `nil` for null.
     case int8Array([Int64?])
     /// Texts, `nil` for null.
     case textArray([String?])
-    /// Strings of octets, `nil` for null.
+    /// Strings of bytes, `nil` for null.
     case byteaArray([[UInt8]?])
 
     /// The type under which the server is told of the value.
@@ -88,6 +88,6 @@ extension PostgreSQLValue {
     public static func int4(orNull value: Int32?) -> PostgreSQLValue { value.map { .int4($0) } ?? .null(.int4) }
     /// Text, or null.
     public static func text(orNull value: String?) -> PostgreSQLValue { value.map { .text($0) } ?? .null(.text) }
-    /// Octets, or null.
+    /// Bytes, or null.
     public static func bytea(orNull value: [UInt8]?) -> PostgreSQLValue { value.map { .bytea($0) } ?? .null(.bytea) }
 }

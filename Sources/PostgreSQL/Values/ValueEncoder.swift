@@ -8,23 +8,23 @@ internal import Musl
 
 /// Values in PostgreSQL's binary form, one after another in one buffer that is used again.
 ///
-/// The form is that of the types' `send` functions: numbers in network order, text and octets as they are, arrays as
+/// The form is that of the types' `send` functions: numbers in network order, text and bytes as they are, arrays as
 /// dimensions followed by elements with their lengths.
 struct ValueEncoder {
     private(set) var bytes: [UInt8] = []
 
-    /// Forgets the octets, keeps the memory.
+    /// Forgets the bytes, keeps the memory.
     mutating func removeAll() { self.bytes.removeAll(keepingCapacity: true) }
 
-    /// Forgets the octets from a place on.
+    /// Forgets the bytes from a place on.
     mutating func truncate(to count: Int) { self.bytes.removeSubrange(count...) }
 
-    /// Appends octets as they are.
-    mutating func octets(_ octets: [UInt8]) { self.bytes.append(contentsOf: octets) }
+    /// Appends bytes as they are.
+    mutating func append(_ bytes: [UInt8]) { self.bytes.append(contentsOf: bytes) }
 
-    /// Appends a value's octets without its length.
+    /// Appends a value's bytes without its length.
     ///
-    /// - Returns: `false` for null, of which there are no octets.
+    /// - Returns: `false` for null, of which there are no bytes.
     /// - Throws: ``PostgreSQLError`` with ``PostgreSQLError/Code/invalidValue``.
     mutating func append(_ value: PostgreSQLValue) throws -> Bool {
         switch value {
@@ -46,7 +46,7 @@ struct ValueEncoder {
         return true
     }
 
-    /// Appends a value's length in 4 octets, -1 for null, and its octets.
+    /// Appends a value's length in 4 bytes, -1 for null, and its bytes.
     mutating func appendWithLength(_ value: PostgreSQLValue) throws {
         let place = self.bytes.count
         self.integer(Int32(-1))
@@ -98,7 +98,7 @@ struct ValueEncoder {
         if hasNull { self.bytes[flags + 3] = 1 }
     }
 
-    /// Writes the number of octets behind the place of a length into it.
+    /// Writes the number of bytes behind the place of a length into it.
     private mutating func setLength(at place: Int) throws {
         guard let length = Int32(exactly: self.bytes.count - place - 4) else { throw Self.tooLong }
         withUnsafeBytes(of: length.bigEndian) { length in
@@ -122,8 +122,8 @@ struct ParameterList {
     /// The values' types.
     private(set) var types: [UInt32] = []
 
-    /// How many octets the values take.
-    var octets: Int { self.encoder.bytes.count }
+    /// How many bytes the values take.
+    var byteCount: Int { self.encoder.bytes.count }
 
     /// Encodes the values of a statement in place of the last one's.
     mutating func encode(_ values: [PostgreSQLValue], for statement: String) throws {
@@ -161,7 +161,7 @@ struct ParameterList {
             Int32, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?
         ) -> Answer
     ) -> Answer {
-        // A value of no octets still needs a pointer, since none means null; the spare octet gives it one.
+        // A value of no bytes still needs a pointer, since none means null; the spare byte gives it one.
         self.encoder.integer(UInt8(0))
         self.pointers.removeAll(keepingCapacity: true)
         return self.encoder.bytes.withUnsafeBytes { bytes in

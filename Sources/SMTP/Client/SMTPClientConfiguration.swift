@@ -59,7 +59,7 @@ public enum SMTPClientTLS: Hashable, Sendable {
 
 /// How the client behaves on a connection.
 public struct SMTPClientConfiguration: Sendable {
-    /// The name given with EHLO; octets that may not stand there are replaced by `-`.
+    /// The name given with EHLO; bytes that may not stand there are replaced by `-`.
     ///
     /// Empty gives the address literal of the connection's local address, as RFC 5321 §4.1.4 asks of a host without a name.
     public var heloName: String
@@ -89,12 +89,12 @@ public struct SMTPClientConfiguration: Sendable {
     ///
     /// Default 20 minutes.
     public var transactionDeadline: Duration = .seconds(1_200)
-    /// The largest piece of content given to the socket at once, in octets.
+    /// The largest piece of content given to the socket at once, in bytes.
     ///
     /// Default 64 KiB.
     ///
     /// Content up to this size leaves in one flight with its final dot.
-    public var contentBlockOctets = 65_536
+    public var contentBlockBytes = 65_536
     /// The local address to connect from, numeric; `nil` leaves it to the system.
     public var localAddress: String?
 

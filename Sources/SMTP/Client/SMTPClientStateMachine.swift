@@ -74,7 +74,7 @@ struct SMTPClientStateMachine {
     private let usesPipelining: Bool
     private let rides: Bool
     private let messageLimit: Int
-    private let blockOctets: Int
+    private let blockBytes: Int
 
     private var phase = Phase.connecting
     private var expected: [Expected] = []
@@ -92,7 +92,7 @@ struct SMTPClientStateMachine {
         self.usesPipelining = configuration.usesPipelining
         self.rides = configuration.ridesBehindContent
         self.messageLimit = max(1, configuration.maxMessagesPerConnection)
-        self.blockOctets = max(1, configuration.contentBlockOctets)
+        self.blockBytes = max(1, configuration.contentBlockBytes)
     }
 
     /// Whether the connection is over.
@@ -439,15 +439,15 @@ struct SMTPClientStateMachine {
         case .sendRecipient: self.send(.recipient(slot.transaction.recipient), expecting: .recipient)
         case .sendData: self.send(.data, expecting: .data)
         case .content:
-            if slot.transaction.message.readableBytes - slot.offset > self.blockOctets {
+            if slot.transaction.message.readableBytes - slot.offset > self.blockBytes {
                 let block = Action.writeContent(
                     slot.transaction,
                     offset: slot.offset,
-                    length: self.blockOctets,
+                    length: self.blockBytes,
                     isLast: false
                 )
                 self.act(block)
-                slot.offset += self.blockOctets
+                slot.offset += self.blockBytes
                 slot.step = .awaitBlock
                 self.waitSerial += 1
             } else {
@@ -525,7 +525,7 @@ struct SMTPClientStateMachine {
     private func mailCommand(_ transaction: SMTPTransaction) -> SMTPCommand {
         .mail(
             reversePath: transaction.reversePath,
-            sizeOctets: self.extensions.size ? transaction.message.readableBytes : nil,
+            sizeBytes: self.extensions.size ? transaction.message.readableBytes : nil,
             smtpUTF8: transaction.needsUTF8
         )
     }

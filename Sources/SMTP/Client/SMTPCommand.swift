@@ -7,7 +7,7 @@ enum SMTPCommand: Hashable {
     case ehlo
     case helo
     case startTLS
-    case mail(reversePath: String, sizeOctets: Int?, smtpUTF8: Bool)
+    case mail(reversePath: String, sizeBytes: Int?, smtpUTF8: Bool)
     case recipient(String)
     case data
     case reset
@@ -25,13 +25,13 @@ enum SMTPCommand: Hashable {
             buffer.writeStaticString("HELO ")
             Self.writeName(heloName, into: &buffer)
         case .startTLS: buffer.writeStaticString("STARTTLS\r\n")
-        case .mail(let reversePath, let sizeOctets, let smtpUTF8):
+        case .mail(let reversePath, let sizeBytes, let smtpUTF8):
             buffer.writeStaticString("MAIL FROM:<")
             buffer.writeString(reversePath)
             buffer.writeStaticString(">")
-            if let sizeOctets {
+            if let sizeBytes {
                 buffer.writeStaticString(" SIZE=")
-                buffer.writeString(String(sizeOctets))
+                buffer.writeString(String(sizeBytes))
             }
             buffer.writeString(smtpUTF8 ? " SMTPUTF8\r\n" : "\r\n")
         case .recipient(let address):
@@ -51,20 +51,20 @@ enum SMTPCommand: Hashable {
         buffer.writeStaticString("\r\n")
     }
 
-    /// Whether `path` may stand between angle brackets: no control octets, and no space or bracket outside quotes.
+    /// Whether `path` may stand between angle brackets: no control bytes, and no space or bracket outside quotes.
     ///
     /// This is the last guard against command injection; addresses arrive parsed.
     static func isSafePath(_ path: String) -> Bool {
         var isQuoted = false
         var isEscaped = false
-        for octet in path.utf8 {
-            guard octet >= 0x20, octet != 0x7F else { return false }
+        for byte in path.utf8 {
+            guard byte >= 0x20, byte != 0x7F else { return false }
             if isEscaped {
                 isEscaped = false
             } else if isQuoted {
-                if octet == 0x5C { isEscaped = true } else if octet == 0x22 { isQuoted = false }
+                if byte == 0x5C { isEscaped = true } else if byte == 0x22 { isQuoted = false }
             } else {
-                switch octet {
+                switch byte {
                 case 0x20, 0x3C, 0x3E: return false
                 case 0x22: isQuoted = true
                 default: break

@@ -23,7 +23,7 @@ extension SMTPExtensions {
         }
         if let limit = self.sizeLimit, transaction.message.readableBytes > limit {
             let size = transaction.message.readableBytes
-            return SMTPReply(local: 552, "5.3.4", "\(size) octets exceed the server's limit of \(limit)")
+            return SMTPReply(local: 552, "5.3.4", "\(size) bytes exceed the server's limit of \(limit)")
         }
         return nil
     }

@@ -8,12 +8,12 @@ import Musl
 import Darwin
 #endif
 
-/// The C library's vectorised search for one octet.
+/// The C library's vectorised search for one byte.
 enum ByteSearch {
-    /// The offset of the first `octet` in `bytes`.
+    /// The offset of the first `byte` in `bytes`.
     @inline(__always)
-    static func first(_ octet: UInt8, in bytes: UnsafeRawBufferPointer) -> Int? {
-        guard let base = bytes.baseAddress, let found = memchr(base, Int32(octet), bytes.count) else { return nil }
+    static func first(_ byte: UInt8, in bytes: UnsafeRawBufferPointer) -> Int? {
+        guard let base = bytes.baseAddress, let found = memchr(base, Int32(byte), bytes.count) else { return nil }
         return UnsafeRawPointer(found) - base
     }
 }

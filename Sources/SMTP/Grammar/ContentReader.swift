@@ -18,7 +18,7 @@ struct ContentReader {
     private var state = State.lineStart
     private var limit: Int
 
-    /// Reads content of at most `limit` octets.
+    /// Reads content of at most `limit` bytes.
     init(limit: Int) { self.limit = limit }
 
     /// Takes the message away and is ready for the next one; the storage is kept if the caller lets go of it.
@@ -31,7 +31,7 @@ struct ContentReader {
 
     /// Consumes `bytes` up to the end of data.
     ///
-    /// - Returns: How many octets were consumed, and whether the end of data was among them.
+    /// - Returns: How many bytes were consumed, and whether the end of data was among them.
     mutating func read(_ bytes: UnsafeRawBufferPointer) -> (consumed: Int, isAtEnd: Bool) {
         let end = bytes.count
         var position = 0
@@ -108,12 +108,12 @@ struct ContentReader {
         self.append(0x0D)
     }
 
-    private mutating func append(_ octet: UInt8) {
+    private mutating func append(_ byte: UInt8) {
         guard self.content.count < self.limit else {
             self.isTooLarge = true
             return
         }
-        self.content.append(octet)
+        self.content.append(byte)
     }
 
     @inline(__always)

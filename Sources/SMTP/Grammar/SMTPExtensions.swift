@@ -6,7 +6,7 @@ public struct SMTPExtensions: Hashable, Sendable {
     public var pipelining = false
     /// SIZE was offered, RFC 1870.
     public var size = false
-    /// The largest message in octets; `nil` if none was named or zero (no fixed limit).
+    /// The largest message in bytes; `nil` if none was named or zero (no fixed limit).
     public var sizeLimit: Int?
     /// 8BITMIME, RFC 6152.
     public var eightBitMIME = false

@@ -39,8 +39,8 @@ public enum SMTPHostName {
 
     private static func isLabel(_ label: Substring) -> Bool {
         guard (1...63).contains(label.utf8.count), label.first != "-", label.last != "-" else { return false }
-        return label.utf8.allSatisfy { octet in
-            switch octet {
+        return label.utf8.allSatisfy { byte in
+            switch byte {
             case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D: true
             default: false
             }

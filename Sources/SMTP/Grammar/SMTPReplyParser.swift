@@ -20,11 +20,11 @@ struct SMTPReplyParser {
         case violation(String)
     }
 
-    /// The longest line, in octets.
+    /// The longest line, in bytes.
     static let lineLimit = 65_536
-    /// The longest reply over all of its lines, in octets.
+    /// The longest reply over all of its lines, in bytes.
     static let replyLimit = 262_144
-    /// How much text is kept, in octets.
+    /// How much text is kept, in bytes.
     static let textLimit = 4_096
 
     /// The code of the last whole reply.
@@ -33,15 +33,15 @@ struct SMTPReplyParser {
     private(set) var text: [UInt8] = []
 
     private var prefix: (UInt8, UInt8, UInt8, UInt8) = (0, 0, 0, 0)
-    private var lineOctets = 0
-    private var replyOctets = 0
+    private var lineBytes = 0
+    private var replyBytes = 0
     private var endsInCR = false
     private var isComplete = true
     /// Whether a line of the present reply has been read and another must follow.
     private var isInReply = false
 
     /// Whether part of a reply has been read whose end is still to come.
-    var hasPartialReply: Bool { self.lineOctets > 0 || !self.isComplete }
+    var hasPartialReply: Bool { self.lineBytes > 0 || !self.isComplete }
 
     /// Consumes `input` up to the end of one reply.
     ///
@@ -57,8 +57,8 @@ struct SMTPReplyParser {
                 let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
                 let end = ByteSearch.first(0x0A, in: rest)
                 self.take(UnsafeRawBufferPointer(rebasing: rest[..<(end ?? rest.count)]))
-                guard self.lineOctets <= Self.lineLimit, self.replyOctets <= Self.replyLimit else {
-                    step = .violation("a reply exceeds \(Self.replyLimit) octets or a line \(Self.lineLimit)")
+                guard self.lineBytes <= Self.lineLimit, self.replyBytes <= Self.replyLimit else {
+                    step = .violation("a reply exceeds \(Self.replyLimit) bytes or a line \(Self.lineLimit)")
                     return bytes.count
                 }
                 guard let end else { return bytes.count }
@@ -84,14 +84,14 @@ struct SMTPReplyParser {
         if self.isComplete {
             self.isComplete = false
             self.text.removeAll(keepingCapacity: true)
-            self.replyOctets = 0
-            self.lineOctets = 0
+            self.replyBytes = 0
+            self.lineBytes = 0
             self.endsInCR = false
         }
         guard !bytes.isEmpty else { return }
         var index = 0
-        while self.lineOctets + index < 4, index < bytes.count {
-            switch self.lineOctets + index {
+        while self.lineBytes + index < 4, index < bytes.count {
+            switch self.lineBytes + index {
             case 0: self.prefix.0 = bytes[index]
             case 1: self.prefix.1 = bytes[index]
             case 2: self.prefix.2 = bytes[index]
@@ -100,7 +100,7 @@ struct SMTPReplyParser {
             index += 1
         }
         // A CR held back from the last piece was text after all if the line goes on.
-        if self.endsInCR, self.lineOctets > 3, self.text.count < Self.textLimit { self.text.append(0x0D) }
+        if self.endsInCR, self.lineBytes > 3, self.text.count < Self.textLimit { self.text.append(0x0D) }
         let body = bytes[index...]
         let room = Self.textLimit - self.text.count
         if room > 0, !body.isEmpty {
@@ -108,24 +108,24 @@ struct SMTPReplyParser {
             self.text.append(contentsOf: kept.prefix(room))
         }
         self.endsInCR = bytes[bytes.count - 1] == 0x0D
-        self.lineOctets += bytes.count
-        self.replyOctets += bytes.count
+        self.lineBytes += bytes.count
+        self.replyBytes += bytes.count
     }
 
     /// Drops the line just read if it is empty; it counts towards the limit of its reply.
     private mutating func skipEmptyLine() -> Bool {
-        guard self.lineOctets - (self.endsInCR ? 1 : 0) == 0 else { return false }
-        self.lineOctets = 0
+        guard self.lineBytes - (self.endsInCR ? 1 : 0) == 0 else { return false }
+        self.lineBytes = 0
         self.endsInCR = false
         if !self.isInReply { self.isComplete = true }
         return true
     }
 
     private mutating func finishLine() -> Step {
-        var length = self.lineOctets - (self.endsInCR ? 1 : 0)
+        var length = self.lineBytes - (self.endsInCR ? 1 : 0)
         let (first, second, third, separator) = self.prefix
         defer {
-            self.lineOctets = 0
+            self.lineBytes = 0
             self.endsInCR = false
         }
         guard length >= 3, (0x31...0x35).contains(first), (0x30...0x39).contains(second),

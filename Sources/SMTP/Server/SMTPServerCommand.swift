@@ -4,7 +4,7 @@
 enum SMTPServerCommand: Hashable {
     case hello(name: String, isExtended: Bool)
     case startTLS
-    case mail(reversePath: String, sizeOctets: Int?, smtpUTF8: Bool)
+    case mail(reversePath: String, sizeBytes: Int?, smtpUTF8: Bool)
     case recipient(String)
     case data
     case reset
@@ -16,7 +16,7 @@ enum SMTPServerCommand: Hashable {
     /// No command we know.
     case unknown
 
-    /// The longest line without CRLF, in octets: the standard's 512 with room for long addresses.
+    /// The longest line without CRLF, in bytes: the standard's 512 with room for long addresses.
     static let lineLimit = 2_048
 
     /// Reads one line without its CRLF.
@@ -57,16 +57,16 @@ enum SMTPServerCommand: Hashable {
         for parameter in rest.split(separator: 0x20) {
             switch Word(parameter.prefix(5)) {
             case .size:
-                guard let octets = Int(Self.text(parameter.dropFirst(5).prefix(32))), octets >= 0 else {
+                guard let bytes = Int(Self.text(parameter.dropFirst(5).prefix(32))), bytes >= 0 else {
                     return .malformed(SMTPServerReply(501, "5.5.4 Bad SIZE"))
                 }
-                size = octets
+                size = bytes
             case .body where Word(parameter.dropFirst(5)).isBodyType: break
             case .smtpu where Word(parameter.dropFirst(1)) == .mtputf8: isUTF8 = true
             default: return .malformed(SMTPServerReply(555, "5.5.4 Unsupported parameter"))
             }
         }
-        return .mail(reversePath: Self.text(path), sizeOctets: size, smtpUTF8: isUTF8)
+        return .mail(reversePath: Self.text(path), sizeBytes: size, smtpUTF8: isUTF8)
     }
 
     private static func recipient(_ argument: some RandomAccessCollection<UInt8>) -> Self {
@@ -104,14 +104,14 @@ enum SMTPServerCommand: Hashable {
 
     private static func text(_ bytes: some Collection<UInt8>) -> String { String(decoding: bytes, as: UTF8.self) }
 
-    /// A word of at most eight octets in upper case, as a number that is cheap to compare; longer ones equal nothing.
+    /// A word of at most eight bytes in upper case, as a number that is cheap to compare; longer ones equal nothing.
     private struct Word: Equatable {
         private var packed: UInt64 = 0
 
-        init(_ octets: some RandomAccessCollection<UInt8>) {
-            guard octets.count <= 8 else { return }
-            for octet in octets {
-                self.packed = self.packed << 8 | UInt64((0x61...0x7A).contains(octet) ? octet - 0x20 : octet)
+        init(_ bytes: some RandomAccessCollection<UInt8>) {
+            guard bytes.count <= 8 else { return }
+            for byte in bytes {
+                self.packed = self.packed << 8 | UInt64((0x61...0x7A).contains(byte) ? byte - 0x20 : byte)
             }
         }
 

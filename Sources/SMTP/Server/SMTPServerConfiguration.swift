@@ -30,7 +30,7 @@ public struct SMTPServerTLS: Sendable {
 public struct SMTPServerConfiguration: Sendable {
     /// The name in the greeting and in the answer to EHLO.
     public var hostName: String
-    /// The largest message in octets, offered as SIZE.
+    /// The largest message in bytes, offered as SIZE.
     ///
     /// Default 50 MiB.
     public var sizeLimit = 52_428_800

@@ -16,14 +16,14 @@ public struct SMTPServerDecision: Hashable, Sendable {
 
     /// How fast the server reads from now on.
     public struct ReadPace: Hashable, Sendable {
-        /// The most to read at once, in octets.
-        public var octets: Int
+        /// The most to read at once, in bytes.
+        public var bytes: Int
         /// The pause before each reading; `nil` to read no more at all.
         public var pause: Duration?
 
         /// Composes a pace.
-        public init(octets: Int, pause: Duration?) {
-            self.octets = octets
+        public init(bytes: Int, pause: Duration?) {
+            self.bytes = bytes
             self.pause = pause
         }
     }
@@ -32,14 +32,14 @@ public struct SMTPServerDecision: Hashable, Sendable {
     public var reply: SMTPServerReply?
     /// The wait before the reply or the closing.
     public var delay: Duration = .zero
-    /// The wait before each octet of the reply; zero writes it whole.
+    /// The wait before each byte of the reply; zero writes it whole.
     public var tarpit: Duration = .zero
     /// What becomes of the connection.
     public var closing = Closing.no
     /// How fast to read from now on; `nil` leaves it.
     public var readPace: ReadPace?
-    /// At DATA: close once so many octets of content have come; `nil` does not.
-    public var dropsAfterContentOctets: Int?
+    /// At DATA: close once so many bytes of content have come; `nil` does not.
+    public var dropsAfterContentBytes: Int?
     /// The answer comes later by `SMTPServerSession.resume(with:)`; everything else here is ignored.
     public var isPostponed = false
 

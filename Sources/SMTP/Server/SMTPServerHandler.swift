@@ -14,7 +14,7 @@ final class SMTPServerHandler: ChannelDuplexHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// Input held back while an answer is outstanding, in octets; past it reading stops.
+    /// Input held back while an answer is outstanding, in bytes; past it reading stops.
     private static let heldInputLimit = 131_072
 
     private(set) var machine: SMTPServerStateMachine
@@ -32,7 +32,7 @@ final class SMTPServerHandler: ChannelDuplexHandler {
     private var isClosing = false
     private var isProcessing = false
     private var skipsLine = false
-    private var dropsAfterContentOctets: Int?
+    private var dropsAfterContentBytes: Int?
     private var pace: SMTPServerDecision.ReadPace?
     private var isReadHeldBack = false
     private var lastInput = NIODeadline.uptimeNanoseconds(0)
@@ -145,7 +145,7 @@ final class SMTPServerHandler: ChannelDuplexHandler {
     private func readContent() {
         let (consumed, isAtEnd) = self.input.withUnsafeReadableBytes { self.content.read($0) }
         self.input.moveReaderIndex(forwardBy: consumed)
-        if let limit = self.dropsAfterContentOctets, self.content.content.count >= limit || isAtEnd {
+        if let limit = self.dropsAfterContentBytes, self.content.content.count >= limit || isAtEnd {
             return self.close()
         }
         guard isAtEnd else { return }
@@ -223,7 +223,7 @@ final class SMTPServerHandler: ChannelDuplexHandler {
             self.isWaiting = true
             return self.flush()
         }
-        if let octets = decision.dropsAfterContentOctets { self.dropsAfterContentOctets = max(1, octets) }
+        if let bytes = decision.dropsAfterContentBytes { self.dropsAfterContentBytes = max(1, bytes) }
         if let pace = decision.readPace { self.set(pace) }
         if decision.delay > .zero {
             self.isWaiting = true
@@ -238,12 +238,12 @@ final class SMTPServerHandler: ChannelDuplexHandler {
         }
     }
 
-    /// Writes the reply octet by octet.
+    /// Writes the reply byte by byte.
     private func drip(_ decision: SMTPServerDecision, in context: ChannelHandlerContext) {
         self.flush()
         let action = self.machine.decided(decision)
         self.writeReply(of: action)
-        var octets = self.output
+        var bytes = self.output
         self.output.clear()
         self.isWaiting = true
         let interval = TimeAmount(decision.tarpit)
@@ -251,12 +251,12 @@ final class SMTPServerHandler: ChannelDuplexHandler {
         func step() {
             let handler = bound.value
             guard !handler.isClosing, let context = handler.context else { return }
-            guard let octet = octets.readSlice(length: 1) else {
+            guard let byte = bytes.readSlice(length: 1) else {
                 handler.isWaiting = false
                 handler.performAfterReply(action)
                 return handler.goOn()
             }
-            context.writeAndFlush(handler.wrapOutboundOut(octet), promise: nil)
+            context.writeAndFlush(handler.wrapOutboundOut(byte), promise: nil)
             context.eventLoop.assumeIsolated().scheduleTask(in: interval) { step() }
         }
         context.eventLoop.assumeIsolated().scheduleTask(in: interval) { step() }
@@ -294,7 +294,7 @@ final class SMTPServerHandler: ChannelDuplexHandler {
     private func set(_ pace: SMTPServerDecision.ReadPace) {
         self.pace = pace
         guard let channel = self.context?.channel else { return }
-        let allocator = FixedSizeRecvByteBufferAllocator(capacity: max(1, pace.octets))
+        let allocator = FixedSizeRecvByteBufferAllocator(capacity: max(1, pace.bytes))
         channel.setOption(.recvAllocator, value: allocator).whenFailure { _ in channel.close(promise: nil) }
         channel.setOption(.maxMessagesPerRead, value: 1).whenFailure { _ in channel.close(promise: nil) }
     }

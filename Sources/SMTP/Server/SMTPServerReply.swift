@@ -6,7 +6,7 @@ import NIOCore
 public struct SMTPServerReply: Hashable, Sendable {
     /// The three-digit code.
     public var code: Int
-    /// The octets after the code: enhanced status and text; LF separates lines.
+    /// The bytes after the code: enhanced status and text; LF separates lines.
     public var text: [UInt8]
 
     /// Composes a reply; `text` may have several lines, separated by LF.
@@ -15,10 +15,10 @@ public struct SMTPServerReply: Hashable, Sendable {
         self.text = Array(text.utf8)
     }
 
-    /// Composes a reply of arbitrary octets, to see what a client makes of them.
-    public init(_ code: Int, octets: [UInt8]) {
+    /// Composes a reply of arbitrary bytes, to see what a client makes of them.
+    public init(_ code: Int, bytes: [UInt8]) {
         self.code = code
-        self.text = octets
+        self.text = bytes
     }
 
     /// Whether the reply accepts: 2xx or 3xx.

@@ -54,7 +54,7 @@ struct SMTPServerStateMachine {
         self.resetEnvelope()
     }
 
-    /// A command line; `moreInput` says that further octets came with it, before it was answered.
+    /// A command line; `moreInput` says that further bytes came with it, before it was answered.
     mutating func received(_ command: SMTPServerCommand, moreInput: Bool) -> Action {
         precondition(self.question == nil, "a command before the last one was decided: \(command)")
         switch command {

@@ -23,7 +23,7 @@ final class BlobCache: Sendable {
         var recentSize = 0
     }
 
-    /// Octets of attachments kept in memory, at most.
+    /// Bytes of attachments kept in memory, at most.
     private static let recentBound = 32 << 20
 
     private let directory: String

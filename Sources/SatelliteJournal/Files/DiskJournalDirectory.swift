@@ -68,7 +68,7 @@ public final class DiskJournalDirectory: JournalDirectory {
         let result = posix_fallocate(file.number, 0, off_t(size))
         guard result == 0 else {
             unlink(path)
-            throw Self.failure("reserving \(size) octets for", path, result)
+            throw Self.failure("reserving \(size) bytes for", path, result)
         }
         guard fsync(file.number) == 0 else {
             let reason = errno

@@ -13,15 +13,15 @@ struct SegmentWriter {
         var offset = 0
     }
 
-    /// Octets reserved for all records of one place beside its lease: started, dot, done with a short text, forget.
+    /// Bytes reserved for all records of one place beside its lease: started, dot, done with a short text, forget.
     static let reservePerPlace = 768
     /// The text kept of a reply when only reserved room is left.
     static let shortText = 256
-    /// Octets lost at the end of a segment, and its first record.
+    /// Bytes lost at the end of a segment, and its first record.
     static let slackPerSegment = 1024
-    /// Octets for the session records of later processes.
+    /// Bytes for the session records of later processes.
     static let slackForSessions = 8192
-    /// Octets of unreserved room without which the master's commits are not noted.
+    /// Bytes of unreserved room without which the master's commits are not noted.
     static let slackForStores = 4096
 
     private(set) var state: JournalState
@@ -97,22 +97,22 @@ struct SegmentWriter {
     var segmentCount: Int { self.older.count + 1 + self.ahead.count }
     /// The number for the next segment to be created.
     var nextNumber: UInt64 { (self.ahead.last?.number ?? self.current.number) + 1 }
-    /// Octets promised to places that are open.
+    /// Bytes promised to places that are open.
     var reserved: Int { self.openPlaces * Self.reservePerPlace + Self.slackForSessions }
-    /// Octets that records can still be written to.
+    /// Bytes that records can still be written to.
     var available: Int {
         let room = self.segmentSize - self.current.offset - self.pending.bytes.count
         return room + self.ahead.count * self.segmentSize - (self.ahead.count + 1) * Self.slackPerSegment
     }
 
-    /// Whether a record of `size` octets leaves what is reserved, and `places` more, untouched.
+    /// Whether a record of `size` bytes leaves what is reserved, and `places` more, untouched.
     func hasRoom(for size: Int, places: Int) -> Bool {
         let room = self.segmentSize - self.current.offset - self.pending.bytes.count
         let waste = size > room ? room : 0
         return self.available - waste - size >= self.reserved + places * Self.reservePerPlace
     }
 
-    /// The octets a record would take.
+    /// The bytes a record would take.
     mutating func size(of record: JournalRecord) -> Int {
         self.scratch.removeAll()
         self.frame.append(record, to: &self.scratch, textLimit: self.textLimit)

@@ -8,13 +8,13 @@ struct ByteEncoder {
 
     mutating func removeAll() { self.bytes.removeAll(keepingCapacity: true) }
 
-    mutating func octet(_ value: UInt8) { self.bytes.append(value) }
+    mutating func byte(_ value: UInt8) { self.bytes.append(value) }
 
     mutating func fixed32(_ value: UInt32) {
         for index in 0..<4 { self.bytes.append(UInt8(truncatingIfNeeded: value >> UInt32(index * 8))) }
     }
 
-    /// Overwrites four octets written before.
+    /// Overwrites four bytes written before.
     mutating func patch32(_ value: UInt32, at offset: Int) {
         for index in 0..<4 { self.bytes[offset + index] = UInt8(truncatingIfNeeded: value >> UInt32(index * 8)) }
     }
@@ -64,7 +64,7 @@ struct ByteDecoder {
 
     var remaining: Int { self.end - self.position }
 
-    mutating func octet() throws(DecodingFailure) -> UInt8 {
+    mutating func byte() throws(DecodingFailure) -> UInt8 {
         guard self.position < self.end else { throw DecodingFailure(reason: "the record ends early") }
         defer { self.position += 1 }
         return self.bytes[self.position]
@@ -74,10 +74,10 @@ struct ByteDecoder {
         var value: UInt64 = 0
         var shift: UInt64 = 0
         while true {
-            let octet = try self.octet()
-            guard shift < 63 || octet <= 1 else { throw DecodingFailure(reason: "a number is too long") }
-            value |= UInt64(octet & 0x7F) << shift
-            if octet & 0x80 == 0 { return value }
+            let byte = try self.byte()
+            guard shift < 63 || byte <= 1 else { throw DecodingFailure(reason: "a number is too long") }
+            value |= UInt64(byte & 0x7F) << shift
+            if byte & 0x80 == 0 { return value }
             shift += 7
         }
     }
@@ -87,7 +87,7 @@ struct ByteDecoder {
         return Int64(bitPattern: (value >> 1) ^ (0 &- (value & 1)))
     }
 
-    /// A number of things that follow, each at least `size` octets long.
+    /// A number of things that follow, each at least `size` bytes long.
     mutating func count(ofAtLeast size: Int = 1) throws(DecodingFailure) -> Int {
         let value = try self.unsigned()
         guard value <= UInt64(self.remaining / size) else {
@@ -115,6 +115,6 @@ struct ByteDecoder {
 
     /// Fails if anything is left over.
     func finish() throws(DecodingFailure) {
-        guard self.remaining == 0 else { throw DecodingFailure(reason: "octets are left over") }
+        guard self.remaining == 0 else { throw DecodingFailure(reason: "bytes are left over") }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The Castagnoli checksum (RFC 3720 §12.1), eight octets at a time.
+/// The Castagnoli checksum (RFC 3720 §12.1), eight bytes at a time.
 struct CRC32C: Sendable {
     private let tables: [UInt32]
 

@@ -3,11 +3,11 @@
 import MailingModel
 
 extension DeliveryOutcome {
-    /// Writes the outcome with texts of at most `textLimit` octets each.
+    /// Writes the outcome with texts of at most `textLimit` bytes each.
     func encode(into encoder: inout ByteEncoder, textLimit: Int) {
         let trace = self.trace
-        encoder.octet(self.kind)
-        encoder.octet(trace.stage.code)
+        encoder.byte(self.kind)
+        encoder.byte(trace.stage.code)
         encoder.count(min(max(trace.replyCode ?? 0, 0), 999))
         encoder.optional(trace.enhancedStatus, limit: 32)
         encoder.optional(trace.mxHost, limit: 255)
@@ -15,8 +15,8 @@ extension DeliveryOutcome {
     }
 
     init(from decoder: inout ByteDecoder) throws(DecodingFailure) {
-        let kind = try decoder.octet()
-        let stage = try DeliveryStage(code: try decoder.octet())
+        let kind = try decoder.byte()
+        let stage = try DeliveryStage(code: try decoder.byte())
         let replyCode = try decoder.unsigned()
         let enhancedStatus = try decoder.optional()
         let mxHost = try decoder.optional()

@@ -74,12 +74,12 @@ extension JournalRecord {
         case store = 9
     }
 
-    /// Writes the record's kind and contents, with at most `textLimit` octets of a reply's text.
+    /// Writes the record's kind and contents, with at most `textLimit` bytes of a reply's text.
     func encode(into encoder: inout ByteEncoder, textLimit: Int) {
         switch self {
         case .session(let session):
-            encoder.octet(Kind.session.rawValue)
-            encoder.octet(JournalSession.formVersion)
+            encoder.byte(Kind.session.rawValue)
+            encoder.byte(JournalSession.formVersion)
             encoder.string(session.journalID)
             encoder.string(session.bootID)
             encoder.unsigned(session.incarnation)
@@ -90,35 +90,35 @@ extension JournalRecord {
             for incarnation in session.earlier { encoder.unsigned(incarnation) }
             encoder.string(session.file)
         case .lease(let grant):
-            encoder.octet(Kind.lease.rawValue)
+            encoder.byte(Kind.lease.rawValue)
             grant.encode(into: &encoder)
         case .started(let lease, let places):
-            encoder.octet(Kind.started.rawValue)
+            encoder.byte(Kind.started.rawValue)
             encoder.signed(lease.rawValue)
             encoder.places(places)
         case .dot(let lease, let place):
-            encoder.octet(Kind.dot.rawValue)
+            encoder.byte(Kind.dot.rawValue)
             encoder.signed(lease.rawValue)
             encoder.count(place)
         case .done(let lease, let place, let outcome, let endedAt):
-            encoder.octet(Kind.done.rawValue)
+            encoder.byte(Kind.done.rawValue)
             encoder.signed(lease.rawValue)
             encoder.count(place)
             encoder.signed(endedAt.milliseconds)
             outcome.encode(into: &encoder, textLimit: textLimit)
         case .forget(let lease, let places):
-            encoder.octet(Kind.forget.rawValue)
+            encoder.byte(Kind.forget.rawValue)
             encoder.signed(lease.rawValue)
             encoder.places(places)
         case .returned(let lease, let places):
-            encoder.octet(Kind.returned.rawValue)
+            encoder.byte(Kind.returned.rawValue)
             encoder.signed(lease.rawValue)
             encoder.places(places)
         case .checkpoint(let progress):
-            encoder.octet(Kind.checkpoint.rawValue)
+            encoder.byte(Kind.checkpoint.rawValue)
             progress.encode(into: &encoder, textLimit: textLimit)
         case .store(let position):
-            encoder.octet(Kind.store.rawValue)
+            encoder.byte(Kind.store.rawValue)
             encoder.string(position.storeID)
             encoder.signed(position.term.rawValue)
             encoder.string(position.opening)
@@ -128,8 +128,8 @@ extension JournalRecord {
 
     /// Reads a record back.
     init(from decoder: inout ByteDecoder) throws(DecodingFailure) {
-        let octet = try decoder.octet()
-        guard let kind = Kind(rawValue: octet) else { throw DecodingFailure(reason: "unknown kind of record \(octet)") }
+        let byte = try decoder.byte()
+        guard let kind = Kind(rawValue: byte) else { throw DecodingFailure(reason: "unknown kind of record \(byte)") }
         switch kind {
         case .session:
             self = .session(try JournalSession(from: &decoder))
@@ -166,7 +166,7 @@ extension JournalRecord {
 
 extension JournalSession {
     fileprivate init(from decoder: inout ByteDecoder) throws(DecodingFailure) {
-        let version = try decoder.octet()
+        let version = try decoder.byte()
         guard (1...Self.formVersion).contains(version) else {
             throw DecodingFailure(reason: "unknown form \(version)")
         }
@@ -188,13 +188,13 @@ extension ByteEncoder {
     /// A set of places, as a list or as bits, whichever is shorter.
     mutating func places(_ places: EntryBitmap) {
         let count = places.count
-        if count * 2 < places.octets.count {
-            self.octet(0)
+        if count * 2 < places.bytes.count {
+            self.byte(0)
             self.count(count)
             for place in places.places { self.count(place) }
         } else {
-            self.octet(1)
-            self.data(places.octets)
+            self.byte(1)
+            self.data(places.bytes)
         }
     }
 }
@@ -210,15 +210,15 @@ extension ByteDecoder {
     }
 
     mutating func places() throws(DecodingFailure) -> EntryBitmap {
-        switch try self.octet() {
+        switch try self.byte() {
         case 0:
             var places = EntryBitmap()
             for _ in 0..<(try self.count()) { places.insert(try self.place()) }
             return places
         case 1:
-            let octets = try self.data()
-            guard octets.count <= Self.greatestPlace / 8 else { throw DecodingFailure(reason: "a set is too large") }
-            return EntryBitmap(octets: octets)
+            let bytes = try self.data()
+            guard bytes.count <= Self.greatestPlace / 8 else { throw DecodingFailure(reason: "a set is too large") }
+            return EntryBitmap(bytes: bytes)
         default: throw DecodingFailure(reason: "unknown form of a set")
         }
     }

@@ -9,13 +9,13 @@ private let formVersion: UInt8 = 1
 
 extension LeaseGrant {
     func encode(into encoder: inout ByteEncoder) {
-        encoder.octet(formVersion)
+        encoder.byte(formVersion)
         encoder.signed(self.serial.rawValue)
         encoder.signed(self.term.rawValue)
         encoder.signed(Int64(self.mailing.rawValue))
         encoder.raw(self.content.bytes)
-        encoder.octet(self.deliveryClass.rawValue)
-        encoder.octet(self.testing ? 1 : 0)
+        encoder.byte(self.deliveryClass.rawValue)
+        encoder.byte(self.testing ? 1 : 0)
         encoder.signed(self.lifetime.milliseconds)
         encoder.string(self.returnPathDomain)
         encoder.count(self.entries.count)
@@ -36,15 +36,15 @@ extension LeaseGrant {
     }
 
     init(from decoder: inout ByteDecoder) throws(DecodingFailure) {
-        guard try decoder.octet() == formVersion else { throw DecodingFailure(reason: "unknown form of a lease") }
+        guard try decoder.byte() == formVersion else { throw DecodingFailure(reason: "unknown form of a lease") }
         let serial = LeaseSerial(rawValue: try decoder.signed())
         let term = Term(rawValue: try decoder.signed())
         let mailing = MailingID(rawValue: Int32(truncatingIfNeeded: try decoder.signed()))
         let content = try Self.hash(from: &decoder)
-        guard let deliveryClass = DeliveryClass(rawValue: try decoder.octet()) else {
+        guard let deliveryClass = DeliveryClass(rawValue: try decoder.byte()) else {
             throw DecodingFailure(reason: "unknown class of a lease")
         }
-        let testing = try decoder.octet() != 0
+        let testing = try decoder.byte() != 0
         let lifetime = Duration.milliseconds(try decoder.signed())
         let returnPathDomain = try decoder.string()
         let count = try decoder.count(ofAtLeast: 7)

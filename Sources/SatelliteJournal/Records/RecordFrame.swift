@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How records lie in a segment: length (4 octets, little-endian), CRC-32C of length and contents (4), contents.
+/// How records lie in a segment: length (4 bytes, little-endian), CRC-32C of length and contents (4), contents.
 ///
 /// A segment is zeros behind its last record; a length of zero therefore ends it.
 struct RecordFrame: Sendable {
@@ -62,7 +62,7 @@ struct RecordFrame: Sendable {
         return value
     }
 
-    /// The last octet that is not zero, or `nil`; a plausible length makes the search unnecessary.
+    /// The last byte that is not zero, or `nil`; a plausible length makes the search unnecessary.
     private static func lastUsed(_ bytes: [UInt8], from offset: Int, unlessRecordOf length: Int = 0) -> Int? {
         if length > 0, offset + Self.headerSize + length <= bytes.count { return offset }
         return bytes[offset...].lastIndex { $0 != 0 }

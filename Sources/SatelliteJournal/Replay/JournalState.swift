@@ -107,6 +107,6 @@ extension EntryBitmap {
 
     /// The places below `count`.
     fileprivate func clipped(to count: Int) -> EntryBitmap {
-        self.octets.count * 8 <= count ? self : EntryBitmap(self.places.filter { $0 < count })
+        self.bytes.count * 8 <= count ? self : EntryBitmap(self.places.filter { $0 < count })
     }
 }

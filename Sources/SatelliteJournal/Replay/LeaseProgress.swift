@@ -81,13 +81,13 @@ struct LeaseProgress: Hashable, Sendable {
 extension EntryBitmap {
     /// This set without the places of another.
     func removing(_ other: EntryBitmap) -> EntryBitmap {
-        var octets = self.octets
-        for (index, octet) in other.octets.enumerated() where index < octets.count { octets[index] &= ~octet }
-        return EntryBitmap(octets: octets)
+        var bytes = self.bytes
+        for (index, byte) in other.bytes.enumerated() where index < bytes.count { bytes[index] &= ~byte }
+        return EntryBitmap(bytes: bytes)
     }
 
     /// The places in both sets.
     func intersecting(_ other: EntryBitmap) -> EntryBitmap {
-        EntryBitmap(octets: zip(self.octets, other.octets).map { $0 & $1 })
+        EntryBitmap(bytes: zip(self.bytes, other.bytes).map { $0 & $1 })
     }
 }

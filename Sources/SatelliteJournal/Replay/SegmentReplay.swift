@@ -42,7 +42,7 @@ struct SegmentReplay {
                 if isTail || self.state.session?.bootID != self.bootID {
                     self.torn.insert(segment)
                 } else if self.damage == nil {
-                    self.damage = "segment \(segment) at octet \(offset): \(reason)"
+                    self.damage = "segment \(segment) at byte \(offset): \(reason)"
                 }
                 return
             }

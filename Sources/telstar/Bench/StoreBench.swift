@@ -273,6 +273,6 @@ struct StoreBench: Sendable {
 
     /// The greatest resident size of this process so far.
     private static func peakMemory() -> String {
-        "\((ProcessUsage(pid: getpid())?.peakResidentOctets ?? 0) >> 20) MiB"
+        "\((ProcessUsage(pid: getpid())?.peakResidentBytes ?? 0) >> 20) MiB"
     }
 }

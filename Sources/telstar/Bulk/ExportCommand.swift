@@ -55,10 +55,10 @@ struct ExportCommand: AsyncParsableCommand {
         }
     }
 
-    private static func write(_ octets: [UInt8], to file: FileHandle?, _ path: String?) throws {
-        guard let file, let path else { return Output.raw(octets) }
+    private static func write(_ bytes: [UInt8], to file: FileHandle?, _ path: String?) throws {
+        guard let file, let path else { return Output.raw(bytes) }
         do {
-            try file.write(contentsOf: octets)
+            try file.write(contentsOf: bytes)
         } catch {
             throw StartFailure(.unwritableFile, "the file of reports \(path) cannot be written: is the disk full?")
         }

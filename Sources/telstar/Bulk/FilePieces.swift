@@ -7,16 +7,16 @@ import Synchronization
 
 /// A file, or standard input, as pieces to be sent; read as they are asked for, once.
 final class FilePieces: AsyncSequence, Sendable {
-    private static let octets = 256 * 1_024
+    private static let bytes = 256 * 1_024
 
-    /// How many octets it has; `nil` for standard input and for pipes.
+    /// How many bytes it has; `nil` for standard input and for pipes.
     let size: Int?
     /// Name, size and time of the file, the same as long as nobody writes to it; `nil` for standard input and for pipes.
     let identity: String?
     private let descriptor: Int32
     private let handedOut = Mutex(0)
 
-    /// Octets handed out so far.
+    /// Bytes handed out so far.
     var sent: Int { self.handedOut.withLock { $0 } }
 
     /// Opens the file; `-` is standard input.
@@ -55,9 +55,9 @@ final class FilePieces: AsyncSequence, Sendable {
 
     private func read() throws -> ByteBuffer? {
         var buffer = ByteBuffer()
-        let count = try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: Self.octets) { memory in
+        let count = try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: Self.bytes) { memory in
             while true {
-                let count = Glibc.read(self.descriptor, memory.baseAddress, Self.octets)
+                let count = Glibc.read(self.descriptor, memory.baseAddress, Self.bytes)
                 if count >= 0 { return count }
                 if errno == EINTR { continue }
                 throw StartFailure(
@@ -76,7 +76,7 @@ struct LineSplitter {
     private var rest: [UInt8] = []
 
     /// Takes in a piece.
-    mutating func feed(_ octets: some Sequence<UInt8>) { self.rest += octets }
+    mutating func feed(_ bytes: some Sequence<UInt8>) { self.rest += bytes }
 
     /// The next whole line without its end.
     mutating func next() -> [UInt8]? {

@@ -81,7 +81,7 @@ struct ImportTelling {
     ///
     /// - Parameters:
     ///   - errors: The side file; `nil` for none.
-    ///   - size: Octets to be sent, if known.
+    ///   - size: Bytes to be sent, if known.
     init(errors: String?, size: Int?) {
         self.path = errors
         self.size = size
@@ -99,8 +99,8 @@ struct ImportTelling {
     }
 
     /// Takes a line of the answer.
-    mutating func take(_ octets: [UInt8], sent: Int) throws {
-        let line = try JSONDecoder().decode(Line.self, from: Data(octets))
+    mutating func take(_ bytes: [UInt8], sent: Int) throws {
+        let line = try JSONDecoder().decode(Line.self, from: Data(bytes))
         if let refusal = line.refused?.refusal {
             if self.path == nil {
                 self.clearBar()
@@ -108,22 +108,22 @@ struct ImportTelling {
             } else if self.firstRefused.count < Self.shown {
                 self.firstRefused.append(refusal)
             }
-            try self.write(octets)
+            try self.write(bytes)
         } else if let progress = line.progress {
             self.lines = progress.lines
             self.show(progress, sent: sent)
         } else {
-            self.end = try JSONDecoder().decode(End.self, from: Data(octets))
+            self.end = try JSONDecoder().decode(End.self, from: Data(bytes))
             try self.flush()
         }
     }
 
     /// Writes a refused line without what wraps it.
-    private mutating func write(_ octets: [UInt8]) throws {
-        guard self.path != nil, octets.starts(with: Self.refusedPrefix), octets.last == UInt8(ascii: "}") else {
+    private mutating func write(_ bytes: [UInt8]) throws {
+        guard self.path != nil, bytes.starts(with: Self.refusedPrefix), bytes.last == UInt8(ascii: "}") else {
             return
         }
-        self.buffered += octets[Self.refusedPrefix.count..<(octets.count - 1)]
+        self.buffered += bytes[Self.refusedPrefix.count..<(bytes.count - 1)]
         self.buffered.append(0x0A)
         if self.buffered.count > 64 * 1_024 { try self.flush() }
     }

@@ -148,7 +148,7 @@ struct ControlClient {
     ///   - method: `GET` or `POST`.
     ///   - path: Begins with `/api`, query included.
     ///   - headers: Header fields beside the authorization.
-    ///   - body: The octets to send, if any.
+    ///   - body: The bytes to send, if any.
     /// - Returns: The answer; its body is still to come.
     /// - Throws: ``Refusal`` for every status but 2xx.
     func stream(

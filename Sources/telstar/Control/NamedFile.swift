@@ -7,25 +7,25 @@ import Foundation
 ///
 /// Whatever is wrong with one is told in the same form everywhere, and a file that cannot be read has one exit status.
 enum NamedFile {
-    /// All octets of a file.
+    /// All bytes of a file.
     ///
     /// - Parameters:
     ///   - path: The file, a regular one or a pipe.
     ///   - what: What it is to the reader of a message, with its article: `the configuration`.
-    /// - Returns: The octets; none if the file is empty.
+    /// - Returns: The bytes; none if the file is empty.
     /// - Throws: ``StartFailure`` 66 if it cannot be read.
-    static func octets(_ path: String, _ what: String) throws -> [UInt8] {
+    static func bytes(_ path: String, _ what: String) throws -> [UInt8] {
         let descriptor = Foundation.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw self.unreadable(path, what, errno) }
         defer { close(descriptor) }
-        var octets: [UInt8] = []
+        var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 * 1_024)
         while true {
             let count = Foundation.read(descriptor, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw self.unreadable(path, what, errno) }
-            if count == 0 { return octets }
-            octets += buffer[..<count]
+            if count == 0 { return bytes }
+            bytes += buffer[..<count]
         }
     }
 
@@ -33,10 +33,10 @@ enum NamedFile {
     ///
     /// - Throws: ``StartFailure`` 66 if it cannot be read, 65 if it is no text in UTF-8.
     static func text(_ path: String, _ what: String) throws -> String {
-        let octets = try self.octets(path, what)
+        let bytes = try self.bytes(path, what)
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         guard
-            let text = String(validating: octets.starts(with: mark) ? octets.dropFirst(3) : octets[...], as: UTF8.self)
+            let text = String(validating: bytes.starts(with: mark) ? bytes.dropFirst(3) : bytes[...], as: UTF8.self)
         else { throw StartFailure(.badData, "\(what) \(path) is not text in UTF-8") }
         return text
     }

@@ -31,13 +31,13 @@ enum Output {
         self.write(Array((line + "\n").utf8), to: STDERR_FILENO)
     }
 
-    /// Writes octets on standard output at once.
-    static func raw(_ octets: [UInt8]) { self.write(octets, to: STDOUT_FILENO) }
+    /// Writes bytes on standard output at once.
+    static func raw(_ bytes: [UInt8]) { self.write(bytes, to: STDOUT_FILENO) }
 
-    private static func write(_ octets: [UInt8], to descriptor: Int32) {
+    private static func write(_ bytes: [UInt8], to descriptor: Int32) {
         var start = 0
-        while start < octets.count {
-            let count = octets[start...].withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+        while start < bytes.count {
+            let count = bytes[start...].withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
             if count > 0 {
                 start += count
             } else if errno == EPIPE {

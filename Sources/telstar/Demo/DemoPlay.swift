@@ -158,7 +158,7 @@ struct DemoPlay: Sendable {
             let cpu = now.processorSeconds - (then?.processorSeconds ?? 0)
             let switches = now.contextSwitches - (then?.contextSwitches ?? 0)
             return [
-                name, "\(now.peakResidentOctets / 1_048_576) MiB", String(format: "%.1f", cpu / count * 1e6),
+                name, "\(now.peakResidentBytes / 1_048_576) MiB", String(format: "%.1f", cpu / count * 1e6),
                 String(format: "%.2f", Double(switches) / count),
             ]
         }

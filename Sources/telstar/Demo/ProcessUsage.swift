@@ -4,8 +4,8 @@ import Foundation
 
 /// What a process has used so far, from `/proc`.
 struct ProcessUsage: Sendable {
-    /// The greatest resident size, octets.
-    var peakResidentOctets: Int
+    /// The greatest resident size, bytes.
+    var peakResidentBytes: Int
     /// Processor time, user and system.
     var processorSeconds: Double
     /// Voluntary and involuntary context switches of its living threads.
@@ -16,7 +16,7 @@ struct ProcessUsage: Sendable {
         guard let status = Self.read("/proc/\(pid)/status"), let stat = Self.read("/proc/\(pid)/stat") else {
             return nil
         }
-        self.peakResidentOctets = (Self.number("VmHWM:", in: status) ?? 0) * 1024
+        self.peakResidentBytes = (Self.number("VmHWM:", in: status) ?? 0) * 1024
         // Fields 14 and 15 (utime, stime) counted after the name, which may hold spaces.
         let fields = stat.drop { $0 != ")" }.split(separator: " ")
         guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else { return nil }

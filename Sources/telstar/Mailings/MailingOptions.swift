@@ -135,7 +135,7 @@ enum TextFile {
     /// - Throws: ``StartFailure`` 66 if it cannot be read, 65 if it is no text in this charset.
     static func read(_ path: String, _ what: String, charset: String) throws -> String {
         guard let encoding = self.encoding(charset), encoding != .utf8 else { return try NamedFile.text(path, what) }
-        guard let text = String(data: Data(try NamedFile.octets(path, what)), encoding: encoding) else {
+        guard let text = String(data: Data(try NamedFile.bytes(path, what)), encoding: encoding) else {
             throw StartFailure(.badData, "\(what) \(path) is not text in \(charset)")
         }
         return text

@@ -11,8 +11,8 @@ enum Lifeline {
     static func watch() {
         guard ProcessInfo.processInfo.environment["TELSTAR_LIFELINE"] == "1" else { return }
         let thread = Thread {
-            var octet: UInt8 = 0
-            while read(STDIN_FILENO, &octet, 1) > 0 {}
+            var byte: UInt8 = 0
+            while read(STDIN_FILENO, &byte, 1) > 0 {}
             kill(getpid(), SIGKILL)
         }
         thread.start()

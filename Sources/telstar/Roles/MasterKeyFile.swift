@@ -9,7 +9,7 @@ import ZeroMQ
 
 /// Where a satellite has its master's public key from: the configuration, or an enrolment made once.
 enum MasterKeyFile {
-    /// The key, 32 octets; enrols at the first start if that is asked for.
+    /// The key, 32 bytes; enrols at the first start if that is asked for.
     ///
     /// - Throws: ``StartFailure``: 78 for a bad key, 69 if the master refuses or does not answer.
     static func load(_ settings: SatelliteSettings, keys: CurveKeyPair, logger: Logger) async throws -> [UInt8] {

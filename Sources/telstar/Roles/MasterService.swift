@@ -122,7 +122,7 @@ struct MasterService: Service {
         api.secure = try settings.apiListen().map { ($0.host, $0.port) }
         api.plain = try settings.apiPlainListen().map { ($0.host, $0.port) }
         api.limits = settings.connectionLimits
-        api.maximumBodyOctets = settings.maximumBodyOctets
+        api.maximumBodyBytes = settings.maximumBodyBytes
         if api.secure != nil { api.certificate = try CertificateFiles.load(settings) }
         if settings.controlSocket.utf8.count < 100 {
             // A socket that a killed master left behind would keep this one from listening; the store's lock is ours.

@@ -34,11 +34,11 @@ enum SatelliteMetrics {
                 "Reports that the master has not acknowledged.",
                 Double(status.unacknowledgedReports)
             ),
-            gauge("journal_bytes", "Octets of the journal's files.", Double(status.journalOctets)),
+            gauge("journal_bytes", "Bytes of the journal's files.", Double(status.journalBytes)),
             gauge(
                 "journal_available_bytes",
-                "Octets that the journal can still take.",
-                Double(status.journalAvailableOctets)
+                "Bytes that the journal can still take.",
+                Double(status.journalAvailableBytes)
             ),
             gauge(
                 "problems",

@@ -12,20 +12,20 @@ enum SharedKeyFile {
     /// - Throws: ``StartFailure``: 66 if the file cannot be read, 78 if others than its owner may use it or the secret is
     ///   too short.
     static func read(_ path: String) throws -> String {
-        let octets: [UInt8]
+        let bytes: [UInt8]
         do {
-            octets = try SecretFile.read(path)
+            bytes = try SecretFile.read(path)
         } catch let error as SecretsError where error.code == .missing || error.code == .unreadable {
             throw StartFailure(.unreadableFile, "the shared key: \(error)")
         } catch {
             throw StartFailure(.configuration, "the shared key: \(error)")
         }
-        let secret = String(decoding: octets, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-        guard secret.utf8.count >= SatelliteDraft.minimumSharedKeyOctets else {
+        let secret = String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        guard secret.utf8.count >= SatelliteDraft.minimumSharedKeyBytes else {
             throw StartFailure(
                 .configuration,
                 "the shared key in \(path) is too short: \(secret.utf8.count) characters, "
-                    + "\(SatelliteDraft.minimumSharedKeyOctets) at least"
+                    + "\(SatelliteDraft.minimumSharedKeyBytes) at least"
             )
         }
         return secret

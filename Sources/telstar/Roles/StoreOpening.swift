@@ -32,7 +32,7 @@ struct StoreOpening {
         let secrets = StoreSecrets(
             digest: { bytes in
                 guard let hash = BlobHash(bytes: Array(SHA256.hash(data: bytes))) else {
-                    preconditionFailure("SHA-256 has 32 octets")
+                    preconditionFailure("SHA-256 has 32 bytes")
                 }
                 return hash
             },

@@ -263,8 +263,8 @@ struct MasterSettings: Sendable {
         let chain = self.values[Self.apiCertificate]
         return chain.isEmpty ? nil : (chain, self.values[Self.apiCertificateKey])
     }
-    /// The greatest body of a request, octets.
-    var maximumBodyOctets: Int { self.values[Self.apiMaximumBody] }
+    /// The greatest body of a request, bytes.
+    var maximumBodyBytes: Int { self.values[Self.apiMaximumBody] }
     /// Where the link listens.
     var link: (control: String, content: String, enrolment: String?) {
         let enrol = self.values[Self.linkEnrolListen]

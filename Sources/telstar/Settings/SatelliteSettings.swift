@@ -313,7 +313,7 @@ struct SatelliteSettings: Sendable {
         core.bulkCredit = self.values[Self.bulkCredit]
         core.expressCredit = self.values[Self.expressCredit]
         core.maximumStarted = self.values[Self.maximumStarted]
-        core.contentCacheOctets = self.values[Self.contentCache]
+        core.contentCacheBytes = self.values[Self.contentCache]
         return core
     }
 }

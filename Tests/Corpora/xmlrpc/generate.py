@@ -30,8 +30,8 @@ class Date(str):
 
 
 def quoted(text):
-    octets = text.encode("utf-8") if isinstance(text, str) else text
-    return '"' + "".join(chr(b) if 0x20 <= b < 0x7F and b not in (0x22, 0x5C) else "\\%02x" % b for b in octets) + '"'
+    data = text.encode("utf-8") if isinstance(text, str) else text
+    return '"' + "".join(chr(b) if 0x20 <= b < 0x7F and b not in (0x22, 0x5C) else "\\%02x" % b for b in data) + '"'
 
 
 def lines(value, indent, label=""):

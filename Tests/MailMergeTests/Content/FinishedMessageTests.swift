@@ -45,7 +45,7 @@ struct FinishedMessageTests {
         #expect(!rendered.header.contains("old@"))
     }
 
-    @Test("text parts are rendered and everything else is kept octet for octet")
+    @Test("text parts are rendered and everything else is kept byte for byte")
     func parts() throws {
         let image = "iVBORw0KGgo=\r\nAAAA"
         let source = """
@@ -116,7 +116,7 @@ struct FinishedMessageTests {
         #expect(rendered.text(0, 0) == "{{ name }}")
     }
 
-    @Test("octets that need an 8-bit transport are written in base64")
+    @Test("bytes that need an 8-bit transport are written in base64")
     func eightBit() throws {
         var bytes = Array(
             "Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\nContent-Type: image/gif\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
@@ -183,7 +183,7 @@ struct FinishedMessageTests {
         #expect(try ContentKit.render(ContentKit.mime(source), ContentKit.recipient()).text() == "中文")
     }
 
-    @Test("a kept field with raw octets is written in ASCII, its mailboxes whole; a line that is too long is folded")
+    @Test("a kept field with raw bytes is written in ASCII, its mailboxes whole; a line that is too long is folded")
     func rawFields() throws {
         var source = Array("Content-Type: text/plain; charset=windows-1251\r\nReply-To: \"".utf8)
         source += [0xCF, 0xF0] + Array(", x\" <r@example.org>, b@example.org\r\nX-Comment: ".utf8) + [0xCF]

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Messages")
 struct MessageTests {
-    @Test("a message of HTML and plain text, octet for octet")
+    @Test("a message of HTML and plain text, byte for byte")
     func golden() throws {
         let content = ContentKit.content(plain: "Hello {{ name }}!\n", tracking: "https://t.example.org/")
         let rendered = try ContentKit.render(
@@ -52,7 +52,7 @@ struct MessageTests {
         #expect(rendered.body.replacing("\r\n", with: "\n") == body)
     }
 
-    @Test("the same inputs give the same octets, another recipient between them or not")
+    @Test("the same inputs give the same bytes, another recipient between them or not")
     func deterministic() throws {
         let content = ContentKit.content(
             html:
@@ -133,7 +133,7 @@ struct MessageTests {
         #expect(rendered.text(1) == "<p>Hello \(large)!</p>\n")
     }
 
-    @Test("a body holds neither bare CR or LF nor octets beyond ASCII, whatever the values hold")
+    @Test("a body holds neither bare CR or LF nor bytes beyond ASCII, whatever the values hold")
     func canonicalBody() throws {
         let nasty = "a\rb\nc\r\nd\0e\u{1}\n.\n..x\nFrom me\n é \n"
         let rendered = try ContentKit.render(

@@ -32,12 +32,12 @@ struct MergeEncodingTests {
 
     @Test("every kind of value comes back, in the order received")
     func roundTrip() throws {
-        let octets = Self.sample.encoded()
-        #expect(try MergeFields(decoding: octets) == Self.sample)
-        #expect(Self.sample.encoded() == octets)
+        let bytes = Self.sample.encoded()
+        #expect(try MergeFields(decoding: bytes) == Self.sample)
+        #expect(Self.sample.encoded() == bytes)
     }
 
-    @Test("the octets of version 1 never change")
+    @Test("the bytes of version 1 never change")
     func golden() {
         let fields = MergeFields([
             MergeFields.Field(name: "a", value: .text("é")), MergeFields.Field(name: "b", value: .integer(-3)),
@@ -51,7 +51,7 @@ struct MergeEncodingTests {
         #expect(fields.encoded() == expected)
     }
 
-    @Test("no octets at all are no fields")
+    @Test("no bytes at all are no fields")
     func empty() throws {
         #expect(try MergeFields(decoding: []) == MergeFields())
         #expect(MergeFields().encoded() == [1, 0])
@@ -59,15 +59,15 @@ struct MergeEncodingTests {
 
     @Test("what is truncated, surplus, unknown or too deep is refused")
     func refused() {
-        let octets = Self.sample.encoded()
-        for length in 1..<octets.count {
-            #expect(throws: MergeEncodingError.self) { try MergeFields(decoding: Array(octets[..<length])) }
+        let bytes = Self.sample.encoded()
+        for length in 1..<bytes.count {
+            #expect(throws: MergeEncodingError.self) { try MergeFields(decoding: Array(bytes[..<length])) }
         }
         let bad: [[UInt8]] = [
-            octets + [0], [2, 0], [1, 1, 1, 0x61, 99], [1, 1, 1, 0x61, 5, 1, 0xFF],
+            bytes + [0], [2, 0], [1, 1, 1, 0x61, 99], [1, 1, 1, 0x61, 5, 1, 0xFF],
             [1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F], [1, 1, 1, 0x61, 8, 2, 1, 0, 0],
         ]
-        for octets in bad { #expect(throws: MergeEncodingError.self) { try MergeFields(decoding: octets) } }
+        for bytes in bad { #expect(throws: MergeEncodingError.self) { try MergeFields(decoding: bytes) } }
         var value = MergeValue.null
         for _ in 0..<70 { value = .list([value]) }
         let deep = MergeFields([MergeFields.Field(name: "a", value: value)]).encoded()
@@ -77,13 +77,13 @@ struct MergeEncodingTests {
     @Test("no mutation makes the decoder or a template that reads the fields trap", arguments: [7, 8] as [UInt64])
     func fuzz(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
-        let octets = Self.sample.encoded()
+        let bytes = Self.sample.encoded()
         let template = try Template(
             "{{ name }}{{ small }}{{ least }}{{ double }}{{ date }}{{ bytes }}{{ list }}{{ map }}{{ map.a }}{{ list[1] }}",
             autoescape: true
         )
         for _ in 0..<5000 {
-            var mutated = octets
+            var mutated = bytes
             for _ in 0..<Int.random(in: 1...5, using: &random) {
                 let place = Int.random(in: 0..<mutated.count, using: &random)
                 switch Int.random(in: 0..<3, using: &random) {

@@ -36,7 +36,7 @@ struct TemplateFuzzTests {
             guard let template = try? Template(source, autoescape: Bool.random(using: &random)) else { continue }
             compiled += 1
             var output: [UInt8] = []
-            var budget = RenderBudget(steps: 20_000, octets: 100_000)
+            var budget = RenderBudget(steps: 20_000, bytes: 100_000)
             try? template.render(fields, into: &output, budget: &budget)
         }
         #expect(compiled > 100)

@@ -11,7 +11,7 @@ struct TemplateValueTests {
             .render(MergeFields(fields.map { MergeFields.Field(name: $0.0, value: $0.1) }))
     }
 
-    @Test("octets print as the text that they hold")
+    @Test("bytes print as the text that they hold")
     func bytes() throws {
         #expect(try self.render("{{ a }}|{{ a|length }}", [("a", .bytes(Array("é<".utf8)))]) == "é&lt;|2")
     }

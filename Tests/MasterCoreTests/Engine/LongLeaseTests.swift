@@ -32,7 +32,7 @@ struct LongLeaseTests {
         return id
     }
 
-    @Test("are sized by octets, and no more is under way to a satellite than it may leave unacknowledged")
+    @Test("are sized by bytes, and no more is under way to a satellite than it may leave unacknowledged")
     func bounded() async throws {
         try await TestMaster.run { test in
             let satellite = try await test.connected("a")
@@ -44,12 +44,12 @@ struct LongLeaseTests {
                 let grant: LeaseGrant = try await satellite.wait { message in
                     if case .grant(let grant) = message { grant } else { nil }
                 }
-                #expect(grant.octets <= bounds.maximumOctets)
+                #expect(grant.bytes <= bounds.maximumBytes)
                 unaccepted.append(grant)
                 taken += grant.entries.count
-                let octets = unaccepted.reduce(0) { $0 + $1.octets }
-                #expect(octets <= bounds.maximumUnacceptedOctets + bounds.claimedOctets + bounds.maximumOctets)
-                if octets >= bounds.maximumUnacceptedOctets || taken == 900 {
+                let bytes = unaccepted.reduce(0) { $0 + $1.bytes }
+                #expect(bytes <= bounds.maximumUnacceptedBytes + bounds.claimedBytes + bounds.maximumBytes)
+                if bytes >= bounds.maximumUnacceptedBytes || taken == 900 {
                     for grant in unaccepted { satellite.accept(grant) }
                     unaccepted = []
                 }
@@ -66,7 +66,7 @@ struct LongLeaseTests {
             // The clock stands still: nothing waits for a timer.
             let id = try await Self.running(20, test)
             let grants = try await satellite.take(20)
-            #expect(grants.allSatisfy { $0.octets <= 300_000 })
+            #expect(grants.allSatisfy { $0.bytes <= 300_000 })
             #expect(Set(grants.flatMap(\.entries).map(\.recipient)).count == 20)
             try await satellite.deliver(grants)
             #expect(try await test.master.mailing(id).counters.delivered == 20)

@@ -43,14 +43,14 @@ struct FeedCursorCodecTests {
             Self.fault(FeedCursorCodec(storeID: "store-1", key: MACKey.generate()).cursor(at: 1))
                 == .badCursor(.unreadable)
         )
-        let octets = try #require(Base64URL.decode(Self.codec.cursor(at: 258)))
-        for place in octets.indices {
-            var changed = octets
+        let bytes = try #require(Base64URL.decode(Self.codec.cursor(at: 258)))
+        for place in bytes.indices {
+            var changed = bytes
             changed[place] ^= 0x01
-            #expect(Self.fault(Base64URL.encode(changed)) != nil, "octet \(place)")
+            #expect(Self.fault(Base64URL.encode(changed)) != nil, "byte \(place)")
         }
-        for count in 0..<octets.count {
-            #expect(Self.fault(Base64URL.encode(octets.prefix(count))) == .badCursor(.unreadable))
+        for count in 0..<bytes.count {
+            #expect(Self.fault(Base64URL.encode(bytes.prefix(count))) == .badCursor(.unreadable))
         }
     }
 

@@ -39,7 +39,7 @@ struct ClaimBatchTests {
         )
     }
 
-    @Test("is taken off in parts of so many octets, of one request at least")
+    @Test("is taken off in parts of so many bytes, of one request at least")
     func parts() throws {
         var batch = try #require(ClaimBatch.batches(of: (1...4).map { Self.request($0, 1, Int($0) * 10) }).first)
         var parts: [[Int]] = []

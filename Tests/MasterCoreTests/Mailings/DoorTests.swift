@@ -230,8 +230,8 @@ struct DoorTests {
     @Test("a finished message is read whatever its charset, and behind a byte order mark or an empty line")
     func finishedMessages() async throws {
         try await TestMaster.run { test in
-            for (name, octets) in Self.messages {
-                let mailing = try await test.master.createMailing(MailingDraft(content: .message(octets)))
+            for (name, bytes) in Self.messages {
+                let mailing = try await test.master.createMailing(MailingDraft(content: .message(bytes)))
                 #expect(mailing.properties.senderName == "Пр", "\(name)")
                 #expect(mailing.subject == "Пр {{ name }}", "\(name)")
                 #expect(mailing.properties.mailFrom == "a@example.org", "\(name)")

@@ -28,14 +28,14 @@ final class ScriptedChannel: SatelliteChannel {
     private let outgoing = Mutex<[UInt64: Mailbox<MasterMessage>]>([:])
     private let number = Mutex(UInt64(0))
     let dropped = Mailbox<SatelliteSession>()
-    /// Grants of more octets do not fit.
+    /// Grants of more bytes do not fit.
     let longestGrant = Mutex(Int.max)
 
     var events: any AsyncSequence<MasterLinkEvent, Never> & Sendable { Events(mailbox: self.incoming) }
 
     func send(_ message: MasterMessage, to session: SatelliteSession) async -> SendResult {
         guard let mailbox = self.outgoing.withLock({ $0[session.number] }) else { return .notConnected }
-        if case .grant(let grant) = message, grant.octets > self.longestGrant.withLock({ $0 }) { return .tooLarge }
+        if case .grant(let grant) = message, grant.bytes > self.longestGrant.withLock({ $0 }) { return .tooLarge }
         mailbox.put(message)
         return .queued
     }

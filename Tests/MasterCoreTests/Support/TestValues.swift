@@ -6,7 +6,7 @@ import MailingModel
 /// Values that tests compose from.
 enum TestValues {
     static func hash(_ byte: UInt8) -> BlobHash {
-        guard let hash = BlobHash(bytes: [UInt8](repeating: byte, count: 32)) else { preconditionFailure("32 octets") }
+        guard let hash = BlobHash(bytes: [UInt8](repeating: byte, count: 32)) else { preconditionFailure("32 bytes") }
         return hash
     }
 

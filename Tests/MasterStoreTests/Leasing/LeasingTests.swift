@@ -28,8 +28,8 @@ struct LeasingTests {
         }
     }
 
-    @Test("ends a lease at its octets, untouched and waiting, and loses nobody", arguments: StoreFactory.all)
-    func octets(factory: StoreFactory) async throws {
+    @Test("ends a lease at its bytes, untouched and waiting, and loses nobody", arguments: StoreFactory.all)
+    func bytes(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let id = try await fixture.makeMailing()
             let drafts = (0..<40).map { number in
@@ -55,12 +55,12 @@ struct LeasingTests {
                         satellite: satellite,
                         affinity: DomainAffinity(),
                         limit: 1_000,
-                        maximumOctets: 250_000
+                        maximumBytes: 250_000
                     )
                     let grants = try await fixture.store.claim([request], at: fixture.now, lifetime: .seconds(60))
                     let grant = try #require(grants.first)
-                    let octets = grant.entries.reduce(0) { $0 + $1.mergeFields.count }
-                    #expect(octets <= 250_000 || grant.entries.count == 1)
+                    let bytes = grant.entries.reduce(0) { $0 + $1.mergeFields.count }
+                    #expect(bytes <= 250_000 || grant.entries.count == 1)
                     seen += grant.entries.map(\.recipient)
                     serials.append(grant.serial)
                 }

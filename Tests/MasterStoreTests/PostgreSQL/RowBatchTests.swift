@@ -20,7 +20,7 @@ struct RowBatchTests {
                 try $0.prepare(
                     """
                     CREATE TABLE scratch(
-                        id bigint PRIMARY KEY, small smallint, middle integer, words text, octets bytea)
+                        id bigint PRIMARY KEY, small smallint, middle integer, words text, bytes bytea)
                     """
                 ).run()
             }
@@ -43,8 +43,8 @@ struct RowBatchTests {
         batch.add("middle", numbers: ids.indices.map { $0 % 3 == 2 ? nil : Int64(Int32.min) + Int64($0) }, .four)
         batch.add("words", texts: ids.indices.map { $0 % 5 == 1 ? nil : $0 % 5 == 2 ? "" : "Zoë \\N\t\($0)" })
         batch.add(
-            "octets",
-            octets: ids.indices.map { $0 % 7 == 1 ? nil : $0 % 7 == 2 ? [] : [0, 0xFF, UInt8($0 % 256)] }
+            "bytes",
+            bytes: ids.indices.map { $0 % 7 == 1 ? nil : $0 % 7 == 2 ? [] : [0, 0xFF, UInt8($0 % 256)] }
         )
         return batch
     }
@@ -64,16 +64,16 @@ struct RowBatchTests {
             let wrong = try await store.read { transaction in
                 var place = 0
                 var wrong: [Int] = []
-                try transaction.prepare("SELECT id, small, middle, words, octets FROM scratch ORDER BY id").rows {
+                try transaction.prepare("SELECT id, small, middle, words, bytes FROM scratch ORDER BY id").rows {
                     row in
                     defer { place += 1 }
                     let words = place % 5 == 1 ? nil : place % 5 == 2 ? "" : "Zoë \\N\t\(place)"
-                    let octets: [UInt8]? = place % 7 == 1 ? nil : place % 7 == 2 ? [] : [0, 0xFF, UInt8(place % 256)]
+                    let bytes: [UInt8]? = place % 7 == 1 ? nil : place % 7 == 2 ? [] : [0, 0xFF, UInt8(place % 256)]
                     let isSame =
                         row.int64(0) == Int64(place) << 40
                         && row.optionalInt64(1) == (place % 3 == 1 ? nil : -32_768)
                         && row.optionalInt64(2) == (place % 3 == 2 ? nil : Int64(Int32.min) + Int64(place))
-                        && row.optionalText(3) == words && row.optionalBlob(4) == octets
+                        && row.optionalText(3) == words && row.optionalBlob(4) == bytes
                     if !isSame { wrong.append(place) }
                 }
                 return place == count ? wrong : [place]

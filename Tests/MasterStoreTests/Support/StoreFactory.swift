@@ -156,8 +156,8 @@ enum TestSecrets {
     static func make(key: UInt64 = 7) -> StoreSecrets {
         StoreSecrets(
             digest: { bytes in
-                let hash = (0..<4).flatMap { Self.octets(Self.hash(bytes, seed: UInt64($0))) }
-                guard let digest = BlobHash(bytes: hash) else { preconditionFailure("four hashes of 8 octets") }
+                let hash = (0..<4).flatMap { Self.bytes(Self.hash(bytes, seed: UInt64($0))) }
+                guard let digest = BlobHash(bytes: hash) else { preconditionFailure("four hashes of 8 bytes") }
                 return digest
             },
             seal: { [0x53] + $0.map { $0 ^ 0x5A } },
@@ -165,7 +165,7 @@ enum TestSecrets {
                 guard bytes.first == 0x53 else { throw StoreError(.corrupt, "not sealed") }
                 return bytes.dropFirst().map { $0 ^ 0x5A }
             },
-            recipientIDs: RecipientIDCodec { Self.octets(Self.hash($0, seed: key)) }
+            recipientIDs: RecipientIDCodec { Self.bytes(Self.hash($0, seed: key)) }
         )
     }
 
@@ -182,7 +182,7 @@ enum TestSecrets {
         return hash ^ hash >> 29
     }
 
-    private static func octets(_ number: UInt64) -> [UInt8] {
+    private static func bytes(_ number: UInt64) -> [UInt8] {
         (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * UInt64($0))) }
     }
 }

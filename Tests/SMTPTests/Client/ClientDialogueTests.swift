@@ -20,14 +20,14 @@ struct ClientDialogueTests {
     func bytewise(_ dialogue: Dialogue) throws {
         guard !dialogue.name.contains("surplus") else { return }  // what comes in one piece is their subject
         let player = ClientPlayer()
-        player.cutsIntoOctets = true
+        player.cutsIntoBytes = true
         try dialogue.play { try player.play($0) }
     }
 }
 
 /// Plays the lines of a dialogue that go into a client, and says what comes out.
 final class ClientPlayer {
-    var cutsIntoOctets = false
+    var cutsIntoBytes = false
     private var configuration = SMTPClientConfiguration(heloName: "client.example", tls: .off)
     private let channel = EmbeddedChannel()
     private var script = ScriptedDelegate()
@@ -78,7 +78,7 @@ final class ClientPlayer {
         case "pipelining": self.configuration.usesPipelining = words[1] == "on"
         case "riding": self.configuration.ridesBehindContent = words[1] == "on"
         case "limit": self.configuration.maxMessagesPerConnection = Int(words[1]) ?? 0
-        case "block": self.configuration.contentBlockOctets = Int(words[1]) ?? 0
+        case "block": self.configuration.contentBlockBytes = Int(words[1]) ?? 0
         case "deadline": self.configuration.transactionDeadline = .seconds(Int(words[1]) ?? 0)
         case "abort-at-dot": self.script.abortsAtDot = UInt64(words[1])
         default: Issue.record("unknown option: \(words)")
@@ -89,8 +89,8 @@ final class ClientPlayer {
         let head = text.prefix { $0 != ":" }
         let words = head.split(separator: " ", omittingEmptySubsequences: false)
         var content = String(text.dropFirst(head.count + 2))
-        for (escape, octet) in [("\\r", "\r"), ("\\n", "\n"), ("\\.", ".")] {
-            content = content.split(separator: escape, omittingEmptySubsequences: false).joined(separator: octet)
+        for (escape, byte) in [("\\r", "\r"), ("\\n", "\n"), ("\\.", ".")] {
+            content = content.split(separator: escape, omittingEmptySubsequences: false).joined(separator: byte)
         }
         let transaction = SMTPTransaction(
             id: UInt64(words[0]) ?? 0,
@@ -127,12 +127,12 @@ final class ClientPlayer {
     private func send() throws {
         guard !self.input.isEmpty else { return }
         try self.start()
-        let octets = ByteBuffer(string: self.input)
+        let bytes = ByteBuffer(string: self.input)
         self.input = ""
-        if self.cutsIntoOctets {
-            for octet in octets.readableBytesView { try self.channel.writeInbound(ByteBuffer(bytes: [octet])) }
+        if self.cutsIntoBytes {
+            for byte in bytes.readableBytesView { try self.channel.writeInbound(ByteBuffer(bytes: [byte])) }
         } else {
-            try self.channel.writeInbound(octets)
+            try self.channel.writeInbound(bytes)
         }
         self.channel.embeddedEventLoop.run()
     }

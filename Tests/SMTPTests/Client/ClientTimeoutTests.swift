@@ -59,7 +59,7 @@ struct ClientTimeoutTests {
         let channel = EmbeddedChannel()
         try channel.pipeline.syncOperations.addHandler(StuckWrites())
         var configuration = SMTPClientConfiguration(heloName: "client.example", tls: .off)
-        configuration.contentBlockOctets = 10
+        configuration.contentBlockBytes = 10
         let delegate = ScriptedDelegate()
         delegate.transactions = [
             SMTPTransaction(

@@ -20,12 +20,12 @@ struct DotStuffingTests {
         return Array(output.readableBytesView)
     }
 
-    private static func read(_ octets: [UInt8], piece: Int) -> (reader: ContentReader, consumed: Int, isAtEnd: Bool) {
+    private static func read(_ bytes: [UInt8], piece: Int) -> (reader: ContentReader, consumed: Int, isAtEnd: Bool) {
         var reader = ContentReader(limit: 1_000_000)
         var position = 0
-        while position < octets.count {
-            let end = min(position + piece, octets.count)
-            let (consumed, isAtEnd) = Array(octets[position..<end]).withUnsafeBytes { reader.read($0) }
+        while position < bytes.count {
+            let end = min(position + piece, bytes.count)
+            let (consumed, isAtEnd) = Array(bytes[position..<end]).withUnsafeBytes { reader.read($0) }
             position += consumed
             if isAtEnd { return (reader, position, true) }
         }
@@ -47,10 +47,10 @@ struct DotStuffingTests {
         ]
     )
     func table(_ content: String, _ expected: String) {
-        let octets = Array(content.utf8)
-        #expect(String(decoding: Self.stuffed(octets), as: UTF8.self) == expected)
-        let single = Array(repeating: 1, count: octets.count)
-        #expect(String(decoding: Self.stuffed(octets, pieces: single), as: UTF8.self) == expected)
+        let bytes = Array(content.utf8)
+        #expect(String(decoding: Self.stuffed(bytes), as: UTF8.self) == expected)
+        let single = Array(repeating: 1, count: bytes.count)
+        #expect(String(decoding: Self.stuffed(bytes, pieces: single), as: UTF8.self) == expected)
     }
 
     @Test("is undone by the reader, whatever the content and the pieces", arguments: 1...60)
@@ -88,10 +88,10 @@ struct DotStuffingTests {
         arguments: ["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r\n.\r", "\r.\r\n", "\n.\r"]
     )
     func notTheEnd(_ text: String) {
-        let octets = Array(("a" + text + "b\r\n.\r\n").utf8)
-        for piece in [1, 2, 3, octets.count] {
-            let (reader, consumed, isAtEnd) = Self.read(octets, piece: piece)
-            #expect(isAtEnd && consumed == octets.count)
+        let bytes = Array(("a" + text + "b\r\n.\r\n").utf8)
+        for piece in [1, 2, 3, bytes.count] {
+            let (reader, consumed, isAtEnd) = Self.read(bytes, piece: piece)
+            #expect(isAtEnd && consumed == bytes.count)
             #expect(reader.hasBareLineEnd)
         }
     }

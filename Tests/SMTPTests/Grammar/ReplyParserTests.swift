@@ -69,13 +69,13 @@ struct ReplyParserTests {
 
     @Test("cuts 64 KiB of lines with NULs and invalid UTF-8 to a bounded text and goes on (postal#2716)")
     func longReply() {
-        var octets: [UInt8] = []
-        while octets.count < 65_000 {
-            octets += Array("550-5.7.1 ".utf8) + [0x00, 0xFF, 0xC3, 0x28, 0x80] + Array(repeating: 0x41, count: 300)
-            octets += [0x0D, 0x0A]
+        var bytes: [UInt8] = []
+        while bytes.count < 65_000 {
+            bytes += Array("550-5.7.1 ".utf8) + [0x00, 0xFF, 0xC3, 0x28, 0x80] + Array(repeating: 0x41, count: 300)
+            bytes += [0x0D, 0x0A]
         }
-        octets += Array("550 5.7.1 end\r\n250 ok\r\n".utf8)
-        let result = Self.parse([octets])
+        bytes += Array("550 5.7.1 end\r\n250 ok\r\n".utf8)
+        let result = Self.parse([bytes])
         #expect(result.violation == nil)
         #expect(result.replies.map(\.code) == [550, 250])
         #expect(result.replies.first?.enhancedStatus?.description == "5.7.1")

@@ -19,14 +19,14 @@ struct ServerDialogueTests {
     func bytewise(_ dialogue: Dialogue) throws {
         guard !dialogue.name.contains("early") else { return }  // what comes in one piece is their subject
         let player = ServerPlayer()
-        player.cutsIntoOctets = true
+        player.cutsIntoBytes = true
         try dialogue.play { try player.play($0) }
     }
 }
 
 /// Plays the lines of a dialogue that go into a server, and says what comes out.
 final class ServerPlayer {
-    var cutsIntoOctets = false
+    var cutsIntoBytes = false
     private var configuration = SMTPServerConfiguration(hostName: "mx.example")
     private let channel = EmbeddedChannel()
     private let delegate = DecidingDelegate()
@@ -92,12 +92,12 @@ final class ServerPlayer {
     private func send() throws {
         guard !self.input.isEmpty else { return }
         try self.start()
-        let octets = self.input
+        let bytes = self.input
         self.input = []
-        if self.cutsIntoOctets {
-            for octet in octets { try self.channel.writeInbound(ByteBuffer(bytes: [octet])) }
+        if self.cutsIntoBytes {
+            for byte in bytes { try self.channel.writeInbound(ByteBuffer(bytes: [byte])) }
         } else {
-            try self.channel.writeInbound(ByteBuffer(bytes: octets))
+            try self.channel.writeInbound(ByteBuffer(bytes: bytes))
         }
     }
 

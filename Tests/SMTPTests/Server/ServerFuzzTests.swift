@@ -9,7 +9,7 @@ import Testing
 
 @Suite("The server under hostile input")
 struct ServerFuzzTests {
-    private static func answers(to octets: [UInt8], piece: Int) throws -> String {
+    private static func answers(to bytes: [UInt8], piece: Int) throws -> String {
         let channel = EmbeddedChannel()
         let session = SMTPServerSession(eventLoop: channel.eventLoop, peer: "", local: "")
         let handler = SMTPServerHandler(
@@ -20,9 +20,9 @@ struct ServerFuzzTests {
         try channel.pipeline.syncOperations.addHandler(handler)
         channel.pipeline.fireChannelActive()
         var position = 0
-        while position < octets.count {
-            let end = min(position + piece, octets.count)
-            try channel.writeInbound(ByteBuffer(bytes: octets[position..<end]))
+        while position < bytes.count {
+            let end = min(position + piece, bytes.count)
+            try channel.writeInbound(ByteBuffer(bytes: bytes[position..<end]))
             position = end
         }
         var text = ""
@@ -38,10 +38,10 @@ struct ServerFuzzTests {
             "\n",
             "\r", "<", ">", "\"", "\\", " SIZE=", "9999999999999999999999", "\0", "HELO", "VRFY", "é", ":", "..",
         ].map { Array($0.utf8) }
-        var octets: [UInt8] = []
-        for _ in 0..<400 { octets += words[Int.random(in: 0..<words.count, using: &random)] }
-        // Octet by octet no command is ever early, so only that way is free of the refusal of early input.
-        let answers = try Self.answers(to: octets, piece: 1)
+        var bytes: [UInt8] = []
+        for _ in 0..<400 { bytes += words[Int.random(in: 0..<words.count, using: &random)] }
+        // Byte by byte no command is ever early, so only that way is free of the refusal of early input.
+        let answers = try Self.answers(to: bytes, piece: 1)
         #expect(answers.hasPrefix("220 "))
         var buffer = ByteBuffer(string: answers)
         var parser = SMTPReplyParser()
@@ -55,14 +55,14 @@ struct ServerFuzzTests {
             }
         }
         #expect(!parser.hasPartialReply)
-        _ = try Self.answers(to: octets, piece: octets.count)
+        _ = try Self.answers(to: bytes, piece: bytes.count)
     }
 
     @Test("refuses a line that is too long and reads the next one")
     func longLine() throws {
-        let octets = Array(repeating: UInt8(0x41), count: 100_000) + Array("\r\nNOOP\r\n".utf8)
-        for piece in [1_000, octets.count] {
-            let answers = try Self.answers(to: octets, piece: piece)
+        let bytes = Array(repeating: UInt8(0x41), count: 100_000) + Array("\r\nNOOP\r\n".utf8)
+        for piece in [1_000, bytes.count] {
+            let answers = try Self.answers(to: bytes, piece: piece)
             #expect(answers == "220 mx.example ESMTP\r\n500 5.5.2 Line too long\r\n250 2.0.0 Ok\r\n")
         }
     }
