@@ -7,7 +7,7 @@ import NIOCore
 ///
 /// A deadline is for what the *other* side owes: the handshake, a head, a body that is waited for, room for an answer. While
 /// the answer is ours to make there is none, so that a stream of events may be silent for as long as there are no events.
-/// A body that nobody reads at the moment (the store is slow) owes nothing either. The clock and the connection are outside.
+/// A body that nobody reads for now (the store is slow) owes nothing either. The clock and the connection are outside.
 struct ConnectionDeadlines {
     /// What was waited for in vain.
     enum Deadline: String, Sendable {

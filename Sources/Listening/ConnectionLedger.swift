@@ -26,7 +26,7 @@ public final class ConnectionLedger: Sendable {
         case descriptors
     }
 
-    /// What the numbers are at a moment.
+    /// The numbers at one instant.
     public struct Counts: Hashable, Sendable {
         /// Connections that are open.
         public var open = 0
@@ -44,7 +44,7 @@ public final class ConnectionLedger: Sendable {
         var told: [String: (last: ContinuousClock.Instant, suppressed: Int)] = [:]
     }
 
-    /// How many that are refused may stay for the moment that their answer takes.
+    /// How many that are refused may stay for the time that their answer takes.
     private static let beingRefused = 16
     private static let tellingInterval = Duration.seconds(10)
 

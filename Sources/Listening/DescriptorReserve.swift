@@ -10,7 +10,7 @@ import Musl
 import Darwin
 #endif
 
-/// A few descriptors that are held for the moment in which there is no other.
+/// A few descriptors that are held for the time in which there is no other.
 ///
 /// The bounds of the listeners keep the process from ever reaching its limit. Should something else take the last
 /// descriptor, these are given up at once, so that connections can be taken from the queue of the system and be closed, and

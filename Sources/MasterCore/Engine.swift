@@ -297,11 +297,11 @@ final class Engine: Sendable {
         if !effects.revoked.isEmpty { await self.dispatcher.revoked(effects.revoked, because: .ended) }
     }
 
-    /// Waits until events may have been appended after a moment, or a while has passed.
-    func waitForEvents(past moment: FeedMoment, atMost longest: Duration) async {
+    /// Waits until events may have been appended after a version, or a while has passed.
+    func waitForEvents(past version: FeedVersion, atMost longest: Duration) async {
         let deadline = self.time.elapsed() + longest
         await withTaskGroup { group in
-            group.addTask { await self.feedWatch.wait(past: moment) }
+            group.addTask { await self.feedWatch.wait(past: version) }
             // A sleep that is cancelled has nothing to tell.
             group.addTask { try? await self.time.sleep(until: deadline) }
             await group.next()
@@ -396,7 +396,7 @@ final class Engine: Sendable {
 
     // MARK: Status
 
-    /// What is known at this moment.
+    /// What is known now.
     func status(stopping: Bool) async -> MasterStatus {
         var status = MasterStatus()
         status.version = self.configuration.version

@@ -207,9 +207,9 @@ extension DatabaseStore: MailingStore {
     /// The position of the newest event.
     public func feedHead() async throws -> Int64 { try await self.read { try $0.stored(.feed) } }
 
-    /// Removes the oldest events as long as they are older than a moment, one step.
-    public func purgeEvents(before moment: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool) {
-        try await self.write { try EventPurge.step(before: moment, $0) }
+    /// Removes the oldest events as long as they are older than a timestamp, one step.
+    public func purgeEvents(before timestamp: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool) {
+        try await self.write { try EventPurge.step(before: timestamp, $0) }
     }
 
     // MARK: Leasing
@@ -297,7 +297,7 @@ extension DatabaseStore: MailingStore {
         return count
     }
 
-    /// The next moment at which something becomes due.
+    /// The next time at which something becomes due.
     public func nextDue(after now: Timestamp, finishGrace: Duration) async throws -> Timestamp? {
         try await self.read { try Overview.nextDue(after: now, finishGrace: finishGrace, $0) }
     }
@@ -315,8 +315,8 @@ extension DatabaseStore: MailingStore {
     }
 
     /// Removes blobs that no mailing has come to use.
-    public func purgeBlobs(before moment: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool) {
-        try await self.write { try BlobUse.purge(before: moment, $0) }
+    public func purgeBlobs(before timestamp: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool) {
+        try await self.write { try BlobUse.purge(before: timestamp, $0) }
     }
 
     /// The blob of that name.

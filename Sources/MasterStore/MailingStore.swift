@@ -4,7 +4,7 @@ public import MailingModel
 
 /// The master's durable truth: a few verbs over a whole database, each one transaction.
 ///
-/// What a verb returns has been committed. Decisions that depend on the clock get the moment as an argument.
+/// What a verb returns has been committed. Decisions that depend on the clock get the time as an argument.
 /// ``DatabaseStore`` implements it once, over SQLite and PostgreSQL; one suite of tests runs on both, and other tests have
 /// stores that fail on purpose.
 public protocol MailingStore: Sendable {
@@ -126,12 +126,12 @@ public protocol MailingStore: Sendable {
     func feed(after position: Int64, filter: RecipientFilter, limit: Int) async throws -> FeedPage
     /// The position of the newest event, 0 if there is none.
     func feedHead() async throws -> Int64
-    /// Removes the oldest events as long as they are older than `moment`: one step, so that other verbs get their turn.
+    /// Removes the oldest events as long as they are older than `timestamp`: one step, so that other verbs get their turn.
     ///
     /// The horizon moves up with them, in the same transaction. An event's age is that of the change that it tells of.
     ///
     /// - Returns: How many were removed, and whether to call again.
-    func purgeEvents(before moment: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool)
+    func purgeEvents(before timestamp: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool)
 
     // MARK: Leasing
 
@@ -204,20 +204,20 @@ public protocol MailingStore: Sendable {
     func journal(of satellite: SatelliteID) async throws -> JournalMark?
     /// Notes what is seen of a satellite's journal.
     func setJournal(_ mark: JournalMark, of satellite: SatelliteID) async throws
-    /// The next moment after `now` at which something becomes due: a retry, a scheduled start or end, a finish grace.
+    /// The next time after `now` at which something becomes due: a retry, a scheduled start or end, a finish grace.
     func nextDue(after now: Timestamp, finishGrace: Duration) async throws -> Timestamp?
 
     // MARK: Blobs and keys
 
     /// Stores a blob under its hash; storing it again changes nothing.
     ///
-    /// It stays as long as a mailing needs it, and in any case until ``purgeBlobs(before:)`` with a later moment.
+    /// It stays as long as a mailing needs it, and in any case until ``purgeBlobs(before:)`` with a later timestamp.
     func putBlob(_ bytes: [UInt8], at now: Timestamp) async throws -> BlobHash
-    /// Removes blobs that were stored before `moment` and that no mailing has come to use: one step, so that other verbs
+    /// Removes blobs that were stored before `timestamp` and that no mailing has come to use: one step, so that other verbs
     /// get their turn.
     ///
     /// - Returns: How many were looked at, and whether to call again.
-    func purgeBlobs(before moment: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool)
+    func purgeBlobs(before timestamp: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool)
     /// The blob of that name.
     func blob(_ hash: BlobHash) async throws -> [UInt8]?
     /// Stores a signing key, encrypted, under the SHA-256 of its PEM text.

@@ -36,7 +36,7 @@ public struct MailingFilter: Sendable, Hashable {
     public var satelliteGroups: [String]?
     /// Of this account only.
     public var account: AccountID?
-    /// Only those that ended before this moment.
+    /// Only those that ended before this timestamp.
     public var endedBefore: Timestamp?
     /// Only numbers above this.
     public var after: MailingID?

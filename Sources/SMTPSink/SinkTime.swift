@@ -6,12 +6,12 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// A moment for people to read, to the millisecond, UTC.
+/// A timestamp for people to read, to the millisecond, UTC.
 struct SinkTime: Hashable, Sendable {
     var seconds: Int64
     var milliseconds: Int64
 
-    /// The present moment of the civil clock.
+    /// The present time of the civil clock.
     static var now: SinkTime {
         let milliseconds = Int64(Date.now.timeIntervalSince1970 * 1_000)
         return SinkTime(seconds: milliseconds / 1_000, milliseconds: milliseconds % 1_000)

@@ -13,7 +13,7 @@ extension Journal {
     ///   - configuration: The bounds.
     ///   - bootID: The kernel's, as by ``currentBootID()``.
     ///   - incarnation: A random number that names this process.
-    ///   - now: The moment that uncertain reports carry.
+    ///   - now: The timestamp that uncertain reports carry.
     /// - Returns: The journal, and what is left to do.
     /// - Throws: ``JournalError``; ``JournalError/Code/noSpace`` only if a new journal finds no room.
     public static func open(

@@ -217,7 +217,7 @@ def test_the_status_has_one_vocabulary(shared, role):
     if role == "master":
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", status["started_at"])
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", status["satellites"][0]["last_seen_at"])
-        # Ages are no moments: nothing of that cluster is older than a day.
+        # Ages are no timestamps: nothing of that cluster is older than a day.
         assert all(0 <= status[name] < 86_400 for name in status if name.endswith("_seconds"))
     else:
         assert {"connected", "draining", "disk_full", "journal_bytes", "journal_available_bytes", "attempts_per_second"} <= names

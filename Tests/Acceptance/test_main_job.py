@@ -75,14 +75,14 @@ def test_a_test_send_leaves_while_the_mailing_is_being_filled(shared):
     assert cluster.mailing(mailing)["status"] == "FILLING_RECIPIENTS"
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_paused_mailing_sends_nothing_until_it_is_started_again(shared, moment):
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_paused_mailing_sends_nothing_until_it_is_started_again(shared, when):
     cluster, sink = shared
     api = cluster.api()
     # So many that the mailing cannot be over by the time that it is paused.
-    recipients = telstar.people(50 if moment == "before" else 4000, prefix=f"pause-{moment}-")
+    recipients = telstar.people(50 if when == "before" else 4000, prefix=f"pause-{when}-")
     mailing = telstar.make_mailing(api, recipients, start=False)
-    if moment == "before":
+    if when == "before":
         api.start_mailing(mailing)
         assert api.pause_mailing(mailing) == "PAUSED"
     else:

@@ -6,7 +6,7 @@ public import MailingModel
 public enum SatelliteMessage: Sendable, Hashable {
     /// Who it is and what it holds; first in every session. Sent by the link itself.
     case hello(Hello)
-    /// A sign of life with the load of the moment; renews every lease held. Sent by the link itself.
+    /// A sign of life with the present load; renews every lease held. Sent by the link itself.
     case heartbeat(SatelliteLoad)
     /// How many recipients it will hold in all, per class: absolute limits, never increments; an absent class is zero.
     case credit([DeliveryClass: Int])

@@ -60,7 +60,7 @@ public final class DirectoryLock: Sendable {
         }
     }
 
-    /// Whether a process has the lock of a directory at this moment; `false` too if that cannot be looked at.
+    /// Whether a process has the lock of a directory now; `false` too if that cannot be looked at.
     public static func isHeld(directory: String, fileName: String = "lock") -> Bool {
         let descriptor = open("\(directory)/\(fileName)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard descriptor >= 0 else { return false }

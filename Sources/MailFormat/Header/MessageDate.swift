@@ -5,7 +5,7 @@ public enum MessageDate {
     private static let days = Array("MonTueWedThuFriSatSun".utf8)
     private static let months = Array("JanFebMarAprMayJunJulAugSepOctNovDec".utf8)
 
-    /// A moment as a header field body in UTC, such as `Mon, 23 Nov 2026 05:40:00 +0000`.
+    /// A timestamp as a header field body in UTC, such as `Mon, 23 Nov 2026 05:40:00 +0000`.
     ///
     /// The count is of seconds since 1970 in UTC and is held within the years 1 to 9999.
     ///

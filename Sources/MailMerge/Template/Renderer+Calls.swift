@@ -11,9 +11,9 @@ extension Renderer {
         case (.get, .map(let map)): return map.value(for: arguments[0]) ?? (arguments.count > 1 ? arguments[1] : .none)
         case (.cycle, .loop(let loop)): return arguments[loop.index % arguments.count]
         case (.strftime, .dateTime): return try Self.dated(receiver, arguments[0])
-        case (.isoformat, .dateTime(let moment)):
+        case (.isoformat, .dateTime(let timestamp)):
             var bytes: [UInt8] = []
-            CivilDate(moment).print(into: &bytes, separator: UInt8(ascii: "T"))
+            CivilDate(timestamp).print(into: &bytes, separator: UInt8(ascii: "T"))
             return .text(bytes)
         case (_, .text(let text)): return try self.call(method, text, arguments)
         default: throw RenderError(.value, "\(receiver.kind) has no method '\(method.rawValue)'")

@@ -60,12 +60,12 @@ extension Renderer {
         let date: CivilDate
         switch value {
         case .undefined, .none: return .text("")
-        case .dateTime(let moment): date = CivilDate(moment)
+        case .dateTime(let timestamp): date = CivilDate(timestamp)
         case .text(let text):
-            guard let moment = CivilDate.parse(text.bytes) else {
+            guard let timestamp = CivilDate.parse(text.bytes) else {
                 throw RenderError(.value, "this text is not a date")
             }
-            date = CivilDate(moment)
+            date = CivilDate(timestamp)
         default: throw RenderError(.value, "\(value.kind) is not a date")
         }
         guard let bytes = date.format(pattern?.asText.bytes ?? Array("%Y-%m-%d".utf8)[...]) else {

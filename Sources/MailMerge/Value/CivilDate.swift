@@ -2,7 +2,7 @@
 
 import MailingModel
 
-/// A moment as year, month, day and time of day, UTC, proleptic Gregorian.
+/// A timestamp as year, month, day and time of day, UTC, proleptic Gregorian.
 struct CivilDate: Hashable, Sendable {
     var year: Int
     var month: Int
@@ -13,8 +13,8 @@ struct CivilDate: Hashable, Sendable {
     /// 0 is Monday.
     var weekday: Int
 
-    init(_ moment: Timestamp) {
-        let seconds = moment.seconds
+    init(_ timestamp: Timestamp) {
+        let seconds = timestamp.seconds
         var days = Int(seconds / 86_400)
         var rest = Int(seconds % 86_400)
         if rest < 0 {

@@ -16,8 +16,8 @@ enum Operations {
         switch value {
         case .map(let map): return map.value(named: name) ?? .undefined
         case .loop(let loop): return Self.attribute(String(decoding: name, as: UTF8.self), of: loop)
-        case .dateTime(let moment):
-            let date = CivilDate(moment)
+        case .dateTime(let timestamp):
+            let date = CivilDate(timestamp)
             switch String(decoding: name, as: UTF8.self) {
             case "year": return .integer(Int64(date.year))
             case "month": return .integer(Int64(date.month))

@@ -8,7 +8,7 @@ extension Value {
         switch self {
         case .undefined: break
         case .text(let text): output.append(contentsOf: text.bytes)
-        case .dateTime(let moment): CivilDate(moment).print(into: &output, separator: UInt8(ascii: " "))
+        case .dateTime(let timestamp): CivilDate(timestamp).print(into: &output, separator: UInt8(ascii: " "))
         case .loop: output.append(contentsOf: "loop".utf8)
         default: self.represent(into: &output)
         }
@@ -34,7 +34,7 @@ extension Value {
             if text.isSafe { output.append(contentsOf: "Markup(".utf8) }
             Self.quote(text.bytes, into: &output)
             if text.isSafe { output.append(UInt8(ascii: ")")) }
-        case .dateTime(let moment): CivilDate(moment).represent(into: &output)
+        case .dateTime(let timestamp): CivilDate(timestamp).represent(into: &output)
         case .loop: output.append(contentsOf: "loop".utf8)
         case .list(let list):
             output.append(UInt8(ascii: list.isTuple ? "(" : "["))

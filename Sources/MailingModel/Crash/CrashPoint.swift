@@ -14,7 +14,7 @@ import Musl
 import Darwin
 #endif
 
-/// The moments before and after each durable write of one recipient's way.
+/// The points before and after each durable write of one recipient's way.
 public enum CrashPoint: String, Sendable, CaseIterable {
     /// Recipients are checked and not yet stored.
     case masterBeforeAddRecipients

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A moment of the civil clock, UTC, to the millisecond; never used to measure a wait.
+/// A time of the civil clock, UTC, to the millisecond; never used to measure a wait.
 public struct Timestamp: Hashable, Comparable, Codable, Sendable {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     public var milliseconds: Int64
@@ -17,7 +17,7 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
         return remainder < 0 ? quotient - 1 : quotient
     }
 
-    /// The moment in UTC as RFC 3339 writes it, in whole seconds: `2026-11-28T12:00:00Z`.
+    /// The timestamp in UTC as RFC 3339 writes it, in whole seconds: `2026-11-28T12:00:00Z`.
     public var rfc3339: String {
         // Days are counted in years that begin in March, so that a leap day is the last of its year.
         let (days, second) = Self.floorDivide(self.seconds, by: 86_400)
@@ -41,7 +41,7 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
         return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
     }
 
-    /// The moment that lies `duration` later; saturates.
+    /// The timestamp that lies `duration` later; saturates.
     public func advanced(by duration: Duration) -> Timestamp {
         let (seconds, attoseconds) = duration.components
         let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1000)
@@ -51,7 +51,7 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
         return Timestamp(milliseconds: sumOverflow ? (delta < 0 ? .min : .max) : sum)
     }
 
-    /// The time that passes from `earlier` to this moment; negative if it lies after.
+    /// The time that passes from `earlier` to this timestamp; negative if it lies after.
     public func duration(since earlier: Timestamp) -> Duration {
         .milliseconds(self.milliseconds.subtractingReportingOverflow(earlier.milliseconds).partialValue)
     }

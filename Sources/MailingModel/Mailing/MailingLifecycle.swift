@@ -127,7 +127,7 @@ public enum MailingLifecycle {
         mailing.properties.scheduledStart.map { $0 <= now } ?? true
     }
 
-    /// The earliest moment at which a mailing without unfinished recipients closes by itself.
+    /// The earliest time at which a mailing without unfinished recipients closes by itself.
     ///
     /// A grace runs from the start and from the last accepted recipients, so that a fast cluster does not close a
     /// mailing between two calls of a client that is still adding; ``Mailing/closesWithoutGrace`` waives it.

@@ -99,9 +99,9 @@ extension MergeFields {
         case .text(let text):
             output.append(MergeTag.text.rawValue)
             Self.append(string: text, to: &output)
-        case .dateTime(let moment):
+        case .dateTime(let timestamp):
             output.append(MergeTag.dateTime.rawValue)
-            Self.append(signed: moment.milliseconds, to: &output)
+            Self.append(signed: timestamp.milliseconds, to: &output)
         case .bytes(let bytes):
             output.append(MergeTag.bytes.rawValue)
             Self.append(number: UInt64(bytes.count), to: &output)

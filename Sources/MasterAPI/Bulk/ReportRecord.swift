@@ -53,7 +53,7 @@ struct ReportRecord {
         case .bool(let truth): truth ? "true" : "false"
         case .double(let number): String(number)
         case .string(let text): text
-        case .dateTime(let moment): self.iso(moment.unixSeconds)
+        case .dateTime(let timestamp): self.iso(timestamp.unixSeconds)
         case .base64(let bytes): Data(bytes).base64EncodedString()
         case .array, .structure, .nil: ""
         }

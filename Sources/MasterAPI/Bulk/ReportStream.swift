@@ -28,7 +28,7 @@ struct ReportStream: Sendable {
     /// - Throws: ``MasterError`` for a bad cursor.
     func response(after cursor: String?) async throws -> Response {
         let cursor = cursor == "newest" ? try await self.master.newest().cursor : cursor
-        let seen = self.master.feedMoment
+        let seen = self.master.feedVersion
         let first = try await self.master.feed(after: cursor, filter: self.filter, limit: Self.page)
         return Response(
             status: .ok,
@@ -38,7 +38,7 @@ struct ReportStream: Sendable {
                 defer { answer.end() }
                 try await writer.write(ByteBuffer(string: "retry: 2000\n\n"))
                 var (page, seen, told) = (first, seen, cursor ?? "")
-                // A revocation counts as a moment of the feed, so that those who wait for events see it at once.
+                // A revocation counts as a change of the feed, so that those who wait for events see it at once.
                 while self.caller.mayGoOn {
                     let text = self.text(of: page, told: &told)
                     if !text.isEmpty { try await writer.write(ByteBuffer(bytes: text)) }
@@ -48,7 +48,7 @@ struct ReportStream: Sendable {
                         if !waited { try await writer.write(ByteBuffer(string: ": nothing new\n\n")) }
                     }
                     // Looked at before the feed is read, so that what comes in between is not slept through.
-                    seen = self.master.feedMoment
+                    seen = self.master.feedVersion
                     page = try await self.master.feed(after: page.cursor, filter: self.filter, limit: Self.page)
                 }
                 try await writer.write(ByteBuffer(string: ": the API key was revoked\n\n"))
@@ -58,7 +58,7 @@ struct ReportStream: Sendable {
     }
 
     /// Waits for events, ``heartbeat`` at most; whether there were any.
-    private func waitForEvents(past seen: FeedMoment) async throws -> Bool {
+    private func waitForEvents(past seen: FeedVersion) async throws -> Bool {
         try await cancelWhenGracefulShutdown {
             let isNew = await self.master.waitForEvents(past: seen, atMost: Self.heartbeat)
             try Task.checkCancellation()

@@ -113,8 +113,8 @@ extension XMLRPCValue {
         }
     }
 
-    /// The moment, from `dateTime.iso8601` or an ISO 8601 string; without a zone it is UTC.
-    var moment: Timestamp? {
+    /// The timestamp, from `dateTime.iso8601` or an ISO 8601 string; without a zone it is UTC.
+    var timestamp: Timestamp? {
         switch self {
         case .dateTime(let value): Timestamp(seconds: value.unixSeconds)
         case .string(let text): XMLRPCDateTime(parsing: text.utf8).map { Timestamp(seconds: $0.unixSeconds) }

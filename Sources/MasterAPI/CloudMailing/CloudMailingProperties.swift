@@ -62,8 +62,8 @@ enum CloudMailingProperties {
         case "testing": change.testing = try self.truth(value, of: name)
         case "backup_customized_emails": change.backupCustomizedEmails = try self.truth(value, of: name)
         case "owner_guid": change.ownerGUID = try self.optional(value, of: name)
-        case "scheduled_start": change.scheduledStart = try self.moment(value, of: name)
-        case "scheduled_end": change.scheduledEnd = try self.moment(value, of: name)
+        case "scheduled_start": change.scheduledStart = try self.timestamp(value, of: name)
+        case "scheduled_end": change.scheduledEnd = try self.timestamp(value, of: name)
         case "scheduled_duration": change.scheduledDurationMinutes = try self.minutes(value, of: name)
         case "dont_close_if_empty": change.dontCloseIfEmpty = try self.truth(value, of: name)
         case "subject": change.subject = try self.text(value, of: name, charset: charset)
@@ -107,10 +107,12 @@ enum CloudMailingProperties {
         return truth
     }
 
-    private static func moment(_ value: XMLRPCValue, of name: String) throws -> PropertyChange<Timestamp> {
+    private static func timestamp(_ value: XMLRPCValue, of name: String) throws -> PropertyChange<Timestamp> {
         if value == .nil || value == .string("") { return .clear }
-        guard let moment = value.moment else { throw self.bad(name, "a date, as dateTime or in ISO 8601,", value) }
-        return .set(moment)
+        guard let timestamp = value.timestamp else {
+            throw self.bad(name, "a date, as dateTime or in ISO 8601,", value)
+        }
+        return .set(timestamp)
     }
 
     private static func minutes(_ value: XMLRPCValue, of name: String) throws -> PropertyChange<Int> {

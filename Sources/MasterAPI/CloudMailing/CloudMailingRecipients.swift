@@ -110,7 +110,7 @@ struct CloudMailingRecipients {
         case .bool(let value): .bool(value)
         case .string(let text): .text(text)
         case .double(let number): .double(number)
-        case .dateTime(let moment): .dateTime(Timestamp(seconds: moment.unixSeconds))
+        case .dateTime(let timestamp): .dateTime(Timestamp(seconds: timestamp.unixSeconds))
         case .base64(let bytes): .bytes(bytes)
         case .array(let items): .list(items.map(self.merge))
         case .structure(let members):

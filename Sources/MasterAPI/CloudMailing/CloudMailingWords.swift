@@ -120,7 +120,7 @@ enum CloudMailingWords {
         address.lastIndex(of: "@").map { String(address[address.index(after: $0)...]) } ?? ""
     }
 
-    private static func date(_ moment: Timestamp) -> XMLRPCValue {
-        .dateTime(XMLRPCDateTime(unixSeconds: moment.seconds))
+    private static func date(_ timestamp: Timestamp) -> XMLRPCValue {
+        .dateTime(XMLRPCDateTime(unixSeconds: timestamp.seconds))
     }
 }

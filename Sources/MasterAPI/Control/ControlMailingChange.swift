@@ -59,8 +59,8 @@ struct ControlMailingChange: Decodable {
         self.change.testing = try members.decodeIfPresent(Bool.self, forKey: .testing)
         self.change.autoescape = try members.decodeIfPresent(Bool.self, forKey: .autoescape)
         self.change.dontCloseIfEmpty = try members.decodeIfPresent(Bool.self, forKey: .dontCloseIfEmpty)
-        self.change.scheduledStart = try Self.moment(members, .scheduledStart)
-        self.change.scheduledEnd = try Self.moment(members, .scheduledEnd)
+        self.change.scheduledStart = try Self.timestamp(members, .scheduledStart)
+        self.change.scheduledEnd = try Self.timestamp(members, .scheduledEnd)
         if members.contains(.scheduledDuration) {
             let minutes = try members.decodeIfPresent(Int.self, forKey: .scheduledDuration)
             self.change.scheduledDurationMinutes = minutes.map { .set($0) } ?? .clear
@@ -94,17 +94,17 @@ struct ControlMailingChange: Decodable {
         return text.isEmpty ? .clear : .set(text)
     }
 
-    /// A moment in RFC 3339; without a zone it is UTC.
-    private static func moment(
+    /// A timestamp in RFC 3339; without a zone it is UTC.
+    private static func timestamp(
         _ members: KeyedDecodingContainer<Name>,
         _ name: Name
     ) throws -> PropertyChange<Timestamp>? {
         guard members.contains(name) else { return nil }
         guard let text = try members.decodeIfPresent(String.self, forKey: name), !text.isEmpty else { return .clear }
-        guard let moment = XMLRPCDateTime(parsing: text.utf8) else {
+        guard let timestamp = XMLRPCDateTime(parsing: text.utf8) else {
             throw ControlBody.bad("`\(name.rawValue)` is a date and time such as 2026-12-01T09:00:00Z, not '\(text)'")
         }
-        return .set(Timestamp(seconds: moment.unixSeconds))
+        return .set(Timestamp(seconds: timestamp.unixSeconds))
     }
 }
 

@@ -3,7 +3,7 @@
 public import Foundation
 
 /// A daemon's status as JSON, in the words of all JSON that is ours: snake case, `connected` rather than `isConnected`,
-/// `_bytes`, moments in RFC 3339 under `_at`, ages under `_seconds`.
+/// `_bytes`, timestamps in RFC 3339 under `_at`, ages under `_seconds`.
 public enum StatusDocument {
     /// Encodes a status; keys are in order.
     ///

@@ -53,7 +53,7 @@ extension Master {
     /// All API keys, newest last, revoked ones included.
     public func apiKeys() async throws -> [APIKeyRecord] { try await self.call { try await self.store.keys() } }
 
-    /// Revokes an API key; it is refused from the moment that this returns.
+    /// Revokes an API key; it is refused as soon as this returns.
     ///
     /// - Throws: ``MasterError/Code/unknownKey(_:)``.
     public func revokeKey(_ publicID: String) async throws {

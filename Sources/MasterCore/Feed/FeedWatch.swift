@@ -2,8 +2,8 @@
 
 import Synchronization
 
-/// A moment in the life of the feed, to wait from.
-public struct FeedMoment: Sendable, Hashable {
+/// A version of the feed, which waits begin from.
+public struct FeedVersion: Sendable, Hashable {
     fileprivate var changes: UInt64
 }
 
@@ -17,8 +17,8 @@ final class FeedWatch: Sendable {
 
     private let state = Mutex(State())
 
-    /// This moment.
-    var moment: FeedMoment { FeedMoment(changes: self.state.withLock { $0.changes }) }
+    /// The version of now.
+    var version: FeedVersion { FeedVersion(changes: self.state.withLock { $0.changes }) }
 
     /// Events may have been appended.
     func changed() {
@@ -32,9 +32,9 @@ final class FeedWatch: Sendable {
     }
 
     // Optimised code has been seen to miss the way back to its caller's actor here; from `@concurrent` it is taken.
-    /// Waits until events have been appended after a moment, or until cancelled.
+    /// Waits until events have been appended after a version, or until cancelled.
     @concurrent
-    func wait(past moment: FeedMoment) async {
+    func wait(past version: FeedVersion) async {
         let number = self.state.withLock { state in
             state.nextWaiter += 1
             return state.nextWaiter
@@ -42,7 +42,7 @@ final class FeedWatch: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isDone = self.state.withLock { state -> Bool in
-                    if state.changes != moment.changes || Task.isCancelled { return true }
+                    if state.changes != version.changes || Task.isCancelled { return true }
                     state.waiters[number] = continuation
                     return false
                 }

@@ -65,20 +65,20 @@ extension Master {
     /// The cursor that continues after an event.
     public func cursor(of entry: FeedEntry) -> String { self.cursors.cursor(at: entry.position) }
 
-    /// This moment, to be taken before the feed is read and waited from after.
-    public var feedMoment: FeedMoment { self.engine.feedWatch.moment }
+    /// The feed's present version, to be taken before the feed is read and waited from after.
+    public var feedVersion: FeedVersion { self.engine.feedWatch.version }
 
-    /// Waits until events may have been appended after a moment.
+    /// Waits until events may have been appended after a version.
     ///
     /// A few rare events (of satellites that are lost or removed) are not noticed at once: read the feed again after a
     /// wait that ran out.
     ///
     /// - Parameters:
-    ///   - moment: As ``feedMoment`` was before the feed was read.
+    ///   - version: As ``feedVersion`` was before the feed was read.
     ///   - longest: The longest wait.
     /// - Returns: Whether there may be events; `false` if the wait ran out or was cancelled.
-    public func waitForEvents(past moment: FeedMoment, atMost longest: Duration) async -> Bool {
-        await self.engine.waitForEvents(past: moment, atMost: longest)
-        return self.feedMoment != moment
+    public func waitForEvents(past version: FeedVersion, atMost longest: Duration) async -> Bool {
+        await self.engine.waitForEvents(past: version, atMost: longest)
+        return self.feedVersion != version
     }
 }

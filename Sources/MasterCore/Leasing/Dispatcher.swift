@@ -28,7 +28,7 @@ actor Dispatcher {
     var backlogIsStale = true
     private var backlogRead: Duration?
     /// The civil time of that reading.
-    private var backlogMoment: Timestamp?
+    private var backlogTimestamp: Timestamp?
     private var nextDue: Timestamp?
     private var nextDueIsKnown = false
     private var isGranting = true
@@ -349,15 +349,15 @@ actor Dispatcher {
         if let read = self.backlogRead, now - read < Self.readInterval, !self.isHungry { return }
         self.backlogIsStale = false
         do {
-            let moment = self.time.now()
-            let rows = try await self.store.backlog(at: moment)
+            let timestamp = self.time.now()
+            let rows = try await self.store.backlog(at: timestamp)
             self.planner.load(
                 rows,
                 takers: self.takers,
                 known: self.directory.records.filter(\.enabled)
             )
             self.backlogRead = now
-            self.backlogMoment = moment
+            self.backlogTimestamp = timestamp
             self.nextDueIsKnown = false
         } catch {
             self.backlogIsStale = true
@@ -410,7 +410,7 @@ actor Dispatcher {
         }
         if !self.nextDueIsKnown {
             // What became due after the backlog was read is not in it, so that is where the search begins.
-            let start = self.backlogIsStale ? now : min(now, self.backlogMoment ?? now)
+            let start = self.backlogIsStale ? now : min(now, self.backlogTimestamp ?? now)
             self.nextDueIsKnown = true
             self.nextDue = try await self.store.nextDue(after: start, finishGrace: self.configuration.finishGrace)
         }

@@ -187,10 +187,10 @@ struct SatelliteLedger: Sendable {
         self.unaccepted = self.leases.values.reduce(0) { $0 + ($1.isAccepted ? 0 : 1) }
     }
 
-    /// Grants that were sent at or before a moment and are not acknowledged.
-    func unaccepted(sentBy moment: Duration) -> [LeaseSerial] {
+    /// Grants that were sent at or before a time and are not acknowledged.
+    func unaccepted(sentBy time: Duration) -> [LeaseSerial] {
         guard self.unaccepted > 0 else { return [] }
-        return self.leases.values.filter { !$0.isAccepted && $0.sent <= moment }.map(\.serial).sorted()
+        return self.leases.values.filter { !$0.isAccepted && $0.sent <= time }.map(\.serial).sorted()
     }
 
     /// When the oldest unacknowledged grant was sent.

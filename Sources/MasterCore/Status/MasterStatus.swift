@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the master knows of itself and its cluster at one moment; the source of the status page and the metrics.
+/// What the master knows of itself and its cluster at one instant; the source of the status page and the metrics.
 public struct MasterStatus: Sendable, Hashable, Codable {
     /// A satellite as the master sees it.
     public struct Satellite: Sendable, Hashable, Codable {

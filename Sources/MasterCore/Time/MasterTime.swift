@@ -34,11 +34,11 @@ struct MasterTime: Sendable {
     /// Waits until so much time has passed since the master was made.
     func sleep(until elapsed: Duration) async throws { try await self.sleepUntil(elapsed) }
 
-    /// The place on the measuring clock at which the civil clock will show a moment, if nobody sets it.
+    /// The place on the measuring clock at which the civil clock will show a timestamp, if nobody sets it.
     ///
     /// The measuring clock is read first, so that a clock that moves in between wakes too early rather than too late.
-    func elapsed(at moment: Timestamp) -> Duration {
+    func elapsed(at timestamp: Timestamp) -> Duration {
         let elapsed = self.elapsed()
-        return elapsed + max(.zero, moment.duration(since: self.now()))
+        return elapsed + max(.zero, timestamp.duration(since: self.now()))
     }
 }

@@ -73,7 +73,7 @@ extension StoreStatement {
     @discardableResult
     func bind(_ index: Int32, _ value: Int) -> Self { self.bind(index, Optional(Int64(value))) }
 
-    /// Binds a moment as milliseconds.
+    /// Binds a timestamp as milliseconds.
     @discardableResult
     func bind(_ index: Int32, _ value: Timestamp?) -> Self { self.bind(index, value?.milliseconds) }
 
@@ -120,9 +120,9 @@ extension StoreRow {
     func bool(_ column: Int32) -> Bool { self.int64(column) != 0 }
     /// Whether a number is missing.
     func isNull(_ column: Int32) -> Bool { self.optionalInt64(column) == nil }
-    /// A moment.
+    /// A timestamp.
     func timestamp(_ column: Int32) -> Timestamp { Timestamp(milliseconds: self.int64(column)) }
-    /// A moment, `nil` for null.
+    /// A timestamp, `nil` for null.
     func optionalTimestamp(_ column: Int32) -> Timestamp? {
         self.optionalInt64(column).map { Timestamp(milliseconds: $0) }
     }

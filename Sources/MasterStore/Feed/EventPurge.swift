@@ -17,7 +17,7 @@ enum EventPurge {
     ///
     /// - Returns: How many events it removed, and whether more may be old enough.
     static func step(
-        before moment: Timestamp,
+        before timestamp: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> (purged: Int, isMoreLeft: Bool) {
         let horizon = try transaction.stored(.horizon)
@@ -25,7 +25,7 @@ enum EventPurge {
         var purged = 0
         try transaction.prepare("SELECT seq, snapshot FROM event WHERE seq > ? ORDER BY seq LIMIT ?")
             .bind(1, horizon).bind(2, Self.length).rowsWhile { row in
-                guard try ReportSnapshot.modified(row.blob(1)) < moment else { return false }
+                guard try ReportSnapshot.modified(row.blob(1)) < timestamp else { return false }
                 last = row.int64(0)
                 purged += 1
                 return true

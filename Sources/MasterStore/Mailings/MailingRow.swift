@@ -260,9 +260,9 @@ struct MailingRow {
         anyOf("owner", filter.owners.map { .texts($0) })
         anyOf("satellite_group", filter.satelliteGroups.map { .texts($0) })
         anyOf("account", filter.account.map { .numbers([Int64($0.rawValue)]) })
-        if let moment = filter.endedBefore {
+        if let timestamp = filter.endedBefore {
             terms.append("ended < ?")
-            values.append(.number(moment.milliseconds))
+            values.append(.number(timestamp.milliseconds))
         }
         if let after = filter.after {
             terms.append("id > ?")

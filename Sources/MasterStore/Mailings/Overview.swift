@@ -43,9 +43,9 @@ enum Overview {
         _ transaction: StoreTransaction
     ) throws -> Timestamp? {
         var next: Timestamp?
-        func consider(_ moment: Timestamp?) {
-            guard let moment, moment > now else { return }
-            next = next.map { min($0, moment) } ?? moment
+        func consider(_ timestamp: Timestamp?) {
+            guard let timestamp, timestamp > now else { return }
+            next = next.map { min($0, timestamp) } ?? timestamp
         }
         for row in try Self.active(transaction, includingPaused: true) {
             let mailing = row.mailing

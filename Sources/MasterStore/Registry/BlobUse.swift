@@ -53,20 +53,20 @@ enum BlobUse {
         try self.end(of: mailing, before: Timestamp(milliseconds: .max), transaction).ended
     }
 
-    /// Removes blobs that were stored before `moment` and that no mailing has come to use, a step of them.
+    /// Removes blobs that were stored before `timestamp` and that no mailing has come to use, a step of them.
     ///
     /// - Returns: How many were looked at, and whether more may be old enough.
     static func purge(
-        before moment: Timestamp,
+        before timestamp: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> (purged: Int, isMoreLeft: Bool) {
-        let (ended, isMoreLeft) = try self.end(of: self.nobody, before: moment, transaction)
+        let (ended, isMoreLeft) = try self.end(of: self.nobody, before: timestamp, transaction)
         return (ended, isMoreLeft)
     }
 
     private static func end(
         of mailing: MailingID,
-        before moment: Timestamp,
+        before timestamp: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> (ended: Int, isMoreLeft: Bool) {
         var hashes: [[UInt8]] = []
@@ -76,7 +76,7 @@ enum BlobUse {
             SELECT hash, (SELECT length(bytes) FROM blob WHERE blob.hash = blob_use.hash) FROM blob_use
             WHERE mailing = ? AND since < ? ORDER BY since LIMIT ?
             """
-        ).bind(1, Int(mailing.rawValue)).bind(2, moment).bind(3, Self.step.uses).rowsWhile { row in
+        ).bind(1, Int(mailing.rawValue)).bind(2, timestamp).bind(3, Self.step.uses).rowsWhile { row in
             hashes.append(row.blob(0))
             bytes += row.int64(1)
             return bytes < Self.step.bytes

@@ -8,7 +8,7 @@ import Foundation
 /// A port from the system's own range would be free now and might be lent to somebody's outgoing connection while its
 /// server restarts: the server could then not bind it again for as long as that connection lives.
 enum FreePort {
-    /// Ports of 127.0.0.1 that were free a moment ago, all different.
+    /// Ports of 127.0.0.1 that were free just now, all different.
     ///
     /// - Throws: If none is found.
     static func pick(_ count: Int) throws -> [Int] {

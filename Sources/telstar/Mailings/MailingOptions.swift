@@ -34,10 +34,10 @@ struct MailingOptions: ParsableArguments {
     func validate() throws {
         for (name, text) in [("--start-at", self.startAt), ("--end-at", self.endAt)] {
             guard let text else { continue }
-            // A moment without a zone would be read as UTC, hours away from what its writer meant.
+            // A time without a zone would be read as UTC, hours away from what its writer meant.
             let pattern = #/\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)/#
             guard text.wholeMatch(of: pattern) != nil else {
-                throw ValidationError("\(name) takes a moment with its zone, such as 2026-12-01T09:00:00+01:00")
+                throw ValidationError("\(name) takes a time with its zone, such as 2026-12-01T09:00:00+01:00")
             }
         }
         let signs = self.dkimSelector != nil || self.dkimKeyFile != nil

@@ -42,8 +42,8 @@ struct KeyWatchTests {
         try await TestMaster.run { test in
             let key = try await test.master.createKey(name: "reader").record.publicID
             let master = test.master
-            let moment = master.feedMoment
-            async let woken = master.waitForEvents(past: moment, atMost: .seconds(1_000_000))
+            let version = master.feedVersion
+            async let woken = master.waitForEvents(past: version, atMost: .seconds(1_000_000))
             try await master.revokeKey(key)
             #expect(await woken)
         }

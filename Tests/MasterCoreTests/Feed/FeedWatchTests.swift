@@ -9,25 +9,25 @@ struct FeedWatchTests {
     @Test("a change wakes everybody who waits, and whoever comes late does not wait at all")
     func change() async {
         let watch = FeedWatch()
-        let before = watch.moment
+        let before = watch.version
         await withTaskGroup { group in
             for _ in 0..<10 { group.addTask { await watch.wait(past: before) } }
             watch.changed()
             await group.waitForAll()
         }
         await watch.wait(past: before)
-        #expect(watch.moment != before)
+        #expect(watch.version != before)
     }
 
     @Test("a cancelled wait ends")
     func cancellation() async {
         let watch = FeedWatch()
-        let before = watch.moment
+        let before = watch.version
         await withTaskGroup { group in
             for _ in 0..<10 { group.addTask { await watch.wait(past: before) } }
             group.cancelAll()
             await group.waitForAll()
         }
-        #expect(watch.moment == before)
+        #expect(watch.version == before)
     }
 }

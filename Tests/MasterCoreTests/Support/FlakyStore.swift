@@ -340,9 +340,9 @@ final class FlakyStore: MailingStore {
         return try await self.inner.nextDue(after: now, finishGrace: finishGrace)
     }
 
-    func purgeBlobs(before moment: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool) {
+    func purgeBlobs(before timestamp: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool) {
         try await self.pass("purgeBlobs")
-        return try await self.inner.purgeBlobs(before: moment)
+        return try await self.inner.purgeBlobs(before: timestamp)
     }
 
     func putBlob(
@@ -452,9 +452,9 @@ final class FlakyStore: MailingStore {
         return try await self.inner.reconcileCounters(of: mailing)
     }
 
-    func purgeEvents(before moment: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool) {
+    func purgeEvents(before timestamp: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool) {
         try await self.pass("purgeEvents")
-        return try await self.inner.purgeEvents(before: moment)
+        return try await self.inner.purgeEvents(before: timestamp)
     }
 
     func close() async throws {

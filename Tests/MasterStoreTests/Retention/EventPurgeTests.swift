@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Purging of old events")
 struct EventPurgeTests {
-    @Test("removes the events before a moment and moves the horizon up to them", arguments: StoreFactory.all)
+    @Test("removes the events before a timestamp and moves the horizon up to them", arguments: StoreFactory.all)
     func purges(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let satellite = try await fixture.makeSatellite()

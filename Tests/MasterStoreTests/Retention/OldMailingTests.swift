@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Old mailings", .timeLimit(.minutes(15)))
 struct OldMailingTests {
-    @Test("finds the mailings that ended before a moment", arguments: StoreFactory.all)
+    @Test("finds the mailings that ended before a timestamp", arguments: StoreFactory.all)
     func filter(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let satellite = try await fixture.makeSatellite()

@@ -152,7 +152,7 @@ struct OpeningTests {
         }
     }
 
-    @Test("a backup made while verbs go on opens and equals a moment of the original")
+    @Test("a backup made while verbs go on opens and equals one state of the original")
     func backup() async throws {
         try await StoreFactory.sqlite.withStore { fixture in
             let id = try await fixture.makeMailing()
