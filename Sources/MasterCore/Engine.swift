@@ -309,7 +309,7 @@ final class Engine: Sendable {
         }
     }
 
-    // MARK: What the verbs have done
+    // MARK: What the operations have done
 
     /// A mailing was changed, started or paused.
     ///
@@ -357,7 +357,7 @@ final class Engine: Sendable {
         await self.dispatcher.workChanged()
     }
 
-    /// Leases were revoked by a verb.
+    /// Leases were revoked by an operation.
     func leasesRevoked(_ leases: [RevokedLease], because reason: RevocationReason) async {
         await self.dispatcher.revoked(leases, because: reason)
     }

@@ -8,8 +8,8 @@ import Synchronization
 
 /// The deciding heart of the cluster: the one door for every API, the command line and the satellites.
 ///
-/// A verb that returns has committed what it says. Its errors are ``MasterError``; a verb that fails with
-/// ``MasterError/Code/storeFailed`` may be repeated. Verbs may be called from any task, before ``run()`` too.
+/// An operation that returns has committed what it says. Its errors are ``MasterError``; an operation that fails with
+/// ``MasterError/Code/storeFailed`` may be repeated. Operations may be called from any task, before ``run()`` too.
 public final class Master: Sendable {
     let store: any MailingStore
     let configuration: MasterConfiguration
@@ -106,10 +106,10 @@ public final class Master: Sendable {
         try await self.store.close()
     }
 
-    /// Runs one call of a verb: refused once the master stops, its errors said in the master's words.
+    /// Runs one call of an operation: refused once the master stops, its errors said in the master's words.
     ///
     /// - Parameters:
-    ///   - mailing: The mailing that the verb is about, for errors that name it.
+    ///   - mailing: The mailing that the operation is about, for errors that name it.
     ///   - body: The call.
     /// - Returns: What the call returned.
     /// - Throws: ``MasterError``, and what is not the store's or the lifecycle's as it is.

@@ -79,7 +79,7 @@ public struct MasterConfiguration: Sendable, Hashable {
     public var longestSleep: Duration = .seconds(60)
     /// Recipients in one call at most.
     public var maximumRecipientsPerCall: Int = 1_000
-    /// Recipients in one step of an import at most: one transaction, for which other verbs wait.
+    /// Recipients in one step of an import at most: one transaction, for which other operations wait.
     public var maximumRecipientsPerImportStep: Int = 2_000
     /// A recipient's merge fields, encoded, at most; bytes.
     ///

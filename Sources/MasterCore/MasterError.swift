@@ -78,7 +78,7 @@ extension MasterError {
 
     /// Says a store's failure in the master's words.
     ///
-    /// Verbs that can say more (which satellite, which key) catch the store's code before it comes here.
+    /// Operations that can say more (which satellite, which key) catch the store's code before it comes here.
     init(_ error: StoreError, mailing: MailingID? = nil) {
         switch (error.code, mailing) {
         case (.unknownMailing, let id?): self = .unknown(id)

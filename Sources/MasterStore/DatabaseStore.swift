@@ -4,9 +4,9 @@
 internal import MailingModel
 internal import Synchronization
 
-/// The store's verbs over a database.
+/// The store's operations over a database.
 ///
-/// Each verb is a few statements in one transaction, the same for every database; what differs between them lies in
+/// Each operation is a few statements in one transaction, the same for every database; what differs between them lies in
 /// their engines.
 public final class DatabaseStore: Sendable {
     let engine: any StoreEngine
@@ -69,23 +69,23 @@ public final class DatabaseStore: Sendable {
     // MARK: Access
 
     func read<Answer: Sendable>(
-        _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
+        _ operation: @escaping @Sendable (StoreTransaction) throws -> Answer
     ) async throws -> Answer {
-        try await self.engine.read(verb)
+        try await self.engine.read(operation)
     }
 
     func write<Answer: Sendable>(
-        _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
+        _ operation: @escaping @Sendable (StoreTransaction) throws -> Answer
     ) async throws -> Answer {
-        try await self.engine.write(verb)
+        try await self.engine.write(operation)
     }
 
-    /// Removes what deleted mailings left, step by step, between other verbs.
+    /// Removes what deleted mailings left, step by step, between other operations.
     func purgeDeleted() { self.purge.run(on: self.engine) }
 }
 
 /// Steps of ``Deletion/purge(passingOver:_:)``, one at a time, however many mailings are deleted at once: between two of
-/// them every verb that waits gets its turn.
+/// them every operation that waits gets its turn.
 ///
 /// Tables that somebody has in use are passed over and tried again later, and so is a step that failed: at first soon, then
 /// after longer and longer.

@@ -2,9 +2,9 @@
 
 public import MailingModel
 
-/// The master's durable truth: a few verbs over a whole database, each one transaction.
+/// The master's durable truth: a few operations over a whole database, each one transaction.
 ///
-/// What a verb returns has been committed. Decisions that depend on the clock get the time as an argument.
+/// What an operation returns has been committed. Decisions that depend on the clock get the time as an argument.
 /// ``DatabaseStore`` implements it once, over SQLite and PostgreSQL; one suite of tests runs on both, and other tests have
 /// stores that fail on purpose.
 public protocol MailingStore: Sendable {
@@ -61,7 +61,7 @@ public protocol MailingStore: Sendable {
     /// Removes a mailing and leaves a tombstone, so that late reports are acknowledged, counted and dropped.
     func deleteMailing(_ id: MailingID, at now: Timestamp) async throws -> [RevokedLease]
     /// Expires every recipient that is waiting or deferred and not started (feed events included), in steps so that other
-    /// verbs get their turn; may be called again to go on after a crash. From its first step on ``Mailing/ending`` is set
+    /// operations get their turn; may be called again to go on after a crash. From its first step on ``Mailing/ending`` is set
     /// and nothing is added, leased or started. Started recipients stay
     /// leased until reported or ``settleStarted(of:at:)``. Finishes the mailing if nothing is left.
     func expireRemaining(_ id: MailingID, at now: Timestamp) async throws -> (mailing: Mailing, revoked: [RevokedLease])
@@ -126,7 +126,7 @@ public protocol MailingStore: Sendable {
     func feed(after position: Int64, filter: RecipientFilter, limit: Int) async throws -> FeedPage
     /// The position of the newest event, 0 if there is none.
     func feedHead() async throws -> Int64
-    /// Removes the oldest events as long as they are older than `timestamp`: one step, so that other verbs get their turn.
+    /// Removes the oldest events as long as they are older than `timestamp`: one step, so that other operations get their turn.
     ///
     /// The horizon moves up with them, in the same transaction. An event's age is that of the change that it tells of.
     ///
@@ -213,7 +213,7 @@ public protocol MailingStore: Sendable {
     ///
     /// It stays as long as a mailing needs it, and in any case until ``purgeBlobs(before:)`` with a later timestamp.
     func putBlob(_ bytes: [UInt8], at now: Timestamp) async throws -> BlobHash
-    /// Removes blobs that were stored before `timestamp` and that no mailing has come to use: one step, so that other verbs
+    /// Removes blobs that were stored before `timestamp` and that no mailing has come to use: one step, so that other operations
     /// get their turn.
     ///
     /// - Returns: How many were looked at, and whether to call again.

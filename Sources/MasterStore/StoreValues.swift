@@ -430,7 +430,7 @@ public struct StoreSummary: Sendable, Hashable {
     public init() {}
 }
 
-/// Why a verb could not be carried out.
+/// Why an operation could not be carried out.
 public struct StoreError: Error, Sendable, CustomStringConvertible {
     /// What went wrong.
     public enum Code: Sendable, Hashable {

@@ -14,7 +14,7 @@ import Synchronization
 /// The append-only journal of one satellite.
 ///
 /// Thread-safe. ``recordDot(_:place:)`` and ``recordDone(_:place:_:endedAt:)`` are short and meant for event loops; the other
-/// verbs may wait for the disk and belong on threads that may block.
+/// operations may wait for the disk and belong on threads that may block.
 public final class Journal: Sendable {
     /// The bounds of the journal.
     public struct Configuration: Sendable {

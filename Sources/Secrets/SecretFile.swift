@@ -84,7 +84,7 @@ public enum SecretFile {
         guard fsync(descriptor) == 0 else { throw Self.failure("sync the folder of", path) }
     }
 
-    private static func failure(_ verb: String, _ path: String) -> SecretsError {
+    private static func failure(_ action: String, _ path: String) -> SecretsError {
         let number = errno
         let reason = String(cString: strerror(number))
         let code: SecretsError.Code =
@@ -93,7 +93,7 @@ public enum SecretFile {
             case EEXIST: .exists
             default: .unreadable
             }
-        return SecretsError(code, "cannot \(verb) secret file \(path): \(reason)")
+        return SecretsError(code, "cannot \(action) secret file \(path): \(reason)")
     }
 }
 

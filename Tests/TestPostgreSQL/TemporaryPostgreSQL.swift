@@ -167,8 +167,8 @@ private struct Keeper: ~Copyable {
           # Until somebody has waited for the dead process, it looks like a running server.
           rm -f "$data/postmaster.pid" "$directory"/.s.PGSQL.*
         }
-        while read -r verb argument; do
-          case $verb in
+        while read -r command argument; do
+          case $command in
           make) make "$argument" ;;
           start) pg_ctl -D "$data" -l "$log" -w -t 600 start ;;
           stop) stop fast ;;

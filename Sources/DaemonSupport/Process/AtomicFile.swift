@@ -60,9 +60,9 @@ public struct AtomicFileError: Error, Hashable, Sendable, CustomStringConvertibl
     /// The system's error number.
     public let errorNumber: Int32
 
-    init(_ verb: String, _ path: String) {
+    init(_ action: String, _ path: String) {
         self.errorNumber = errno
-        self.description = "cannot \(verb) \(path): \(String(cString: strerror(self.errorNumber)))"
+        self.description = "cannot \(action) \(path): \(String(cString: strerror(self.errorNumber)))"
     }
 }
 

@@ -73,10 +73,10 @@ public struct TrackingSite: Sendable {
         self = site
     }
 
-    /// `<base><verb>/<id>`.
-    func address(_ verb: Character, _ trackingID: String) -> [UInt8] {
+    /// `<base><action>/<id>`.
+    func address(_ action: Character, _ trackingID: String) -> [UInt8] {
         var address = self.base
-        address.append(contentsOf: verb.utf8)
+        address.append(contentsOf: action.utf8)
         address.append(UInt8(ascii: "/"))
         PercentEncoding.append(Array(trackingID.utf8)[...], keepsSlash: false, to: &address)
         return address

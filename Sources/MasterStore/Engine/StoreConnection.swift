@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The seam between the verbs and the databases. Verbs are written once, in SQL that both databases understand:
+// The seam between the operations and the databases. Operations are written once, in SQL that both databases understand:
 // parameters are `?` in order; a list travels as one parameter in `IN (SELECT value FROM json_each(?))`, bound with
 // `bind(_:list:)`; an upsert is `ON CONFLICT … DO`; a new row's number comes from `RETURNING`.
 
 internal import MailingModel
 
-/// One connection of a database, as verbs use it; it never leaves its own thread or queue.
+/// One connection of a database, as operations use it; it never leaves its own thread or queue.
 protocol StoreConnection: AnyObject {
     /// A statement from the connection's cache, compiled at its first use.
     func prepare(_ sql: String) throws -> any StoreStatement
@@ -20,7 +20,7 @@ protocol StoreConnection: AnyObject {
     var changedRows: Int { get }
     /// Whether a transaction is open.
     var isInsideTransaction: Bool { get }
-    /// A writing verb runs in the open transaction, which then counts as a commit that others may be told of.
+    /// A writing operation runs in the open transaction, which then counts as a commit that others may be told of.
     func noteChange()
     /// Opens a transaction, and makes sure that this process may write.
     func begin() throws

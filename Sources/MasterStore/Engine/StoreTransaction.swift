@@ -2,7 +2,7 @@
 
 internal import MailingModel
 
-/// What the verbs need beside the database.
+/// What the operations need beside the database.
 struct StoreContext: Sendable {
     var secrets: StoreSecrets
     var retry: RetrySchedule
@@ -11,10 +11,10 @@ struct StoreContext: Sendable {
     var segmentThreshold: Int
 }
 
-/// One verb's view of the database: rows it has read and may change, written back together by ``flush()``.
+/// One operation's view of the database: rows it has read and may change, written back together by ``flush()``.
 ///
 /// It lives within one transaction of one connection and never leaves that connection's thread or queue. Rows are read
-/// ahead and written in batches, so that a verb's cost is in its rows and not in its round trips. Counters move only
+/// ahead and written in batches, so that an operation's cost is in its rows and not in its round trips. Counters move only
 /// here, in ``save(_:replacing:)``, from the change of a recipient's state.
 final class StoreTransaction {
     /// A number that only grows, kept in `meta`.
@@ -51,15 +51,15 @@ final class StoreTransaction {
         self.context = context
     }
 
-    /// Runs a writing verb within the open transaction.
+    /// Runs a writing operation within the open transaction.
     static func run<Answer>(
-        _ verb: (StoreTransaction) throws -> Answer,
+        _ operation: (StoreTransaction) throws -> Answer,
         on connection: any StoreConnection,
         _ context: StoreContext
     ) throws -> Answer {
         let transaction = StoreTransaction(connection, context)
         connection.noteChange()
-        let answer = try verb(transaction)
+        let answer = try operation(transaction)
         try transaction.flush()
         return answer
     }
@@ -325,7 +325,7 @@ final class StoreTransaction {
         }
     }
 
-    /// Writes back what was changed; the last step of every writing verb.
+    /// Writes back what was changed; the last step of every writing operation.
     func flush() throws {
         try self.writeRows()
         for id in self.changedMailings.sorted() {

@@ -8,13 +8,13 @@ protocol StoreWriter: Sendable {
     func enter(_ work: @escaping @Sendable (Result<any StoreConnection, any Error>) -> Void)
 }
 
-/// Runs writing verbs one after another on the writer's own queue, and commits those that wait together.
+/// Runs writing operations one after another on the writer's own queue, and commits those that wait together.
 ///
-/// A verb that arrives while a commit is being synced to disk waits for the next one; all that wait then share one
-/// transaction, each inside its own savepoint, and are answered after its COMMIT. A lone verb is committed at once. So
+/// An operation that arrives while a commit is being synced to disk waits for the next one; all that wait then share one
+/// transaction, each inside its own savepoint, and are answered after its COMMIT. A lone operation is committed at once. So
 /// the price of a durable commit is paid once per disk turn, not once per call, and nothing waits on a timer.
 final class WriteQueue: Sendable {
-    /// One verb: what to do, and whom to tell.
+    /// One job: what to do, and whom to tell.
     private struct Job: Sendable {
         /// Does the work and returns the step that answers; the step runs only after the commit.
         let run: @Sendable (any StoreConnection) throws -> @Sendable () -> Void
@@ -28,10 +28,10 @@ final class WriteQueue: Sendable {
         var isClosed = false
     }
 
-    /// The most verbs in one transaction.
+    /// The most operations in one transaction.
     private static let largestGroup = 256
-    /// No verb is added to a transaction that has run for longer, or for twice as long as its beginning took: over a long
-    /// way to the database a transaction costs more than the verbs in it.
+    /// No operation is added to a transaction that has run for longer, or for twice as long as its beginning took: over a long
+    /// way to the database a transaction costs more than the operations in it.
     private static let longestGroup: Duration = .milliseconds(5)
 
     private let writer: any StoreWriter
@@ -52,18 +52,18 @@ final class WriteQueue: Sendable {
         self.now = now
     }
 
-    /// Runs a verb in a transaction; when it returns, its effect is on disk.
+    /// Runs an operation in a transaction; when it returns, its effect is on disk.
     ///
     /// It may run twice, if a failure undid the group that it was part of.
     @concurrent
     func perform<Answer: Sendable>(
-        _ verb: @escaping @Sendable (any StoreConnection) throws -> Answer
+        _ operation: @escaping @Sendable (any StoreConnection) throws -> Answer
     ) async throws -> Answer {
         try await withCheckedThrowingContinuation { continuation in
             self.enqueue(
                 Job(
                     run: { connection in
-                        let answer = try verb(connection)
+                        let answer = try operation(connection)
                         return { continuation.resume(returning: answer) }
                     },
                     fail: { continuation.resume(throwing: StoreError.wrapping($0)) }
@@ -72,16 +72,16 @@ final class WriteQueue: Sendable {
         }
     }
 
-    /// Runs a chore in the next transaction without anybody waiting for it.
+    /// Runs a job in the next transaction without anybody waiting for it.
     ///
     /// - Parameters:
-    ///   - chore: Returns the step to take after the commit.
-    ///   - failed: Called instead if the chore fails.
+    ///   - job: Returns the step to take after the commit.
+    ///   - failed: Called instead if the job fails.
     func submit(
-        _ chore: @escaping @Sendable (any StoreConnection) throws -> @Sendable () -> Void,
+        _ job: @escaping @Sendable (any StoreConnection) throws -> @Sendable () -> Void,
         failed: @escaping @Sendable () -> Void = {}
     ) {
-        self.enqueue(Job(run: chore, fail: { _ in failed() }))
+        self.enqueue(Job(run: job, fail: { _ in failed() }))
     }
 
     /// Runs an empty transaction, unless another is under way or about to begin.
@@ -90,7 +90,7 @@ final class WriteQueue: Sendable {
         self.submit { _ in {} }
     }
 
-    /// Answers the verbs that have not begun with an error.
+    /// Answers the operations that have not begun with an error.
     func failWaiting(_ error: any Error) {
         let jobs = self.state.withLock { state in
             defer { state.waiting = [] }
@@ -99,10 +99,10 @@ final class WriteQueue: Sendable {
         for job in jobs { job.fail(error) }
     }
 
-    /// Whether further verbs are refused.
+    /// Whether further operations are refused.
     var isClosed: Bool { self.state.withLock { $0.isClosed } }
 
-    /// Refuses further verbs and returns once those that wait have been carried out.
+    /// Refuses further operations and returns once those that wait have been carried out.
     @concurrent
     func close() async {
         await withCheckedContinuation { continuation in

@@ -7,7 +7,7 @@ internal import MailingModel
 /// The first transaction removes the mailing's own row and its leases and leaves a tombstone; from then on nothing of
 /// it can be seen. The tables of its own segment, if it has one, are removed as a whole as far as the engine can; before
 /// that the ids are freed that clients chose for recipients in it. Its shared recipients and deliveries, and its events,
-/// go in small steps between other verbs.
+/// go in small steps between other operations.
 enum Deletion {
     /// How many rows of a table one step removes.
     static let purgeStep = 1_000

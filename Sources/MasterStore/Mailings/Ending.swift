@@ -4,7 +4,7 @@ internal import MailingModel
 
 /// Ends mailings: pause, expiry in steps, the check that nothing is left.
 enum Ending {
-    /// How many recipients expire in one transaction; other verbs get their turn in between.
+    /// How many recipients expire in one transaction; other operations get their turn in between.
     static let expiryStep = 5_000
 
     // MARK: Pause

@@ -255,12 +255,12 @@ final class PostgreSQLEngine: StoreEngine {
 
     @concurrent
     func read<Answer: Sendable>(
-        _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
+        _ operation: @escaping @Sendable (StoreTransaction) throws -> Answer
     ) async throws -> Answer {
         var patience = 3
         while true {
             do {
-                return try await self.readSnapshot(verb)
+                return try await self.readSnapshot(operation)
             } catch let error as PostgreSQLError where error.sqlState == "42P01" && patience > 0 {
                 // A table does not wait for a snapshot: this one had a mailing of which meanwhile everything is gone.
                 patience -= 1
@@ -272,12 +272,12 @@ final class PostgreSQLEngine: StoreEngine {
 
     @concurrent
     private func readSnapshot<Answer: Sendable>(
-        _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
+        _ operation: @escaping @Sendable (StoreTransaction) throws -> Answer
     ) async throws -> Answer {
         let (context, texts) = (self.context, self.texts)
         return try await self.readers.perform { connection in
             try connection.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY") {
-                try verb(StoreTransaction(PostgreSQLStoreConnection(connection, texts), context))
+                try operation(StoreTransaction(PostgreSQLStoreConnection(connection, texts), context))
             }
         }
     }

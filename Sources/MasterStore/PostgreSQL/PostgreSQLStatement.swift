@@ -2,7 +2,7 @@
 
 internal import PostgreSQL
 
-/// A statement of a verb in PostgreSQL's words, with its parameters.
+/// A statement of an operation in PostgreSQL's words, with its parameters.
 final class PostgreSQLStatement: StoreStatement {
     private let connection: PostgreSQLStoreConnection
     private let sql: String
@@ -30,7 +30,7 @@ final class PostgreSQLStatement: StoreStatement {
 
     private func bind(_ index: Int32, _ value: PostgreSQLValue) -> Self {
         let place = Int(index) - 1
-        // Verbs bind in order; what is not bound stays null and is then refused by the server.
+        // Operations bind in order; what is not bound stays null and is then refused by the server.
         while self.values.count <= place { self.values.append(.null(.text)) }
         self.values[place] = value
         return self
@@ -45,7 +45,7 @@ final class PostgreSQLStatement: StoreStatement {
         }
     }
 
-    /// Rewrites a verb's statement: `?` becomes `$1` and so on, a list an array.
+    /// Rewrites an operation's statement: `?` becomes `$1` and so on, a list an array.
     static func translate(_ sql: String) -> String {
         let sql = sql.replacing("IN (SELECT value FROM json_each(?))", with: "= ANY(?)")
         var text = ""

@@ -20,7 +20,7 @@ public struct PostgreSQLStoreConfiguration: Sendable {
     public var waits: Bool
     /// How long a master may be silent before another takes over.
     public var silence: Duration
-    /// How long a verb, and an election, wait for a connection before they fail with ``StoreError/Code/database``.
+    /// How long an operation, and an election, wait for a connection before they fail with ``StoreError/Code/database``.
     public var connectionWait: Duration
     /// Whether a server that may lose commits at a power cut (`fsync` or `full_page_writes` off) will do.
     ///

@@ -2,7 +2,7 @@
 
 internal import PostgreSQL
 
-/// A connection to a PostgreSQL server, as verbs use it.
+/// A connection to a PostgreSQL server, as operations use it.
 final class PostgreSQLStoreConnection: StoreConnection {
     let connection: PostgreSQLConnection
     /// Whose writing connection it is; `nil` for one that only reads.
@@ -146,10 +146,10 @@ final class PostgreSQLStoreConnection: StoreConnection {
     }
 
     func rollback() throws { try self.connection.execute(script: "ROLLBACK") }
-    func savepoint() throws { try self.connection.execute(script: "SAVEPOINT verb") }
-    func releaseSavepoint() throws { try self.connection.execute(script: "RELEASE SAVEPOINT verb") }
+    func savepoint() throws { try self.connection.execute(script: "SAVEPOINT operation") }
+    func releaseSavepoint() throws { try self.connection.execute(script: "RELEASE SAVEPOINT operation") }
 
     func rollbackToSavepoint() throws {
-        try self.connection.execute(script: "ROLLBACK TO SAVEPOINT verb; RELEASE SAVEPOINT verb")
+        try self.connection.execute(script: "ROLLBACK TO SAVEPOINT operation; RELEASE SAVEPOINT operation")
     }
 }

@@ -2,7 +2,7 @@
 
 internal import Synchronization
 
-/// The verbs' statements in PostgreSQL's words, translated once as a rule.
+/// The operations' statements in PostgreSQL's words, translated once as a rule.
 final class StatementTexts: Sendable {
     /// The most that are kept: each segment has statements of its own.
     private static let most = 1_024

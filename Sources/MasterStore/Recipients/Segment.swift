@@ -6,7 +6,7 @@ internal import MailingModel
 /// large mailing, which go as a whole when it is purged.
 ///
 /// A mailing's first recipients are shared ones. From ``threshold`` on every further one is placed in buckets of the
-/// mailing's own segment, whose numbers begin where those of its shared buckets end; so the mailing's row, which every verb
+/// mailing's own segment, whose numbers begin where those of its shared buckets end; so the mailing's row, which every operation
 /// has at hand, and the bucket in a recipient's number say where the recipient lies, and what was placed stays.
 public struct Segment: Hashable, Sendable {
     /// How many recipients a mailing may have before further ones go to a segment of its own.

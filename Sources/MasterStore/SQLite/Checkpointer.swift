@@ -12,7 +12,7 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Moves the write-ahead log into the database file when it has grown, after the waiting verbs were answered.
+/// Moves the write-ahead log into the database file when it has grown, after the waiting operations were answered.
 ///
 /// SQLite's own checkpoints are off: they run inside a commit and make one caller wait. A reader that holds an old
 /// snapshot makes the attempt give up at once, and it is repeated when the log has grown by as much again.

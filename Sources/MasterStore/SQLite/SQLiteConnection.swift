@@ -102,12 +102,12 @@ final class SQLiteConnection: StoreConnection {
     }
 
     func rollback() throws { try self.execute("ROLLBACK") }
-    func savepoint() throws { try self.execute("SAVEPOINT verb") }
-    func releaseSavepoint() throws { try self.execute("RELEASE verb") }
+    func savepoint() throws { try self.execute("SAVEPOINT operation") }
+    func releaseSavepoint() throws { try self.execute("RELEASE operation") }
 
     func rollbackToSavepoint() throws {
-        try self.execute("ROLLBACK TO verb")
-        try self.execute("RELEASE verb")
+        try self.execute("ROLLBACK TO operation")
+        try self.execute("RELEASE operation")
     }
 
     private func statement(_ sql: String) throws -> PreparedStatement {

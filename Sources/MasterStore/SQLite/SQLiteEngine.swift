@@ -15,7 +15,7 @@ internal import Darwin
 /// One SQLite file, for one master.
 ///
 /// One connection writes, on a queue of its own, and commits what waits in one transaction (see `WriteQueue`); a few
-/// read from snapshots. The log is synced at every commit (`synchronous=FULL`), so what a verb returned survives a power
+/// read from snapshots. The log is synced at every commit (`synchronous=FULL`), so what an operation returned survives a power
 /// cut. A lock file beside the database keeps a second master out.
 final class SQLiteEngine: StoreEngine {
     let identity: StoreIdentity
@@ -134,7 +134,7 @@ final class SQLiteEngine: StoreEngine {
 
     @concurrent
     func read<Answer: Sendable>(
-        _ verb: @escaping @Sendable (StoreTransaction) throws -> Answer
+        _ operation: @escaping @Sendable (StoreTransaction) throws -> Answer
     ) async throws -> Answer {
         let context = self.context
         return try await withCheckedThrowingContinuation { continuation in
@@ -142,7 +142,7 @@ final class SQLiteEngine: StoreEngine {
                 let answer = Result {
                     let connection = SQLiteConnection(try database.get())
                     connection.boundStatements()
-                    return try verb(StoreTransaction(connection, context))
+                    return try operation(StoreTransaction(connection, context))
                 }
                 continuation.resume(with: answer.mapError(StoreError.wrapping))
             }

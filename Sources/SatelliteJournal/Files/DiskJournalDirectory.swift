@@ -125,11 +125,11 @@ public final class DiskJournalDirectory: JournalDirectory {
         return FileDescriptor(number)
     }
 
-    fileprivate static func failure(_ verb: String, _ path: String, _ reason: Int32 = errno) -> JournalError {
+    fileprivate static func failure(_ action: String, _ path: String, _ reason: Int32 = errno) -> JournalError {
         // Without a descriptor for another segment there is no room either, and nothing written before is in danger.
         let isLack = [ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE, ENOMEM].contains(reason)
         let code: JournalError.Code = isLack ? .noSpace : .inputOutput
-        return JournalError(code, "\(verb) \(path): \(String(cString: strerror(reason)))")
+        return JournalError(code, "\(action) \(path): \(String(cString: strerror(reason)))")
     }
 }
 

@@ -5,7 +5,7 @@ import Foundation
 import MailingModel
 import MasterStore
 
-/// One large mailing's way through the store's verbs, measured.
+/// One large mailing's way through the store's operations, measured.
 struct StoreBench: Sendable {
     let store: DatabaseStore
     let recipients: Int

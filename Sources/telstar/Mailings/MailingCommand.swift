@@ -113,9 +113,9 @@ struct MailingCommand: AsyncParsableCommand {
         }
     }
 
-    private static func act(_ verb: String, on mailing: Int32, _ control: ControlOptions) async throws {
+    private static func act(_ action: String, on mailing: Int32, _ control: ControlOptions) async throws {
         let view = try await ControlClient.with(control.door()) {
-            try await $0.send("POST", "/mailings/\(mailing)/\(verb)", as: MailingView.self)
+            try await $0.send("POST", "/mailings/\(mailing)/\(action)", as: MailingView.self)
         }
         try Self.show(view, control)
     }

@@ -55,11 +55,11 @@ final class FlakyStore: MailingStore {
         try await self.inner.setJournal(mark, of: satellite)
     }
 
-    /// Lets verbs fail from now on; `nil` lets everything succeed.
-    func fail(_ verbs: [String], with code: StoreError.Code?) {
+    /// Lets operations fail from now on; `nil` lets everything succeed.
+    func fail(_ operations: [String], with code: StoreError.Code?) {
         self.state.withLock { state in
             state.failing = [:]
-            if let code { for verb in verbs { state.failing[verb] = code } }
+            if let code { for operation in operations { state.failing[operation] = code } }
         }
     }
 
@@ -79,15 +79,15 @@ final class FlakyStore: MailingStore {
         self.state.withLock { $0.afterSatellites = happen }
     }
 
-    /// How often a verb was called.
-    func calls(of verb: String) -> Int { self.state.withLock { $0.calls[verb] ?? 0 } }
+    /// How often an operation was called.
+    func calls(of operation: String) -> Int { self.state.withLock { $0.calls[operation] ?? 0 } }
 
-    private func pass(_ verb: String) async throws {
+    private func pass(_ operation: String) async throws {
         let code = self.state.withLock { state -> StoreError.Code? in
-            state.calls[verb, default: 0] += 1
-            return state.failing[verb]
+            state.calls[operation, default: 0] += 1
+            return state.failing[operation]
         }
-        if let code { throw StoreError(code, "\(verb) fails because the test says so") }
+        if let code { throw StoreError(code, "\(operation) fails because the test says so") }
     }
 
     func createMailing(

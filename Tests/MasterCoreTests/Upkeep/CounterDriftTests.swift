@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Counter drift", .timeLimit(.minutes(15)))
 struct CounterDriftTests {
-    @Test("a counter made wrong behind the verbs' back is mended, and counted in the status")
+    @Test("a counter made wrong behind the operations' back is mended, and counted in the status")
     func drift() async throws {
         try await TestMaster.run {
             $0.upkeep.rest = .zero

@@ -6,7 +6,7 @@ import Testing
 
 @testable import MasterStore
 
-@Suite("The queue of writing verbs, over a long way to the database")
+@Suite("The queue of writing operations, over a long way to the database")
 struct WriteQueueTests {
     /// A database that takes a while to begin a transaction, and counts.
     private final class FarWriter: StoreWriter {
@@ -48,8 +48,8 @@ struct WriteQueueTests {
         }
     }
 
-    /// Queues work behind a verb that is under way, and returns the number of transactions that it took.
-    private static func transactions(behindAVerb work: (WriteQueue, FarWriter) -> Void) async throws -> Int {
+    /// Queues work behind an operation that is under way, and returns the number of transactions that it took.
+    private static func transactions(behindAnOperation work: (WriteQueue, FarWriter) -> Void) async throws -> Int {
         let writer = FarWriter()
         let queue = WriteQueue(writer: writer, now: { writer.now })
         let (standing, stands) = AsyncStream.makeStream(of: Void.self)
@@ -66,7 +66,7 @@ struct WriteQueueTests {
         return writer.transactions.withLock { $0 } - 1
     }
 
-    @Test("verbs share a transaction for longer when its beginning takes long")
+    @Test("operations share a transaction for longer when its beginning takes long")
     func group() async throws {
         let count = try await Self.transactions { queue, writer in
             for _ in 0..<3 {

@@ -43,7 +43,7 @@ struct MemoryTests {
         }
     }
 
-    @Test("reading and renewing are no commits; every writing verb is one", arguments: StoreFactory.all)
+    @Test("reading and renewing are no commits; every writing operation is one", arguments: StoreFactory.all)
     func commits(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let id = try await fixture.makeMailing()

@@ -5,10 +5,10 @@ import MasterStore
 import TestKit
 import Testing
 
-@Suite("Random verbs against a model")
+@Suite("Random operations against a model")
 struct RandomOperationTests {
     @Test(
-        "after any sequence of verbs the store holds what the model holds",
+        "after any sequence of operations the store holds what the model holds",
         arguments: StoreFactory.all,
         [Life(seed: 1), Life(seed: 2), Life(seed: 3), Life(seed: 4, segmentThreshold: 30)]
     )
@@ -73,7 +73,7 @@ struct RandomOperationTests {
             }
         }
 
-        // MARK: Verbs
+        // MARK: Operations
 
         private mutating func makeMailing(_ policy: UncertainPolicy) async throws {
             let id = try await self.fixture.makeMailing { $0.uncertainPolicy = policy }

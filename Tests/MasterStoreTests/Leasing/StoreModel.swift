@@ -42,7 +42,7 @@ struct StoreModel {
 
     init(schedule: RetrySchedule) { self.schedule = schedule }
 
-    // MARK: Verbs
+    // MARK: Operations
 
     mutating func add(_ ids: [RecipientID], at now: Timestamp) {
         for id in ids { self.recipients[id] = Recipient(due: now) }

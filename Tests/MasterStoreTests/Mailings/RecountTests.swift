@@ -25,7 +25,7 @@ struct RecountTests {
         return id
     }
 
-    @Test("finds nothing wrong in a store that only its verbs have changed", arguments: StoreFactory.all)
+    @Test("finds nothing wrong in a store that only its operations have changed", arguments: StoreFactory.all)
     func health(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let id = try await self.fill(fixture)

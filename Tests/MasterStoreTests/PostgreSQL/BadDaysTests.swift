@@ -9,13 +9,13 @@ import Testing
 /// What a database does to its clients, and that no recipient is lost or doubled by it.
 @Suite("Bad days of a database", .timeLimit(.minutes(15)))
 struct BadDaysTests {
-    /// Repeats a verb for as long as the database is the trouble.
+    /// Repeats an operation for as long as the database is the trouble.
     private static func patiently<Value: Sendable>(
-        _ verb: @escaping @Sendable () async throws -> Value
+        _ operation: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         while true {
             do {
-                return try await verb()
+                return try await operation()
             } catch let error as StoreError where error.code == .database {
                 await Task.yield()
             }
@@ -81,7 +81,7 @@ struct BadDaysTests {
     }
 
     @Test(
-        "a lock that somebody else holds makes verbs wait, keeps the reign, and is over when it is over",
+        "a lock that somebody else holds makes operations wait, keeps the reign, and is over when it is over",
         arguments: [10, 100]
     )
     func foreignLock(count: Int) async throws {
@@ -93,7 +93,7 @@ struct BadDaysTests {
             try admin.execute(script: "BEGIN; LOCK TABLE recipient IN ACCESS EXCLUSIVE MODE")
             let error = await #expect(throws: StoreError.self) { try await fixture.add(count, to: id) }
             #expect(error?.code == .database)
-            // Other verbs go on meanwhile.
+            // Other operations go on meanwhile.
             #expect(try await store.mailing(id)?.counters.total == 0)
             async let added = Self.patiently {
                 try await store.addRecipients(

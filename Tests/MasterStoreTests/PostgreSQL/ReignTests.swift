@@ -80,7 +80,7 @@ struct ReignTests {
             let first = try await Self.open(place, instance: "first")
             let properties = MailingProperties(mailFrom: "a@example.org", senderName: "A")
             let before = try await Self.makeMailing(first, properties)
-            // The verb holds its transaction, and the reign's row with it, until it is let go: as a stopped process would.
+            // The operation holds its transaction, and the reign's row with it, until it is let go: as a stopped process would.
             let (standing, stands) = AsyncStream.makeStream(of: Void.self)
             let gate = DispatchSemaphore(value: 0)
             let stuck = Task {
@@ -96,7 +96,7 @@ struct ReignTests {
             #expect(second.identity.term.rawValue == 2)
             #expect(first.problem?.contains("a standby may have taken over") == true)
             #expect(second.problem == nil)
-            // The verb that stands still keeps its fate to itself; the others are told.
+            // The operation that stands still keeps its fate to itself; the others are told.
             let told = await #expect(throws: StoreError.self) { try await first.write { _ in } }
             #expect(told?.code == .database)
             let mailing = try await Self.makeMailing(second, properties)
@@ -133,7 +133,7 @@ struct ReignTests {
             }
             try admin.listen(to: "renewed")
             try admin.execute(script: "COMMIT")
-            // No verb is called: it asks by itself.
+            // No operation is called: it asks by itself.
             let renewals = try admin.waitForNotifications(until: .now + .seconds(600))
             #expect(!renewals.isEmpty)
             #expect(store.problem == nil)
@@ -197,7 +197,7 @@ struct ReignTests {
         }
     }
 
-    /// Why a master may not write any more; the first verbs may only find that their connection was ended.
+    /// Why a master may not write any more; the first operations may only find that their connection was ended.
     private static func refusal(_ store: DatabaseStore) async throws -> StoreError.Code {
         while true {
             do {
@@ -227,7 +227,7 @@ struct ReignTests {
         try await Self.inPlace { place in
             // No renewal in between: it would be another transaction of the same reign.
             let store = try await Self.open(place, instance: "first", onWait: { _ in }) { $0.silence = .seconds(600) }
-            // Nor what an opened store does by itself, which is done before the next verb; and the row must have another
+            // Nor what an opened store does by itself, which is done before the next operation; and the row must have another
             // number than the first of the reign below.
             try await store.write { _ in }
             let engine = try #require(store.engine as? PostgreSQLEngine)
@@ -247,7 +247,7 @@ struct ReignTests {
         }
     }
 
-    @Test("a server that dies in a COMMIT leaves a verb undone and a store that goes on")
+    @Test("a server that dies in a COMMIT leaves an operation undone and a store that goes on")
     func killedInCommit() async throws {
         try await Self.inPlace { place in
             let store = try await Self.open(place, instance: "first")

@@ -82,7 +82,7 @@ struct RowBatchTests {
         }
     }
 
-    @Test("a number that does not fit its column ends the verb and nothing else", arguments: Self.sizes)
+    @Test("a number that does not fit its column ends the operation and nothing else", arguments: Self.sizes)
     func misfit(count: Int) async throws {
         try await Self.withTable { store in
             let error = await #expect(throws: StoreError.self) {
@@ -134,7 +134,10 @@ struct RowBatchTests {
         }
     }
 
-    @Test("a verb whose rows are refused takes nothing from those that share its transaction", arguments: Self.sizes)
+    @Test(
+        "an operation whose rows are refused takes nothing from those that share its transaction",
+        arguments: Self.sizes
+    )
     func neighbours(count: Int) async throws {
         try await Self.withTable { store in
             let queue = store.engine.queue

@@ -13,12 +13,12 @@ struct DurabilityTests {
             try await StoreFactory.sqlite.withStore(in: directory) { fixture in
                 let id = try await fixture.makeMailing()
                 let satellite = try await fixture.makeSatellite()
-                func check(_ verb: String, _ work: () async throws -> Void) async throws {
+                func check(_ operation: String, _ work: () async throws -> Void) async throws {
                     _ = RecordingVFS.takeEvents(directory)
                     try await work()
                     let events = RecordingVFS.takeEvents(directory)
-                    #expect(events.last == .sync, "\(verb): \(events)")
-                    #expect(events.dropLast().last == .write, "\(verb): \(events)")
+                    #expect(events.last == .sync, "\(operation): \(events)")
+                    #expect(events.dropLast().last == .write, "\(operation): \(events)")
                 }
                 try await check("addRecipients") { try await fixture.add(10, to: id) }
                 var grants: [LeaseGrant] = []
@@ -48,7 +48,7 @@ struct DurabilityTests {
         }
     }
 
-    @Test("verbs that wait together share one sync")
+    @Test("operations that wait together share one sync")
     func groupCommit() async throws {
         try await withTemporaryDirectory { directory in
             try #require(RecordingVFS.watch(directory))
@@ -65,12 +65,12 @@ struct DurabilityTests {
                 }
                 #expect(hashes.count == 400)
                 let syncs = RecordingVFS.takeEvents(directory).count { $0 == .sync }
-                #expect(syncs > 0 && syncs < 200, "400 verbs took \(syncs) syncs")
+                #expect(syncs > 0 && syncs < 200, "400 operations took \(syncs) syncs")
             }
         }
     }
 
-    @Test("a verb that fails takes nothing with it that shares its transaction")
+    @Test("an operation that fails takes nothing with it that shares its transaction")
     func failureInGroup() async throws {
         try await StoreFactory.sqlite.withStore { fixture in
             let (store, now) = (fixture.store, fixture.now)
@@ -106,12 +106,12 @@ struct DurabilityTests {
                 let satellite = try await fixture.makeSatellite()
                 let grants = try await fixture.claimAll(satellite)
                 RecordingVFS.setFull(directory, true)
-                for verb: () async throws -> Void in [
+                for operation: () async throws -> Void in [
                     { try await fixture.add(5, to: id) },
                     { try await fixture.startAll(grants, by: satellite) },
                     { try await fixture.reportAll(grants, from: satellite) },
                 ] {
-                    let error = await #expect(throws: StoreError.self) { try await verb() }
+                    let error = await #expect(throws: StoreError.self) { try await operation() }
                     #expect(error?.code == .full)
                 }
                 #expect(try await fixture.counters(id).total == 10)

@@ -45,13 +45,13 @@ struct IsolationTests {
             _ = try await store.feed(after: 0, filter: RecipientFilter(), limit: 1)
             #expect(QueueExecutor.isCurrent, "feed")
             _ = try? await store.deleteMailing(MailingID(rawValue: 9), at: Timestamp(seconds: 1))  // it throws
-            #expect(QueueExecutor.isCurrent, "a verb that throws")
+            #expect(QueueExecutor.isCurrent, "an operation that throws")
             try await store.close()
             #expect(QueueExecutor.isCurrent, "close")
         }
     }
 
-    @Test("a verb returns on its caller's actor; an optimised build tells most")
+    @Test("an operation returns on its caller's actor; an optimised build tells most")
     func returnsOnActor() async throws {
         try await withTemporaryDirectory { try await Caller().check($0 + "/store.db") }
     }

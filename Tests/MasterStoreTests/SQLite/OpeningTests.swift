@@ -34,7 +34,7 @@ struct OpeningTests {
         }
     }
 
-    @Test("refuses every verb after closing")
+    @Test("refuses every operation after closing")
     func closed() async throws {
         try await withTemporaryDirectory { directory in
             let store = try await self.open(directory)
@@ -152,7 +152,7 @@ struct OpeningTests {
         }
     }
 
-    @Test("a backup made while verbs go on opens and equals one state of the original")
+    @Test("a backup made while operations go on opens and equals one state of the original")
     func backup() async throws {
         try await StoreFactory.sqlite.withStore { fixture in
             let id = try await fixture.makeMailing()

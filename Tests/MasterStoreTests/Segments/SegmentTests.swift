@@ -168,7 +168,7 @@ struct SegmentTests {
         }
     }
 
-    @Test("small mailings make no tables, and a verb that fails leaves none", arguments: StoreFactory.all)
+    @Test("small mailings make no tables, and an operation that fails leaves none", arguments: StoreFactory.all)
     func nothingExtra(factory: StoreFactory) async throws {
         try await factory.withStore(segmentThreshold: 10) { fixture in
             for _ in 0..<5 { _ = try await Self.add(0..<10, to: try await fixture.makeMailing(), fixture) }
@@ -205,10 +205,10 @@ struct SegmentTests {
         }
     }
 
-    // MARK: Verbs on both sides
+    // MARK: Operations on both sides
 
-    @Test("every verb works on both sides, and two large mailings do not mix", arguments: StoreFactory.all)
-    func verbs(factory: StoreFactory) async throws {
+    @Test("every operation works on both sides, and two large mailings do not mix", arguments: StoreFactory.all)
+    func operations(factory: StoreFactory) async throws {
         try await factory.withStore(segmentThreshold: 8) { fixture in
             let satellite = try await fixture.makeSatellite()
             let ids = [

@@ -12,7 +12,7 @@ final class Fixture {
     private(set) var place: StoreFactory.Place
     let retry: RetrySchedule
     private var isClosed = false
-    /// The timestamp that verbs get; tests move it.
+    /// The timestamp that operations get; tests move it.
     var now = Timestamp(seconds: 1_800_000_000)
 
     init(store: any MailingStore, factory: StoreFactory, place: StoreFactory.Place, retry: RetrySchedule) {
@@ -22,7 +22,7 @@ final class Fixture {
         self.retry = retry
     }
 
-    /// The store with what lies beneath its verbs.
+    /// The store with what lies beneath its operations.
     var database: DatabaseStore {
         get throws { try #require(self.store as? DatabaseStore) }
     }

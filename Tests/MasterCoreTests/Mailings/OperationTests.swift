@@ -6,8 +6,8 @@ import Testing
 
 @testable import MasterCore
 
-@Suite("The master's verbs", .timeLimit(.minutes(15)))
-struct VerbTests {
+@Suite("The master's operations", .timeLimit(.minutes(15)))
+struct OperationTests {
     private static func code(_ body: () async throws -> some Sendable) async -> MasterError.Code? {
         do {
             _ = try await body()

@@ -5,7 +5,7 @@ import MasterStore
 import Testing
 
 @Suite("Mailings in the store")
-struct MailingVerbTests {
+struct MailingOperationTests {
     private struct Refused: Error, Equatable {}
 
     @Test("creates a mailing with its first content revision", arguments: StoreFactory.all)
@@ -134,14 +134,14 @@ struct MailingVerbTests {
             let id = MailingID(rawValue: 99)
             #expect(try await fixture.store.mailing(id) == nil)
             #expect(try await fixture.store.content(of: id) == nil)
-            for verb: () async throws -> Void in [
+            for operation: () async throws -> Void in [
                 { _ = try await fixture.store.updateMailing(id, at: fixture.now) { _ in nil } },
                 { _ = try await fixture.store.deleteMailing(id, at: fixture.now) },
                 { _ = try await fixture.store.pauseMailing(id, at: fixture.now) { _ in } },
                 { _ = try await fixture.store.expireRemaining(id, at: fixture.now) },
                 { try await fixture.add(1, to: id) },
             ] {
-                let error = await #expect(throws: StoreError.self) { try await verb() }
+                let error = await #expect(throws: StoreError.self) { try await operation() }
                 #expect(error?.code == .unknownMailing)
             }
         }
