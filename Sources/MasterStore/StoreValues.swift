@@ -183,7 +183,7 @@ public struct Backlog: Sendable, Hashable {
     public var mailing: MailingID
     /// Its bucket.
     public var bucket: Bucket
-    /// The bucket whose owner this one shall have: the same domains lie in both, in different segments; else ``bucket``.
+    /// The bucket whose owner this one shall have: the same domains lie in both, in different partitions; else ``bucket``.
     public var home: Bucket
     /// What the recipients count against.
     public var deliveryClass: DeliveryClass

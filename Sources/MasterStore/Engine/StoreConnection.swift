@@ -12,10 +12,10 @@ protocol StoreConnection: AnyObject {
     func prepare(_ sql: String) throws -> any StoreStatement
     /// Writes rows, all columns of many at once.
     func write(_ batch: RowBatch) throws
-    /// Makes the tables of a mailing's own segment, with the columns and indexes of the shared ones.
-    func makeSegment(_ segment: Segment) throws
-    /// One step of removing the tables of a mailing's own segment; it neither waits nor keeps others waiting for long.
-    func removeSegment(_ segment: Segment) throws -> SegmentRemoval
+    /// Makes the tables of a mailing's own partition, with the columns and indexes of the shared ones.
+    func makePartition(_ partition: Partition) throws
+    /// One step of removing the tables of a mailing's own partition; it neither waits nor keeps others waiting for long.
+    func removePartition(_ partition: Partition) throws -> PartitionRemoval
     /// How many rows the last statement changed.
     var changedRows: Int { get }
     /// Whether a transaction is open.

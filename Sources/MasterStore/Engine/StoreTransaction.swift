@@ -7,8 +7,8 @@ struct StoreContext: Sendable {
     var secrets: StoreSecrets
     var retry: RetrySchedule
     var term: Term
-    /// How many recipients a mailing may have before further ones go to a segment of its own.
-    var segmentThreshold: Int
+    /// How many recipients a mailing may have before further ones go to a partition of its own.
+    var partitionThreshold: Int
 }
 
 /// One operation's view of the database: rows it has read and may change, written back together by ``flush()``.
@@ -104,59 +104,59 @@ final class StoreTransaction {
         self.changedMailings.insert(id)
     }
 
-    // MARK: Segments
+    // MARK: Partitions
 
-    /// Gives a mailing a segment of its own, from a bucket on.
-    func openSegment(of id: MailingID, from start: UInt16) throws {
-        try self.connection.makeSegment(Segment(owner: id))
+    /// Gives a mailing a partition of its own, from a bucket on.
+    func openPartition(of id: MailingID, from start: UInt16) throws {
+        try self.connection.makePartition(Partition(owner: id))
         try self.prepare("UPDATE mailing SET segment = ? WHERE id = ?").bind(1, Int(start)).bind(2, Int(id.rawValue))
             .run()
-        try self.update(id) { $0.segmentStart = start }
+        try self.update(id) { $0.partitionStart = start }
     }
 
-    /// Notes that clients have chosen ids for recipients of a mailing's own segment.
-    func noteTrackedSegment(of id: MailingID) throws {
+    /// Notes that clients have chosen ids for recipients of a mailing's own partition.
+    func noteTrackedPartition(of id: MailingID) throws {
         try self.prepare("UPDATE mailing SET segment_tracked = 1 WHERE id = ?").bind(1, Int(id.rawValue)).run()
-        try self.update(id) { $0.isSegmentTracked = true }
+        try self.update(id) { $0.isPartitionTracked = true }
     }
 
-    /// The segment of a bucket; the mailing must exist.
-    func segment(of mailing: MailingID, _ bucket: Bucket) throws -> Segment {
-        try self.requireMailing(mailing).segment(of: bucket)
+    /// The partition of a bucket; the mailing must exist.
+    func partition(of mailing: MailingID, _ bucket: Bucket) throws -> Partition {
+        try self.requireMailing(mailing).partition(of: bucket)
     }
 
-    /// Splits what belongs to recipients by where they lie, in no order of segments; what is of a mailing that is gone lies
+    /// Splits what belongs to recipients by where they lie, in no order of partitions; what is of a mailing that is gone lies
     /// nowhere.
     ///
     /// It is quick where neighbours lie together, as in the order of their numbers.
-    func bySegment<Item>(
+    func byPartition<Item>(
         _ items: [Item],
         _ id: (Item) -> RecipientID
-    ) throws -> [(segment: Segment, items: [Item])] {
-        var parts: [(segment: Segment, items: [Item])] = []
+    ) throws -> [(partition: Partition, items: [Item])] {
+        var parts: [(partition: Partition, items: [Item])] = []
         var first = 0
-        var current: Segment?
+        var current: Partition?
         func close(before end: Int) {
             guard let current, first < end else { return }
-            if let place = parts.firstIndex(where: { $0.segment == current }) {
+            if let place = parts.firstIndex(where: { $0.partition == current }) {
                 parts[place].items += items[first..<end]
             } else {
                 parts.append((current, first == 0 && end == items.count ? items : Array(items[first..<end])))
             }
         }
         var mailing: MailingID?
-        var row: (exists: Bool, segmentStart: UInt16?) = (false, nil)
+        var row: (exists: Bool, partitionStart: UInt16?) = (false, nil)
         for (index, item) in items.enumerated() {
             let id = id(item)
             if id.mailing != mailing {
                 mailing = id.mailing
-                row = try self.mailing(id.mailing).map { (true, $0.segmentStart) } ?? (false, nil)
+                row = try self.mailing(id.mailing).map { (true, $0.partitionStart) } ?? (false, nil)
             }
-            let isOwn = row.segmentStart.map { id.bucket.rawValue >= $0 } ?? false
-            let segment = row.exists ? Segment(owner: isOwn ? id.mailing : nil) : nil
-            guard segment != current else { continue }
+            let isOwn = row.partitionStart.map { id.bucket.rawValue >= $0 } ?? false
+            let partition = row.exists ? Partition(owner: isOwn ? id.mailing : nil) : nil
+            guard partition != current else { continue }
             close(before: index)
-            (first, current) = (index, segment)
+            (first, current) = (index, partition)
         }
         close(before: items.count)
         return parts
@@ -307,15 +307,15 @@ final class StoreTransaction {
                 self.newRecipients[$0].id.packed < self.newRecipients[$1].id.packed
             }
             let recipients = order.map { self.newRecipients[$0] }
-            for part in try self.bySegment(recipients, { $0.id }) {
-                try NewRecipient.write(part.items, to: part.segment, self.connection)
+            for part in try self.byPartition(recipients, { $0.id }) {
+                try NewRecipient.write(part.items, to: part.partition, self.connection)
             }
             self.newRecipients = []
         }
         if !self.changedDeliveries.isEmpty {
             let rows = self.changedDeliveries.sorted().compactMap { self.deliveries[$0] ?? nil }
-            for part in try self.bySegment(rows, { $0.id }) {
-                try DeliveryRow.write(part.items, to: part.segment, self.connection)
+            for part in try self.byPartition(rows, { $0.id }) {
+                try DeliveryRow.write(part.items, to: part.partition, self.connection)
             }
             self.changedDeliveries = []
         }

@@ -66,7 +66,7 @@ struct Claiming {
         return try claiming.grant(candidates, revision: revision, lifetime: lifetime)
     }
 
-    private var segment: Segment { self.mailing.segment(of: self.request.bucket) }
+    private var partition: Partition { self.mailing.partition(of: self.request.bucket) }
     private var limit: Int { min(self.request.limit, Self.largestLease) }
 
     // MARK: The untouched
@@ -89,7 +89,7 @@ struct Claiming {
         var left = watermark + count
         try self.transaction.prepare(
             """
-            SELECT id, address, domain, tracking, attachments, merge FROM \(self.segment.recipients)
+            SELECT id, address, domain, tracking, attachments, merge FROM \(self.partition.recipients)
             WHERE id >= ? AND id < ? ORDER BY id
             """
         ).bind(1, start.packed).bind(2, end).rowsWhile { row in
@@ -154,7 +154,7 @@ struct Claiming {
         var bytes = 0
         try self.transaction.prepare(
             """
-            SELECT id, address, tracking, attachments, merge FROM \(self.segment.recipients)
+            SELECT id, address, tracking, attachments, merge FROM \(self.partition.recipients)
             WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id
             """
         ).bind(1, list: chosen.map(\.id.packed)).rowsWhile { row in

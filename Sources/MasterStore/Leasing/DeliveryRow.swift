@@ -81,8 +81,8 @@ struct DeliveryRow {
     static func fetch(_ ids: [RecipientID], _ transaction: StoreTransaction) throws -> [DeliveryRow] {
         guard !ids.isEmpty else { return [] }
         var found: [DeliveryRow] = []
-        for part in try transaction.bySegment(ids, { $0 }) {
-            let table = part.segment.deliveries
+        for part in try transaction.byPartition(ids, { $0 }) {
+            let table = part.partition.deliveries
             try transaction
                 .prepare("SELECT \(Self.columns) FROM \(table) WHERE id IN (SELECT value FROM json_each(?))")
                 .bind(1, list: part.items.map(\.packed)).rows { found.append(try DeliveryRow(row: $0)) }
@@ -97,7 +97,7 @@ struct DeliveryRow {
         _ transaction: StoreTransaction
     ) throws -> [DeliveryRow] {
         try transaction.writeRows()
-        let table = try transaction.segment(of: first.mailing, first.bucket).deliveries
+        let table = try transaction.partition(of: first.mailing, first.bucket).deliveries
         var found: [DeliveryRow] = []
         try transaction.prepare("SELECT \(Self.columns) FROM \(table) WHERE id >= ? AND id < ? ORDER BY id")
             .bind(1, first.packed).bind(2, end).rows { found.append(try DeliveryRow(row: $0)) }
@@ -118,10 +118,10 @@ struct DeliveryRow {
     ) throws {
         let key = RecipientID(mailing: mailing, bucket: bucket, ordinal: 0).packed >> 22
         try transaction.writeRows()
-        let segment = try transaction.segment(of: mailing, bucket)
+        let partition = try transaction.partition(of: mailing, bucket)
         let sql = """
-            SELECT \(Self.columns), (SELECT domain FROM \(segment.recipients) AS whom WHERE whom.id = known.id)
-            FROM \(segment.deliveries) AS known
+            SELECT \(Self.columns), (SELECT domain FROM \(partition.recipients) AS whom WHERE whom.id = known.id)
+            FROM \(partition.deliveries) AS known
             WHERE (id >> 22) = ? AND due <= ? AND (due, id) > (?, ?) ORDER BY due, id LIMIT ?
             """
         var last = (due: first.milliseconds, id: Int64.min)
@@ -149,8 +149,8 @@ struct DeliveryRow {
     ) throws -> [DeliveryRow] {
         try transaction.writeRows()
         var found: [DeliveryRow] = []
-        for segment in try transaction.requireMailing(mailing).segments where found.count < limit {
-            let table = segment.deliveries
+        for partition in try transaction.requireMailing(mailing).partitions where found.count < limit {
+            let table = partition.deliveries
             try transaction.prepare(
                 "SELECT \(Self.columns) FROM \(table) WHERE state = 5 AND id >= ? AND id < ? ORDER BY id LIMIT ?"
             ).bind(1, Int64(mailing.rawValue) << 32).bind(2, (Int64(mailing.rawValue) + 1) << 32)
@@ -160,8 +160,8 @@ struct DeliveryRow {
     }
 
     /// Writes rows; only ``StoreTransaction/writeRows()`` calls it, so that counters follow.
-    static func write(_ rows: [DeliveryRow], to segment: Segment, _ connection: any StoreConnection) throws {
-        var batch = RowBatch(segment.deliveries, replacingBy: "id", count: rows.count)
+    static func write(_ rows: [DeliveryRow], to partition: Partition, _ connection: any StoreConnection) throws {
+        var batch = RowBatch(partition.deliveries, replacingBy: "id", count: rows.count)
         batch.add("id", numbers: rows.map(\.id.packed))
         batch.add("state", numbers: rows.map { Int64($0.standing.state.rawValue) })
         batch.add("attempt", numbers: rows.map { Int64($0.attempt) })

@@ -5,7 +5,7 @@ internal import MailingModel
 /// Deletes mailings: at once for every reader, the rest of it afterwards.
 ///
 /// The first transaction removes the mailing's own row and its leases and leaves a tombstone; from then on nothing of
-/// it can be seen. The tables of its own segment, if it has one, are removed as a whole as far as the engine can; before
+/// it can be seen. The tables of its own partition, if it has one, are removed as a whole as far as the engine can; before
 /// that the ids are freed that clients chose for recipients in it. Its shared recipients and deliveries, and its events,
 /// go in small steps between other operations.
 enum Deletion {
@@ -38,7 +38,7 @@ enum Deletion {
         try transaction.prepare(
             "INSERT INTO tombstone(mailing, account, deleted, segment, tracked) VALUES (?, ?, ?, ?, ?)"
         ).bind(1, number).bind(2, Int(mailing.account.rawValue)).bind(3, now)
-            .bind(4, row.segmentStart == nil ? 0 : 1).bind(5, row.isSegmentTracked ? Int64(0) : nil).run()
+            .bind(4, row.partitionStart == nil ? 0 : 1).bind(5, row.isPartitionTracked ? Int64(0) : nil).run()
         return leases
     }
 
@@ -51,17 +51,17 @@ enum Deletion {
             """
         ).bind(1, list: busy.map { Int64($0.rawValue) })
             .first {
-                (mailing: $0.int64(0), account: $0.int64(1), segment: $0.bool(2), tracked: $0.optionalInt64(3))
+                (mailing: $0.int64(0), account: $0.int64(1), partition: $0.bool(2), tracked: $0.optionalInt64(3))
             }
         guard let next else { return .finished }
         let id = MailingID(rawValue: Int32(truncatingIfNeeded: next.mailing))
         var isBusy = false
-        if next.segment {
+        if next.partition {
             if let position = next.tracked {
-                try Self.forgetTrackingIDs(account: next.account, ofSegmentOf: id, after: position, transaction)
+                try Self.forgetTrackingIDs(account: next.account, ofPartitionOf: id, after: position, transaction)
                 return .goesOn
             }
-            switch try transaction.connection.removeSegment(Segment(owner: id)) {
+            switch try transaction.connection.removePartition(Partition(owner: id)) {
             case .goesOn: return .goesOn
             case .done:
                 try transaction.prepare("UPDATE tombstone SET segment = 0 WHERE mailing = ?").bind(1, next.mailing)
@@ -94,16 +94,16 @@ enum Deletion {
         return .goesOn
     }
 
-    /// Frees some of the clients' own ids of a segment's recipients, and notes how far it came.
+    /// Frees some of the clients' own ids of a partition's recipients, and notes how far it came.
     private static func forgetTrackingIDs(
         account: Int64,
-        ofSegmentOf id: MailingID,
+        ofPartitionOf id: MailingID,
         after position: Int64,
         _ transaction: StoreTransaction
     ) throws {
         var own: [String] = []
         var last: Int64?
-        let table = Segment(owner: id).recipients
+        let table = Partition(owner: id).recipients
         try transaction.prepare("SELECT id, tracking FROM \(table) WHERE id > ? ORDER BY id LIMIT ?")
             .bind(1, position).bind(2, Self.purgeStep).rows { row in
                 last = row.int64(0)

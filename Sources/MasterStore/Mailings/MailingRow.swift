@@ -15,12 +15,12 @@ struct MailingRow {
     var revision: Int64
     /// How many recipients are ``RecipientState/unrenderable``; a part of `failed`.
     var unrenderable: Int
-    /// The first bucket of its own segment; `nil` while all its recipients are shared ones.
+    /// The first bucket of its own partition; `nil` while all its recipients are shared ones.
     ///
-    /// The segment's first ``Bucket/hashedCount`` buckets are hashed ones, the others are of single domains.
-    var segmentStart: UInt16?
-    /// Whether clients chose ids for recipients of its own segment.
-    var isSegmentTracked = false
+    /// The partition's first ``Bucket/hashedCount`` buckets are hashed ones, the others are of single domains.
+    var partitionStart: UInt16?
+    /// Whether clients chose ids for recipients of its own partition.
+    var isPartitionTracked = false
 
     private static let columns = """
         id, account, status, properties, content, revision, subject, created, submitted, started, ended, last_added, \
@@ -155,22 +155,24 @@ struct MailingRow {
         }
     }
 
-    // MARK: Segments
+    // MARK: Partitions
 
     /// Where the recipients of a bucket lie.
-    func segment(of bucket: Bucket) -> Segment {
-        guard let start = self.segmentStart, bucket.rawValue >= start else { return .shared }
-        return Segment(owner: self.mailing.id)
+    func partition(of bucket: Bucket) -> Partition {
+        guard let start = self.partitionStart, bucket.rawValue >= start else { return .shared }
+        return Partition(owner: self.mailing.id)
     }
 
-    /// All segments that hold recipients of this mailing, in their order.
-    var segments: [Segment] {
-        self.segmentStart == nil ? [.shared] : [.shared, Segment(owner: self.mailing.id)]
+    /// All partitions that hold recipients of this mailing, in their order.
+    var partitions: [Partition] {
+        self.partitionStart == nil ? [.shared] : [.shared, Partition(owner: self.mailing.id)]
     }
 
-    /// The bucket whose owner takes this one as well: a hashed bucket of the segment has the domains of a shared one.
+    /// The bucket whose owner takes this one as well: a hashed bucket of the partition has the domains of a shared one.
     func home(of row: BucketRow) -> Bucket {
-        guard let start = self.segmentStart, row.domain == nil, row.bucket.rawValue >= start else { return row.bucket }
+        guard let start = self.partitionStart, row.domain == nil, row.bucket.rawValue >= start else {
+            return row.bucket
+        }
         return Bucket(rawValue: row.bucket.rawValue - start)
     }
 
@@ -211,8 +213,8 @@ struct MailingRow {
         self.revision = row.int64(5)
         self.unrenderable = row.int(20)
         let start = UInt16(truncatingIfNeeded: row.int(21))
-        self.segmentStart = start == 0 ? nil : start
-        self.isSegmentTracked = row.bool(22)
+        self.partitionStart = start == 0 ? nil : start
+        self.isPartitionTracked = row.bool(22)
     }
 
     init(new mailing: Mailing) {

@@ -83,7 +83,7 @@ enum Overview {
         at now: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> Int {
-        let table = row.segment(of: bucket).deliveries
+        let table = row.partition(of: bucket).deliveries
         return try transaction.prepare(
             "SELECT count(*) FROM (SELECT 1 FROM \(table) WHERE (id >> 22) = ? AND due <= ? LIMIT ?) AS due"
         ).bind(1, RecipientID(mailing: row.mailing.id, bucket: bucket, ordinal: 0).packed >> 22).bind(2, now)
@@ -96,7 +96,7 @@ enum Overview {
         after now: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> Timestamp? {
-        let table = row.segment(of: bucket).deliveries
+        let table = row.partition(of: bucket).deliveries
         return try transaction.prepare(
             "SELECT due FROM \(table) WHERE (id >> 22) = ? AND due > ? ORDER BY due LIMIT 1"
         ).bind(1, RecipientID(mailing: row.mailing.id, bucket: bucket, ordinal: 0).packed >> 22).bind(2, now)

@@ -76,14 +76,14 @@ enum Recount {
         into row: inout MailingRow,
         _ transaction: StoreTransaction
     ) throws {
-        let segment = row.segment(of: first.bucket)
+        let partition = row.partition(of: first.bucket)
         row.mailing.counters.total +=
-            try transaction.prepare("SELECT count(*) FROM \(segment.recipients) WHERE id >= ? AND id < ?")
+            try transaction.prepare("SELECT count(*) FROM \(partition.recipients) WHERE id >= ? AND id < ?")
             .bind(1, first.packed).bind(2, end).first { $0.int(0) } ?? 0
         // SQLite would sort every row of the part to group them, in memory.
         let states = RecipientState.allCases
         let counts = states.map { "count(*) FILTER (WHERE state = \($0.rawValue))" }.joined(separator: ", ")
-        try transaction.prepare("SELECT \(counts) FROM \(segment.deliveries) WHERE id >= ? AND id < ?")
+        try transaction.prepare("SELECT \(counts) FROM \(partition.deliveries) WHERE id >= ? AND id < ?")
             .bind(1, first.packed).bind(2, end).rows { found in
                 for (column, state) in states.enumerated() { row.count(state, by: found.int(Int32(column))) }
             }
@@ -94,7 +94,7 @@ enum Recount {
         of row: MailingRow,
         _ transaction: StoreTransaction
     ) throws -> Int {
-        let table = row.segment(of: bucket).deliveries
+        let table = row.partition(of: bucket).deliveries
         return try transaction.prepare("SELECT count(*) FROM \(table) WHERE (id >> 22) = ? AND due IS NOT NULL")
             .bind(1, Self.first(of: bucket, in: row.mailing.id) >> 22).first { $0.int(0) } ?? 0
     }

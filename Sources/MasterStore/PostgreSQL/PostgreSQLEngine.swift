@@ -93,7 +93,7 @@ final class PostgreSQLEngine: StoreEngine {
             secrets: secrets,
             retry: configuration.retry,
             term: self.identity.term,
-            segmentThreshold: configuration.segmentThreshold
+            partitionThreshold: configuration.partitionThreshold
         )
         let texts = StatementTexts()
         self.texts = texts

@@ -26,14 +26,14 @@ enum PostgreSQLSchema {
             commit bigint NOT NULL DEFAULT 0) WITH (fillfactor = 20);
         """
 
-    /// Makes the tables of a mailing's own segment as the shared ones are now.
+    /// Makes the tables of a mailing's own partition as the shared ones are now.
     ///
-    /// A step that changes the shared tables has to change those of all segments as well: `recipient_<mailing>` and
+    /// A step that changes the shared tables has to change those of all partitions as well: `recipient_<mailing>` and
     /// `delivery_<mailing>` of each `mailing` whose `segment` is not 0, and of each `tombstone` whose `segment` is 1.
-    static func tables(of segment: Segment) -> String {
+    static func tables(of partition: Partition) -> String {
         """
-        CREATE TABLE \(segment.recipients)(LIKE recipient INCLUDING ALL);
-        CREATE TABLE \(segment.deliveries)(LIKE delivery INCLUDING ALL) WITH (fillfactor = 80);
+        CREATE TABLE \(partition.recipients)(LIKE recipient INCLUDING ALL);
+        CREATE TABLE \(partition.deliveries)(LIKE delivery INCLUDING ALL) WITH (fillfactor = 80);
         """
     }
 
@@ -162,7 +162,7 @@ enum PostgreSQLSchema {
         CREATE INDEX blob_use_since ON blob_use(mailing, since);
         \(BlobUse.firstUses)
         """,
-        // Large mailings have segments of their own.
+        // Large mailings have partitions of their own.
         """
         ALTER TABLE mailing ADD COLUMN segment integer NOT NULL DEFAULT 0,
             ADD COLUMN segment_tracked smallint NOT NULL DEFAULT 0;

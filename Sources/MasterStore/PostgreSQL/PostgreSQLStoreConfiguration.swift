@@ -27,7 +27,7 @@ public struct PostgreSQLStoreConfiguration: Sendable {
     /// For tests and benchmarks only.
     public var acceptsUnsafeServer: Bool
     /// How many recipients a mailing may have before further ones go to tables of its own; 0 or more.
-    public var segmentThreshold: Int
+    public var partitionThreshold: Int
 
     /// Composes a configuration.
     ///
@@ -41,7 +41,7 @@ public struct PostgreSQLStoreConfiguration: Sendable {
     ///   - silence: 6 s by default: three renewals.
     ///   - connectionWait: 10 s by default.
     ///   - acceptsUnsafeServer: `false` by default.
-    ///   - segmentThreshold: ``Segment/threshold`` by default; others are for tests.
+    ///   - partitionThreshold: ``Partition/threshold`` by default; others are for tests.
     public init(
         url: String,
         retry: RetrySchedule = RetrySchedule(),
@@ -52,7 +52,7 @@ public struct PostgreSQLStoreConfiguration: Sendable {
         silence: Duration = .seconds(6),
         connectionWait: Duration = .seconds(10),
         acceptsUnsafeServer: Bool = false,
-        segmentThreshold: Int = Segment.threshold
+        partitionThreshold: Int = Partition.threshold
     ) {
         self.url = url
         self.retry = retry
@@ -63,6 +63,6 @@ public struct PostgreSQLStoreConfiguration: Sendable {
         self.silence = silence
         self.connectionWait = connectionWait
         self.acceptsUnsafeServer = acceptsUnsafeServer
-        self.segmentThreshold = segmentThreshold
+        self.partitionThreshold = partitionThreshold
     }
 }

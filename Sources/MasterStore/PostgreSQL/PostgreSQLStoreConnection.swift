@@ -85,30 +85,30 @@ final class PostgreSQLStoreConnection: StoreConnection {
         return rows
     }
 
-    // MARK: Segments
+    // MARK: Partitions
 
-    func makeSegment(_ segment: Segment) throws {
-        try self.connection.execute(script: PostgreSQLSchema.tables(of: segment))
+    func makePartition(_ partition: Partition) throws {
+        try self.connection.execute(script: PostgreSQLSchema.tables(of: partition))
     }
 
     /// Drops one of the tables if nobody uses it.
     ///
     /// A dump holds its locks for hours; whoever waits for them holds the writer up, and with it everybody who reads the
     /// table after. One at a time, because the files of a large one take the server a while.
-    func removeSegment(_ segment: Segment) throws -> SegmentRemoval {
-        let tables = [segment.recipients, segment.deliveries]
+    func removePartition(_ partition: Partition) throws -> PartitionRemoval {
+        let tables = [partition.recipients, partition.deliveries]
         let left = try tables.filter {
             try self.connection.query("SELECT to_regclass($1) IS NOT NULL", [.text($0)]).only().bool(0)
         }
         guard let table = left.first else { return .done }
-        try self.connection.execute(script: "SAVEPOINT segment")
+        try self.connection.execute(script: "SAVEPOINT partition")
         do {
             try self.connection.execute(script: "LOCK TABLE \(table) IN ACCESS EXCLUSIVE MODE NOWAIT")
         } catch let error as PostgreSQLError where error.sqlState == "55P03" {
-            try self.connection.execute(script: "ROLLBACK TO SAVEPOINT segment; RELEASE SAVEPOINT segment")
+            try self.connection.execute(script: "ROLLBACK TO SAVEPOINT partition; RELEASE SAVEPOINT partition")
             return .busy
         }
-        try self.connection.execute(script: "DROP TABLE \(table); RELEASE SAVEPOINT segment")
+        try self.connection.execute(script: "DROP TABLE \(table); RELEASE SAVEPOINT partition")
         return left.count > 1 ? .goesOn : .done
     }
 

@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// The operations' statements in PostgreSQL's words, translated once as a rule.
 final class StatementTexts: Sendable {
-    /// The most that are kept: each segment has statements of its own.
+    /// The most that are kept: each partition has statements of its own.
     private static let most = 1_024
 
     private let known = Mutex<[String: String]>([:])

@@ -8,7 +8,7 @@ internal import MailingModel
 /// or because more than ``ownBucketThreshold`` of the mailing's recipients are there. What was placed before stays.
 /// Express recipients have buckets of their own, so that a test send never moves the watermarks of the rest.
 ///
-/// Once a mailing is large, it gets a ``Segment`` of its own: the buckets of everybody further, laid out as the shared
+/// Once a mailing is large, it gets a ``Partition`` of its own: the buckets of everybody further, laid out as the shared
 /// ones are, begin there.
 struct Admission {
     /// How many recipients of one domain a mailing may place by hash before the domain gets a bucket of its own.
@@ -28,9 +28,9 @@ struct Admission {
     private var fills: [Bucket: Fill] = [:]
     private var bucketOfDomain: [String: Bucket] = [:]
     private var placedByHash: [String: Int] = [:]
-    /// The first bucket of the mailing's own segment, once it has one.
-    private var segmentStart: UInt16?
-    private var isSegmentTracked: Bool
+    /// The first bucket of the mailing's own partition, once it has one.
+    private var partitionStart: UInt16?
+    private var isPartitionTracked: Bool
     /// The mailing's recipients, those of this call included.
     private var total: Int
     /// The next bucket of a single domain.
@@ -86,10 +86,10 @@ struct Admission {
         self.mailing = mailing
         self.deliveryClass = deliveryClass
         self.transaction = transaction
-        self.segmentStart = mailing.segmentStart
-        self.isSegmentTracked = mailing.isSegmentTracked
+        self.partitionStart = mailing.partitionStart
+        self.isPartitionTracked = mailing.isPartitionTracked
         self.total = mailing.mailing.counters.total
-        self.nextOwnBucket = (mailing.segmentStart ?? 0) + Bucket.hashedCount
+        self.nextOwnBucket = (mailing.partitionStart ?? 0) + Bucket.hashedCount
         self.cohort =
             try transaction.prepare("SELECT id FROM cohort WHERE mailing = ?").bind(1, Int(mailing.mailing.id.rawValue))
             .first { $0.int64(0) } ?? 0
@@ -134,7 +134,7 @@ struct Admission {
         if let line, let isSame = self.imported?.holds(draft.address, at: line) {
             return isSame ? .repeated : .lineTaken
         }
-        try self.openSegmentIfLarge()
+        try self.openPartitionIfLarge()
         let bucket = try self.bucket(of: draft.domain)
         let ordinal = self.nextOrdinal(in: bucket)
         let id = RecipientID(mailing: self.mailing.mailing.id, bucket: bucket, ordinal: ordinal)
@@ -157,9 +157,9 @@ struct Admission {
 
     private mutating func noteOwner(_ id: RecipientID, of trackingID: String) throws {
         self.owners[trackingID] = id
-        guard self.segmentStart != nil, !self.isSegmentTracked else { return }
-        try self.transaction.noteTrackedSegment(of: self.mailing.mailing.id)
-        self.isSegmentTracked = true
+        guard self.partitionStart != nil, !self.isPartitionTracked else { return }
+        try self.transaction.noteTrackedPartition(of: self.mailing.mailing.id)
+        self.isPartitionTracked = true
     }
 
     /// Whether a client may give this id: nobody has it, or only a recipient of a deleted mailing, and it is not of
@@ -170,26 +170,26 @@ struct Admission {
         return try self.transaction.mailing(owner.mailing) == nil
     }
 
-    // MARK: The segment
+    // MARK: The partition
 
-    /// Gives the mailing a segment of its own once it is large, unless single domains have taken up the numbers for it.
-    private mutating func openSegmentIfLarge() throws {
+    /// Gives the mailing a partition of its own once it is large, unless single domains have taken up the numbers for it.
+    private mutating func openPartitionIfLarge() throws {
         let start = self.nextOwnBucket
-        guard self.segmentStart == nil, self.total >= self.transaction.context.segmentThreshold,
+        guard self.partitionStart == nil, self.total >= self.transaction.context.partitionThreshold,
             start + 2 * Bucket.hashedCount <= Bucket.maximum + 1
         else { return }
-        try self.transaction.openSegment(of: self.mailing.mailing.id, from: start)
-        self.segmentStart = start
+        try self.transaction.openPartition(of: self.mailing.mailing.id, from: start)
+        self.partitionStart = start
         self.nextOwnBucket = start + Bucket.hashedCount
         self.bucketOfDomain = [:]
         self.ownBucketOfDomain = [:]
     }
 
     /// From here on buckets are of single domains.
-    private var firstOwnBucket: Bucket { Bucket(rawValue: (self.segmentStart ?? 0) + Bucket.hashedCount) }
+    private var firstOwnBucket: Bucket { Bucket(rawValue: (self.partitionStart ?? 0) + Bucket.hashedCount) }
 
     private func hashedBucket(of domain: String) -> Bucket {
-        Bucket(rawValue: (self.segmentStart ?? 0) + Self.hashedBucket(of: domain).rawValue)
+        Bucket(rawValue: (self.partitionStart ?? 0) + Self.hashedBucket(of: domain).rawValue)
     }
 
     // MARK: Buckets

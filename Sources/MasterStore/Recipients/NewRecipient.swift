@@ -14,10 +14,10 @@ struct NewRecipient {
     /// Stores recipients, and the ids that clients gave them.
     static func write(
         _ recipients: [NewRecipient],
-        to segment: Segment,
+        to partition: Partition,
         _ connection: any StoreConnection
     ) throws {
-        var batch = RowBatch(segment.recipients, count: recipients.count)
+        var batch = RowBatch(partition.recipients, count: recipients.count)
         batch.add("id", numbers: recipients.map(\.id.packed))
         batch.add("cohort", numbers: recipients.map(\.cohort))
         batch.add("address", texts: recipients.map(\.draft.address))

@@ -17,10 +17,10 @@ struct RecipientRow {
         guard !ids.isEmpty else { return [] }
         var found: [RecipientRow] = []
         found.reserveCapacity(ids.count)
-        for part in try transaction.bySegment(ids, { $0 }) {
+        for part in try transaction.byPartition(ids, { $0 }) {
             try transaction.prepare(
                 """
-                SELECT id, address, domain, tracking, flags, created FROM \(part.segment.recipients)
+                SELECT id, address, domain, tracking, flags, created FROM \(part.partition.recipients)
                 WHERE id IN (SELECT value FROM json_each(?))
                 """
             ).bind(1, list: part.items.map(\.packed)).rows { row in

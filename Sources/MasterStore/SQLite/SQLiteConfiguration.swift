@@ -13,7 +13,7 @@ public struct SQLiteConfiguration: Sendable {
     /// The size of the write-ahead log, in bytes, from which it is moved into the database file.
     public var checkpointSize: Int
     /// How many recipients a mailing may have before further ones go to tables of its own; 0 or more.
-    public var segmentThreshold: Int
+    public var partitionThreshold: Int
 
     /// Composes a configuration.
     ///
@@ -22,18 +22,18 @@ public struct SQLiteConfiguration: Sendable {
     ///   - retry: CloudMailing's schedule by default.
     ///   - readers: 3 by default.
     ///   - checkpointSize: 32 MiB by default.
-    ///   - segmentThreshold: ``Segment/threshold`` by default; others are for tests.
+    ///   - partitionThreshold: ``Partition/threshold`` by default; others are for tests.
     public init(
         path: String,
         retry: RetrySchedule = RetrySchedule(),
         readers: Int = 3,
         checkpointSize: Int = 32 << 20,
-        segmentThreshold: Int = Segment.threshold
+        partitionThreshold: Int = Partition.threshold
     ) {
         self.path = path
         self.retry = retry
         self.readers = readers
         self.checkpointSize = checkpointSize
-        self.segmentThreshold = segmentThreshold
+        self.partitionThreshold = partitionThreshold
     }
 }

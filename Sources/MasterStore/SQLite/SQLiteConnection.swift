@@ -38,17 +38,17 @@ final class SQLiteConnection: StoreConnection {
         }
     }
 
-    // MARK: Segments
+    // MARK: Partitions
 
-    /// How many rows one step of ``removeSegment(_:)`` removes.
+    /// How many rows one step of ``removePartition(_:)`` removes.
     private static let removalStep = 5_000
 
-    func makeSegment(_ segment: Segment) throws { try Schema.makeTables(of: segment, self.database) }
+    func makePartition(_ partition: Partition) throws { try Schema.makeTables(of: partition, self.database) }
 
     /// Rows go first, in steps, and the tables when little is left in them: where deleted content is overwritten, as
     /// Debian's SQLite does, a DROP writes every page of the table again, and takes seconds for a million rows.
-    func removeSegment(_ segment: Segment) throws -> SegmentRemoval {
-        for table in [segment.deliveries, segment.recipients] {
+    func removePartition(_ partition: Partition) throws -> PartitionRemoval {
+        for table in [partition.deliveries, partition.recipients] {
             let last = try self.statement("SELECT id FROM \(table) ORDER BY id LIMIT 1 OFFSET ?")
                 .bind(1, Self.removalStep - 1).first { $0.int64(0) }
             if let last {
@@ -56,11 +56,11 @@ final class SQLiteConnection: StoreConnection {
                 return .goesOn
             }
         }
-        try self.database.execute(sql: "DROP TABLE \(segment.deliveries); DROP TABLE \(segment.recipients)")
+        try self.database.execute(sql: "DROP TABLE \(partition.deliveries); DROP TABLE \(partition.recipients)")
         return .done
     }
 
-    /// The most compiled statements that a connection keeps: each segment has some of its own.
+    /// The most compiled statements that a connection keeps: each partition has some of its own.
     private static let mostStatements = 512
 
     /// How many compiled statements there are.

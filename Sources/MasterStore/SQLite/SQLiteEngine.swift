@@ -49,7 +49,7 @@ final class SQLiteEngine: StoreEngine {
                 secrets: secrets,
                 retry: configuration.retry,
                 term: identity.term,
-                segmentThreshold: configuration.segmentThreshold
+                partitionThreshold: configuration.partitionThreshold
             )
         } catch {
             self.lock.release()

@@ -37,15 +37,15 @@ enum Schema {
         try database.execute(sql: "PRAGMA application_id = \(Self.applicationID)")
     }
 
-    // MARK: Segments
+    // MARK: Partitions
 
-    /// Makes the tables and indexes of a mailing's own segment as the shared ones are now, from their own words.
+    /// Makes the tables and indexes of a mailing's own partition as the shared ones are now, from their own words.
     ///
-    /// A step that changes the shared tables has to change those of all segments as well: `recipient_<mailing>` and
+    /// A step that changes the shared tables has to change those of all partitions as well: `recipient_<mailing>` and
     /// `delivery_<mailing>` of each `mailing` whose `segment` is not 0, and of each `tombstone` whose `segment` is 1.
-    static func makeTables(of segment: Segment, _ database: Database) throws {
+    static func makeTables(of partition: Partition, _ database: Database) throws {
         for (shared, own) in [
-            (Segment.shared.recipients, segment.recipients), (Segment.shared.deliveries, segment.deliveries),
+            (Partition.shared.recipients, partition.recipients), (Partition.shared.deliveries, partition.deliveries),
         ] {
             let definitions = try Row.fetchAll(
                 database,
@@ -168,7 +168,7 @@ enum Schema {
         CREATE INDEX blob_use_since ON blob_use(mailing, since);
         \(BlobUse.firstUses)
         """,
-        // Large mailings have segments of their own.
+        // Large mailings have partitions of their own.
         """
         ALTER TABLE mailing ADD COLUMN segment INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE mailing ADD COLUMN segment_tracked INTEGER NOT NULL DEFAULT 0;

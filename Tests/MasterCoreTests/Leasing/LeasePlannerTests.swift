@@ -175,7 +175,7 @@ struct LeasePlannerTests {
         for taker in takers { #expect((30...110).contains(owner.values.filter { $0 == taker.id }.count)) }
     }
 
-    @Test("gives a bucket of a segment to the owner of the shared bucket with the same domains")
+    @Test("gives a bucket of a partition to the owner of the shared bucket with the same domains")
     func homes() {
         let takers = (1...4).map { Self.taker(Int32($0)) }
         let rows = (0..<200).flatMap { [Self.row(1, $0, 1), Self.row(1, 300 + $0, 1, home: $0)] }

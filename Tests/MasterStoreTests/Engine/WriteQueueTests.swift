@@ -20,8 +20,8 @@ struct WriteQueueTests {
 
             func prepare(_ sql: String) throws -> any StoreStatement { throw NoStatements() }
             func write(_ batch: RowBatch) throws { throw NoStatements() }
-            func makeSegment(_ segment: Segment) throws { throw NoStatements() }
-            func removeSegment(_ segment: Segment) throws -> SegmentRemoval { throw NoStatements() }
+            func makePartition(_ partition: Partition) throws { throw NoStatements() }
+            func removePartition(_ partition: Partition) throws -> PartitionRemoval { throw NoStatements() }
             func noteChange() {}
             func begin() throws {
                 self.writer.pass(.milliseconds(100))

@@ -10,7 +10,7 @@ struct RandomOperationTests {
     @Test(
         "after any sequence of operations the store holds what the model holds",
         arguments: StoreFactory.all,
-        [Life(seed: 1), Life(seed: 2), Life(seed: 3), Life(seed: 4, segmentThreshold: 30)]
+        [Life(seed: 1), Life(seed: 2), Life(seed: 3), Life(seed: 4, partitionThreshold: 30)]
     )
     func agreement(factory: StoreFactory, life: Life) async throws {
         let retry = RetrySchedule(
@@ -18,7 +18,7 @@ struct RandomOperationTests {
             finalDelay: .seconds(600),
             giveUpAfter: .seconds(5_000)
         )
-        try await factory.withStore(retry: retry, segmentThreshold: life.segmentThreshold) { fixture in
+        try await factory.withStore(retry: retry, partitionThreshold: life.partitionThreshold) { fixture in
             var run = try await Run(fixture, seed: life.seed)
             for step in 0..<2_000 {
                 try await run.step()
@@ -31,7 +31,7 @@ struct RandomOperationTests {
     /// What one random life begins with.
     struct Life: Sendable {
         var seed: UInt64
-        var segmentThreshold = Segment.threshold
+        var partitionThreshold = Partition.threshold
     }
 
     /// One random life of a store.

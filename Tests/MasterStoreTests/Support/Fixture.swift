@@ -51,8 +51,8 @@ final class Fixture {
     }
 
     /// Changes how the store is opened from the next time on.
-    func reopen(segmentThreshold: Int) async throws {
-        self.place.segmentThreshold = segmentThreshold
+    func reopen(partitionThreshold: Int) async throws {
+        self.place.partitionThreshold = partitionThreshold
         try await self.reopen()
     }
 

@@ -13,7 +13,7 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
     struct Place: Sendable {
         let directory: String
         /// How many recipients a mailing may have before further ones go to tables of its own.
-        var segmentThreshold = Segment.threshold
+        var partitionThreshold = Partition.threshold
         /// How long a master in PostgreSQL may be silent; a busy machine must not let it seem so where that is no subject.
         var silence: Duration = .seconds(600)
 
@@ -38,7 +38,7 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
                 // A busy machine's connection may come late; a test that hangs is ended by its own limit.
                 connectionWait: .seconds(600),
                 acceptsUnsafeServer: true,
-                segmentThreshold: self.segmentThreshold
+                partitionThreshold: self.partitionThreshold
             )
         }
     }
@@ -54,7 +54,7 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
             SQLiteConfiguration(
                 path: place.directory + "/store.db",
                 retry: retry,
-                segmentThreshold: place.segmentThreshold
+                partitionThreshold: place.partitionThreshold
             ),
             secrets: TestSecrets.make()
         )
@@ -72,12 +72,18 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
     /// Runs a test on a store of its own and closes and removes it after.
     func withStore(
         retry: RetrySchedule = RetrySchedule(),
-        segmentThreshold: Int = Segment.threshold,
+        partitionThreshold: Int = Partition.threshold,
         silence: Duration = .seconds(600),
         _ body: (Fixture) async throws -> Void
     ) async throws {
         try await withTemporaryDirectory {
-            try await self.withStore(in: $0, retry: retry, segmentThreshold: segmentThreshold, silence: silence, body)
+            try await self.withStore(
+                in: $0,
+                retry: retry,
+                partitionThreshold: partitionThreshold,
+                silence: silence,
+                body
+            )
         }
     }
 
@@ -85,11 +91,11 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
     func withStore(
         in directory: String,
         retry: RetrySchedule = RetrySchedule(),
-        segmentThreshold: Int = Segment.threshold,
+        partitionThreshold: Int = Partition.threshold,
         silence: Duration = .seconds(600),
         _ body: (Fixture) async throws -> Void
     ) async throws {
-        let place = Place(directory: directory, segmentThreshold: segmentThreshold, silence: silence)
+        let place = Place(directory: directory, partitionThreshold: partitionThreshold, silence: silence)
         await Self.gate.enter()
         defer { Self.gate.leave() }
         let fixture = Fixture(

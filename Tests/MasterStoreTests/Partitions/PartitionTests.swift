@@ -5,8 +5,8 @@ import Testing
 
 @testable import MasterStore
 
-/// What the tests of segments ask the database itself.
-enum SegmentTables {
+/// What the tests of partitions ask the database itself.
+enum PartitionTables {
     /// How many rows a table has.
     static func count(_ table: String, _ fixture: Fixture) async throws -> Int {
         try await fixture.database.read { transaction in
@@ -14,7 +14,7 @@ enum SegmentTables {
         }
     }
 
-    /// The names of the tables and indexes of own segments.
+    /// The names of the tables and indexes of own partitions.
     static func names(_ fixture: Fixture) async throws -> [String] {
         let isSQLite = fixture.factory.name == "SQLite"
         return try await fixture.database.write { transaction in
@@ -35,14 +35,14 @@ enum SegmentTables {
         try await fixture.untilPurged()
     }
 
-    /// Whether a recipient lies in its mailing's own segment.
+    /// Whether a recipient lies in its mailing's own partition.
     static func isOwn(_ id: RecipientID, _ fixture: Fixture) async throws -> Bool {
-        try await fixture.database.read { try $0.segment(of: id.mailing, id.bucket) != .shared }
+        try await fixture.database.read { try $0.partition(of: id.mailing, id.bucket) != .shared }
     }
 }
 
-@Suite("Segments")
-struct SegmentTests {
+@Suite("Partitions")
+struct PartitionTests {
     private static let domains = ["a.example", "b.example", "c.example"]
 
     /// Recipients of several domains, with ids of the client's own if wanted.
@@ -74,28 +74,31 @@ struct SegmentTests {
 
     // MARK: Placing
 
-    @Test("a mailing that passes the threshold within a call has the rest in its segment", arguments: StoreFactory.all)
+    @Test(
+        "a mailing that passes the threshold within a call has the rest in its partition",
+        arguments: StoreFactory.all
+    )
     func withinOneCall(factory: StoreFactory) async throws {
-        try await factory.withStore(segmentThreshold: 10) { fixture in
+        try await factory.withStore(partitionThreshold: 10) { fixture in
             let satellite = try await fixture.makeSatellite()
             let id = try await fixture.makeMailing()
             let added = try await Self.add(0..<25, to: id, fixture)
             #expect(Set(added).count == 25)
             for (number, recipient) in added.enumerated() {
-                #expect(try await SegmentTables.isOwn(recipient, fixture) == (number >= 10))
+                #expect(try await PartitionTables.isOwn(recipient, fixture) == (number >= 10))
             }
-            #expect(try await SegmentTables.count("recipient", fixture) == 10)
-            #expect(try await SegmentTables.count("recipient_\(id)", fixture) == 15)
+            #expect(try await PartitionTables.count("recipient", fixture) == 10)
+            #expect(try await PartitionTables.count("recipient_\(id)", fixture) == 15)
             let grants = try await fixture.claimAll(satellite)
             #expect(grants.flatMap(\.entries).map(\.recipient).sorted() == added.sorted())
             let addresses = Dictionary(uniqueKeysWithValues: zip(added, Self.drafts(0..<25).map(\.address)))
             for entry in grants.flatMap(\.entries) { #expect(entry.address == addresses[entry.recipient]) }
             try await fixture.startAll(grants, by: satellite)
-            // All in one batch, from both segments.
+            // All in one batch, from both partitions.
             let result = try await fixture.reportAll(grants, from: satellite)
             #expect(result.applied == 25)
-            #expect(try await SegmentTables.count("delivery", fixture) == 10)
-            #expect(try await SegmentTables.count("delivery_\(id)", fixture) == 15)
+            #expect(try await PartitionTables.count("delivery", fixture) == 10)
+            #expect(try await PartitionTables.count("delivery_\(id)", fixture) == 15)
             #expect(try await fixture.counters(id).delivered == 25)
             try await fixture.checkTotals(id)
             #expect(try await fixture.store.finishIfComplete(id, at: fixture.now, grace: .zero) != nil)
@@ -104,7 +107,7 @@ struct SegmentTests {
 
     @Test("what was placed stays, and further calls go on in both orders of buckets", arguments: StoreFactory.all)
     func overSeveralCalls(factory: StoreFactory) async throws {
-        try await factory.withStore(segmentThreshold: 20) { fixture in
+        try await factory.withStore(partitionThreshold: 20) { fixture in
             let satellite = try await fixture.makeSatellite()
             let id = try await fixture.makeMailing()
             var added: [RecipientID] = []
@@ -113,9 +116,9 @@ struct SegmentTests {
                 if part == 3 { try await fixture.reopen() }
             }
             #expect(Set(added).count == 42)
-            #expect(try await SegmentTables.count("recipient", fixture) == 20)
-            #expect(try await SegmentTables.count("recipient_\(id)", fixture) == 22)
-            // A bucket's ordinals are dense, in either segment.
+            #expect(try await PartitionTables.count("recipient", fixture) == 20)
+            #expect(try await PartitionTables.count("recipient_\(id)", fixture) == 22)
+            // A bucket's ordinals are dense, in either partition.
             for (_, recipients) in Dictionary(grouping: added, by: \.bucket) {
                 #expect(recipients.map(\.ordinal).sorted() == (0..<UInt32(recipients.count)).map { $0 })
             }
@@ -131,9 +134,9 @@ struct SegmentTests {
         }
     }
 
-    @Test("express recipients and single domains have their buckets in the segment too", arguments: StoreFactory.all)
+    @Test("express recipients and single domains have their buckets in the partition too", arguments: StoreFactory.all)
     func ownBuckets(factory: StoreFactory) async throws {
-        try await factory.withStore(segmentThreshold: 10) { fixture in
+        try await factory.withStore(partitionThreshold: 10) { fixture in
             let affinity = DomainAffinity(include: ["a.example"])
             let satellite = try await fixture.makeSatellite(affinity: affinity)
             let id = try await fixture.makeMailing()
@@ -145,7 +148,7 @@ struct SegmentTests {
             let backlog = try await fixture.store.backlog(at: fixture.now)
             #expect(backlog.count { $0.domain == "a.example" } == 2)
             #expect(backlog.count { $0.deliveryClass == .express } == 2)
-            #expect(try await SegmentTables.count("recipient_\(id)", fixture) == 10)
+            #expect(try await PartitionTables.count("recipient_\(id)", fixture) == 10)
             try await fixture.deliverAll(satellite)
             #expect(try await fixture.counters(id).delivered == 20)
             try await fixture.checkTotals(id)
@@ -154,7 +157,7 @@ struct SegmentTests {
 
     @Test("a mailing whose single domains took up the numbers stays in the shared tables", arguments: StoreFactory.all)
     func noNumbersLeft(factory: StoreFactory) async throws {
-        try await factory.withStore(segmentThreshold: 300) { fixture in
+        try await factory.withStore(partitionThreshold: 300) { fixture in
             let names = (0..<300).map { "d\($0).example" }
             let satellite = try await fixture.makeSatellite(affinity: DomainAffinity(include: names))
             let id = try await fixture.makeMailing()
@@ -162,7 +165,7 @@ struct SegmentTests {
             for _ in 0..<2 {
                 _ = try await fixture.store.addRecipients(drafts, to: id, deliveryClass: .bulk, at: fixture.now)
             }
-            #expect(try await SegmentTables.names(fixture) == [])
+            #expect(try await PartitionTables.names(fixture) == [])
             try await fixture.deliverAll(satellite)
             #expect(try await fixture.counters(id).delivered == 600)
         }
@@ -170,9 +173,9 @@ struct SegmentTests {
 
     @Test("small mailings make no tables, and an operation that fails leaves none", arguments: StoreFactory.all)
     func nothingExtra(factory: StoreFactory) async throws {
-        try await factory.withStore(segmentThreshold: 10) { fixture in
+        try await factory.withStore(partitionThreshold: 10) { fixture in
             for _ in 0..<5 { _ = try await Self.add(0..<10, to: try await fixture.makeMailing(), fixture) }
-            #expect(try await SegmentTables.names(fixture) == [])
+            #expect(try await PartitionTables.names(fixture) == [])
             let id = try await fixture.makeMailing()
             let (database, now) = (try fixture.database, fixture.now)
             // Alone, and beside others whose work stands.
@@ -192,10 +195,10 @@ struct SegmentTests {
                     }
                     try await group.waitForAll()
                 }
-                #expect(try await SegmentTables.names(fixture) == [])
+                #expect(try await PartitionTables.names(fixture) == [])
             }
             #expect(try await Self.add(0..<30, to: id, fixture).count == 30)
-            let names = try await SegmentTables.names(fixture)
+            let names = try await PartitionTables.names(fixture)
             #expect(names.contains("recipient_\(id)") && names.contains("delivery_\(id)"))
             // Indexes as on the shared tables: two on SQLite, where the key is the table; with the keys four elsewhere.
             #expect(names.count == (factory.name == "SQLite" ? 4 : 6))
@@ -209,7 +212,7 @@ struct SegmentTests {
 
     @Test("every operation works on both sides, and two large mailings do not mix", arguments: StoreFactory.all)
     func operations(factory: StoreFactory) async throws {
-        try await factory.withStore(segmentThreshold: 8) { fixture in
+        try await factory.withStore(partitionThreshold: 8) { fixture in
             let satellite = try await fixture.makeSatellite()
             let ids = [
                 try await fixture.makeMailing { $0.uncertainPolicy = .hold },
@@ -250,7 +253,7 @@ struct SegmentTests {
             try await fixture.deliverAll(satellite)
             #expect(try await fixture.counters(ids[1]).delivered == 20)
 
-            // Failed ones are put back, in both segments at once.
+            // Failed ones are put back, in both partitions at once.
             let failed = try #require(added[ids[0]])
             let reset = try await fixture.store.resetRecipients(
                 fixture.trackingIDs(failed),
@@ -262,7 +265,7 @@ struct SegmentTests {
             for id in ids {
                 #expect(try await fixture.counters(id).delivered == 20)
                 try await fixture.checkTotals(id)
-                #expect(try await SegmentTables.count("delivery_\(id)", fixture) == 12)
+                #expect(try await PartitionTables.count("delivery_\(id)", fixture) == 12)
             }
             let states = try await fixture.store.reports(of: own, account: .root).map(\.state)
             #expect(states == [.delivered, .delivered, .delivered])
@@ -271,7 +274,7 @@ struct SegmentTests {
 
     @Test("expiry, taking back and settling reach both sides", arguments: StoreFactory.all)
     func endings(factory: StoreFactory) async throws {
-        try await factory.withStore(segmentThreshold: 5) { fixture in
+        try await factory.withStore(partitionThreshold: 5) { fixture in
             let satellite = try await fixture.makeSatellite()
             let id = try await fixture.makeMailing { $0.uncertainPolicy = .hold }
             let added = try await Self.add(0..<12, to: id, fixture)

@@ -5,11 +5,11 @@ import Testing
 
 @testable import MasterStore
 
-/// Stores that were made before there were segments.
-@Suite("Segments in older stores", .timeLimit(.minutes(15)))
-struct SegmentUpgradeTests {
+/// Stores that were made before there were partitions.
+@Suite("Partitions in older stores", .timeLimit(.minutes(15)))
+struct PartitionUpgradeTests {
     @Test(
-        "a store of an earlier version goes on with what is in it, and places further recipients in segments",
+        "a store of an earlier version goes on with what is in it, and places further recipients in partitions",
         arguments: StoreFactory.all,
         [1, 2, 3, 4]
     )
@@ -28,10 +28,10 @@ struct SegmentUpgradeTests {
             _ = try await fixture.store.deleteMailing(gone, at: fixture.now)
             let newest = fixture.store.identity.schemaVersion
             try await fixture.undoSteps(to: version)
-            try await fixture.reopen(segmentThreshold: 20)
+            try await fixture.reopen(partitionThreshold: 20)
             #expect(fixture.store.identity.schemaVersion == newest)
             let new = try await fixture.add(12, to: large, prefix: "new")
-            #expect(try await SegmentTables.count("recipient_\(large)", fixture) == 12)
+            #expect(try await PartitionTables.count("recipient_\(large)", fixture) == 12)
             #expect(Set(old + new).count == 42)
             fixture.pass(.seconds(100_000))
             try await fixture.deliverAll(satellite)
@@ -39,15 +39,15 @@ struct SegmentUpgradeTests {
             #expect(try await fixture.counters(small).delivered == 5)
             for id in [large, small] { try await fixture.checkTotals(id) }
             _ = try await fixture.store.deleteMailing(large, at: fixture.now)
-            try await SegmentTables.purged(fixture)
-            #expect(try await SegmentTables.names(fixture) == [])
-            #expect(try await SegmentTables.count("recipient", fixture) == 5)
+            try await PartitionTables.purged(fixture)
+            #expect(try await PartitionTables.names(fixture) == [])
+            #expect(try await PartitionTables.count("recipient", fixture) == 5)
         }
     }
 
-    @Test("a backup has the segments, and goes on with them")
+    @Test("a backup has the partitions, and goes on with them")
     func backup() async throws {
-        try await StoreFactory.sqlite.withStore(segmentThreshold: 10) { fixture in
+        try await StoreFactory.sqlite.withStore(partitionThreshold: 10) { fixture in
             let id = try await fixture.makeMailing()
             let added = try await fixture.add(30, to: id)
             let path = fixture.place.directory + "/copy.db"

@@ -8,8 +8,8 @@ import Testing
 
 @testable import MasterStore
 
-@Suite("Purging segments", .timeLimit(.minutes(15)))
-struct SegmentPurgeTests {
+@Suite("Purging partitions", .timeLimit(.minutes(15)))
+struct PartitionPurgeTests {
     /// A mailing with so many recipients, delivered, each with an id of the client's own.
     private func makeDelivered(_ count: Int, tracked: String?, _ fixture: Fixture) async throws -> MailingID {
         let id = try await fixture.makeMailing()
@@ -34,26 +34,26 @@ struct SegmentPurgeTests {
         arguments: StoreFactory.all
     )
     func deletion(factory: StoreFactory) async throws {
-        try await factory.withStore(segmentThreshold: 100) { fixture in
+        try await factory.withStore(partitionThreshold: 100) { fixture in
             let small = try await self.makeDelivered(50, tracked: "small-", fixture)
             let kept = try await self.makeDelivered(300, tracked: "kept-", fixture)
             let gone = try await self.makeDelivered(2_500, tracked: "gone-", fixture)
             let plain = try await self.makeDelivered(300, tracked: nil, fixture)
-            let others = try await SegmentTables.names(fixture).filter { name in
+            let others = try await PartitionTables.names(fixture).filter { name in
                 ![gone, plain].contains { name.contains("_\($0)") }
             }
             for id in [gone, plain] { _ = try await fixture.store.deleteMailing(id, at: fixture.now) }
             // At once for every reader.
             let left = try await fixture.store.reports(of: ["gone-r2400@example.com"], account: .root)
             #expect(left.isEmpty)
-            try await SegmentTables.purged(fixture)
-            #expect(try await SegmentTables.names(fixture) == others)
+            try await PartitionTables.purged(fixture)
+            #expect(try await PartitionTables.names(fixture) == others)
             for table in ["recipient", "delivery"] {
-                #expect(try await SegmentTables.count(table, fixture) == 150)
-                #expect(try await SegmentTables.count("\(table)_\(kept)", fixture) == 200)
+                #expect(try await PartitionTables.count(table, fixture) == 150)
+                #expect(try await PartitionTables.count("\(table)_\(kept)", fixture) == 200)
             }
-            #expect(try await SegmentTables.count("tracking", fixture) == 350)
-            #expect(try await SegmentTables.count("event", fixture) == 350)
+            #expect(try await PartitionTables.count("tracking", fixture) == 350)
+            #expect(try await PartitionTables.count("event", fixture) == 350)
             for id in [small, kept] { try await fixture.checkTotals(id) }
             // The freed ids may be given again.
             let again = try await self.makeDelivered(300, tracked: "gone-", fixture)
@@ -63,7 +63,7 @@ struct SegmentPurgeTests {
 
     @Test("a purge goes on after a crash at any of its steps", arguments: StoreFactory.all)
     func crash(factory: StoreFactory) async throws {
-        try await factory.withStore(segmentThreshold: 10) { fixture in
+        try await factory.withStore(partitionThreshold: 10) { fixture in
             for steps in 0..<7 {
                 let kept = try await self.makeDelivered(20, tracked: "kept-\(steps)-", fixture)
                 let gone = try await self.makeDelivered(1_600, tracked: "gone-\(steps)-", fixture)
@@ -76,11 +76,11 @@ struct SegmentPurgeTests {
                     _ = try await fixture.database.write { try Deletion.purge(passingOver: [], $0) }
                 }
                 try await fixture.reopen()
-                try await SegmentTables.purged(fixture)
-                #expect(try await SegmentTables.names(fixture).contains { $0.contains("_\(gone)") } == false)
-                #expect(try await SegmentTables.count("tracking", fixture) == 20 * (steps + 1))
-                #expect(try await SegmentTables.count("recipient", fixture) == 10 * (steps + 1))
-                #expect(try await SegmentTables.count("event", fixture) == 20 * (steps + 1))
+                try await PartitionTables.purged(fixture)
+                #expect(try await PartitionTables.names(fixture).contains { $0.contains("_\(gone)") } == false)
+                #expect(try await PartitionTables.count("tracking", fixture) == 20 * (steps + 1))
+                #expect(try await PartitionTables.count("recipient", fixture) == 10 * (steps + 1))
+                #expect(try await PartitionTables.count("event", fixture) == 20 * (steps + 1))
                 try await fixture.checkTotals(kept)
             }
         }
@@ -88,14 +88,14 @@ struct SegmentPurgeTests {
 
     @Test("late reports of a deleted large mailing are counted and dropped", arguments: StoreFactory.all)
     func lateReports(factory: StoreFactory) async throws {
-        try await factory.withStore(segmentThreshold: 10) { fixture in
+        try await factory.withStore(partitionThreshold: 10) { fixture in
             let satellite = try await fixture.makeSatellite()
             let (gone, kept) = (try await fixture.makeMailing(), try await fixture.makeMailing())
             for id in [gone, kept] { try await fixture.add(30, to: id) }
             let grants = try await fixture.claimAll(satellite)
             try await fixture.startAll(grants, by: satellite)
             _ = try await fixture.store.deleteMailing(gone, at: fixture.now)
-            try await SegmentTables.purged(fixture)
+            try await PartitionTables.purged(fixture)
             let result = try await fixture.reportAll(grants, from: satellite)
             #expect(result.applied == 30 && result.dropped == 30)
             try await fixture.checkTotals(kept)
@@ -104,7 +104,7 @@ struct SegmentPurgeTests {
 
     @Test("recipients are added, leased and reported while others are purged", arguments: StoreFactory.all)
     func concurrency(factory: StoreFactory) async throws {
-        try await factory.withStore(segmentThreshold: 20) { fixture in
+        try await factory.withStore(partitionThreshold: 20) { fixture in
             var made: [MailingID] = []
             for number in 0..<6 { made.append(try await self.makeDelivered(200, tracked: "gone-\(number)-", fixture)) }
             let (store, now, gone) = (fixture.store, fixture.now, made)
@@ -130,18 +130,18 @@ struct SegmentPurgeTests {
                 try await group.waitForAll()
             }
             try await fixture.deliverAll(satellite)
-            try await SegmentTables.purged(fixture)
+            try await PartitionTables.purged(fixture)
             #expect(try await fixture.counters(kept).delivered == 200)
             try await fixture.checkTotals(kept)
-            #expect(try await SegmentTables.count("recipient", fixture) == 20)
+            #expect(try await PartitionTables.count("recipient", fixture) == 20)
         }
     }
 
     // MARK: SQLite
 
-    @Test("an SQLite connection keeps a bounded number of compiled statements, however many segments it has seen")
+    @Test("an SQLite connection keeps a bounded number of compiled statements, however many partitions it has seen")
     func statements() async throws {
-        try await StoreFactory.sqlite.withStore(segmentThreshold: 0) { fixture in
+        try await StoreFactory.sqlite.withStore(partitionThreshold: 0) { fixture in
             let satellite = try await fixture.makeSatellite()
             for number in 0..<120 {
                 try await fixture.add(2, to: try await fixture.makeMailing(), prefix: "m\(number)-")
@@ -158,32 +158,32 @@ struct SegmentPurgeTests {
 
     @Test("tables that somebody reads are dropped when he has finished; nobody waits for that")
     func busy() async throws {
-        try await StoreFactory.postgreSQL.withStore(segmentThreshold: 10) { fixture in
+        try await StoreFactory.postgreSQL.withStore(partitionThreshold: 10) { fixture in
             let gone = try await self.makeDelivered(200, tracked: "gone-", fixture)
             let next = try await self.makeDelivered(200, tracked: "next-", fixture)
             let dump = try PostgreSQLConnection(try PostgreSQLConfiguration(try fixture.place.postgreSQL().url))
             try dump.execute(script: "BEGIN; LOCK TABLE recipient_\(gone) IN ACCESS SHARE MODE")
             for id in [gone, next] { _ = try await fixture.store.deleteMailing(id, at: fixture.now) }
             // All else goes meanwhile: the rows of this mailing, and the other one.
-            while try await SegmentTables.names(fixture).contains(where: { $0.contains("_\(next)") }) {
+            while try await PartitionTables.names(fixture).contains(where: { $0.contains("_\(next)") }) {
                 try Task.checkCancellation()
             }
             for table in ["recipient", "delivery", "event"] {
-                while try await SegmentTables.count(table, fixture) > 0 { try Task.checkCancellation() }
+                while try await PartitionTables.count(table, fixture) > 0 { try Task.checkCancellation() }
             }
-            #expect(try await SegmentTables.names(fixture).contains("recipient_\(gone)"))
+            #expect(try await PartitionTables.names(fixture).contains("recipient_\(gone)"))
             let again = try await self.makeDelivered(200, tracked: nil, fixture)
             #expect(try await fixture.counters(again).delivered == 200)
             try dump.execute(script: "COMMIT")
             dump.close()
-            try await SegmentTables.purged(fixture)
-            #expect(try await SegmentTables.names(fixture).contains { $0.contains("_\(gone)") } == false)
+            try await PartitionTables.purged(fixture)
+            #expect(try await PartitionTables.names(fixture).contains { $0.contains("_\(gone)") } == false)
         }
     }
 
     @Test("a reader whose snapshot still had the mailing reads again when its tables have gone")
     func oldSnapshot() async throws {
-        try await StoreFactory.postgreSQL.withStore(segmentThreshold: 10) { fixture in
+        try await StoreFactory.postgreSQL.withStore(partitionThreshold: 10) { fixture in
             let gone = try await self.makeDelivered(20, tracked: nil, fixture)
             let database = try fixture.database
             let runs = Mutex(0)
@@ -200,14 +200,14 @@ struct SegmentPurgeTests {
                     // The connection's own thread.
                     mayGoOn.wait()
                 }
-                return try row?.segments.reduce(0) { sum, segment in
-                    let statement = try transaction.prepare("SELECT count(*) FROM \(segment.recipients)")
+                return try row?.partitions.reduce(0) { sum, partition in
+                    let statement = try transaction.prepare("SELECT count(*) FROM \(partition.recipients)")
                     return try sum + (statement.first { $0.int(0) } ?? 0)
                 }
             }
             for await _ in snapshots { break }
             _ = try await fixture.store.deleteMailing(gone, at: fixture.now)
-            try await SegmentTables.purged(fixture)
+            try await PartitionTables.purged(fixture)
             mayGoOn.signal()
             #expect(try await found == nil)
             #expect(runs.withLock { $0 } == 2)

@@ -6,14 +6,14 @@ internal import MailingModel
 /// large mailing, which go as a whole when it is purged.
 ///
 /// A mailing's first recipients are shared ones. From ``threshold`` on every further one is placed in buckets of the
-/// mailing's own segment, whose numbers begin where those of its shared buckets end; so the mailing's row, which every operation
+/// mailing's own partition, whose numbers begin where those of its shared buckets end; so the mailing's row, which every operation
 /// has at hand, and the bucket in a recipient's number say where the recipient lies, and what was placed stays.
-public struct Segment: Hashable, Sendable {
-    /// How many recipients a mailing may have before further ones go to a segment of its own.
+public struct Partition: Hashable, Sendable {
+    /// How many recipients a mailing may have before further ones go to a partition of its own.
     public static let threshold = 50_000
 
     /// The tables that all mailings share.
-    static let shared = Segment(owner: nil)
+    static let shared = Partition(owner: nil)
 
     /// The mailing whose own it is; `nil` for the shared one.
     let owner: MailingID?
@@ -24,8 +24,8 @@ public struct Segment: Hashable, Sendable {
     var deliveries: String { self.owner.map { "delivery_\($0)" } ?? "delivery" }
 }
 
-/// How far a step got in removing a segment.
-enum SegmentRemoval: Sendable {
+/// How far a step got in removing a partition.
+enum PartitionRemoval: Sendable {
     /// Its tables are gone.
     case done
     /// Something is gone, and there is more.
