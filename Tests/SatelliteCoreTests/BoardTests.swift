@@ -257,8 +257,8 @@ struct BoardTests {
                 note(board.ended([("site", place.lease.serial, true)], now: self.now))
                 closed.append(place.index)
             }
-            for (serial, standing) in board.leases {
-                let asked = EntryBitmap(standing.asked.keys)
+            for (serial, state) in board.leases {
+                let asked = EntryBitmap(state.asked.keys)
                 note(board.decideStart(serial, started: EntryBitmap(), refused: asked, now: self.now))
             }
             note(board.close(now: self.now))

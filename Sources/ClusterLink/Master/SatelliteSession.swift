@@ -37,7 +37,7 @@ public struct SatelliteSession: Sendable, Hashable {
 public enum MasterLinkEvent: Sendable {
     /// A satellite has said hello with an allowed key and a common version; answer with `.welcome` or `.rejected`.
     case connected(session: SatelliteSession, Hello)
-    /// A satellite of a standing session has said something; never `.hello`.
+    /// A satellite of an established session has said something; never `.hello`.
     case message(session: SatelliteSession, SatelliteMessage)
     /// The session has ended; nothing more of it will come, and what is sent to it is dropped.
     case disconnected(session: SatelliteSession, SessionEnd)

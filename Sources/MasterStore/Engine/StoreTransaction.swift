@@ -238,8 +238,8 @@ final class StoreTransaction {
     func save(_ row: DeliveryRow, replacing old: DeliveryRow?) throws {
         self.deliveries[row.id] = row
         self.changedDeliveries.insert(row.id)
-        let before = old?.standing.state ?? .waiting
-        let after = row.standing.state
+        let before = old?.deliveryState.state ?? .waiting
+        let after = row.deliveryState.state
         if before != after {
             try self.update(row.id.mailing) {
                 $0.count(before, by: -1)

@@ -9,7 +9,7 @@ internal import MailingModel
 struct DeliveryRow {
     var id: RecipientID
     /// State, attempts made and flags; `nextTry` is not used, ``due`` holds it.
-    var standing = RecipientStanding()
+    var deliveryState = DeliveryState()
     /// The latest attempt that was granted; 0 if none.
     var attempt: Int32 = 0
     /// The latest attempt that was reported; 0 if none.
@@ -163,14 +163,17 @@ struct DeliveryRow {
     static func write(_ rows: [DeliveryRow], to partition: Partition, _ connection: any StoreConnection) throws {
         var batch = RowBatch(partition.deliveries, replacingBy: "id", count: rows.count)
         batch.add("id", numbers: rows.map(\.id.packed))
-        batch.add("state", numbers: rows.map { Int64($0.standing.state.rawValue) })
+        batch.add("state", numbers: rows.map { Int64($0.deliveryState.state.rawValue) })
         batch.add("attempt", numbers: rows.map { Int64($0.attempt) })
         batch.add("reported", numbers: rows.map { Int64($0.reported) })
         batch.add("missing", bytes: rows.map { $0.missing.isEmpty ? nil : $0.encodedMissing() })
         batch.add("settled", numbers: rows.map { Int64($0.settled) })
-        batch.add("flags", numbers: rows.map { ($0.standing.uncertain ? 1 : 0) | ($0.standing.accepted ? 2 : 0) })
-        batch.add("try_count", numbers: rows.map { Int64($0.standing.tryCount) })
-        batch.add("first_try", numbers: rows.map { $0.standing.firstTry?.milliseconds })
+        batch.add(
+            "flags",
+            numbers: rows.map { ($0.deliveryState.uncertain ? 1 : 0) | ($0.deliveryState.accepted ? 2 : 0) }
+        )
+        batch.add("try_count", numbers: rows.map { Int64($0.deliveryState.tryCount) })
+        batch.add("first_try", numbers: rows.map { $0.deliveryState.firstTry?.milliseconds })
         batch.add("message_date", numbers: rows.map { $0.messageDate?.milliseconds })
         batch.add("due", numbers: rows.map { $0.due?.milliseconds })
         batch.add("lease", numbers: rows.map { $0.lease?.rawValue })
@@ -196,7 +199,7 @@ struct DeliveryRow {
         self.missing = []
         self.settled = row.int32(5)
         let flags = row.int(6)
-        self.standing = RecipientStanding(
+        self.deliveryState = DeliveryState(
             state: state,
             uncertain: flags & 1 != 0,
             accepted: flags & 2 != 0,

@@ -69,22 +69,22 @@ enum Intake {
             mayRetry: mailing.ending == nil && mailing.status != .finished
         )
         let before = new
-        new.standing = merge.applying(
+        new.deliveryState = merge.applying(
             report.outcome,
-            to: new.standing,
+            to: new.deliveryState,
             isLatest: isLatest,
             isCounted: new.settled == report.attempt.rawValue,
             granted: place?.lease.granted ?? new.leasedAt ?? now,
             at: now
         )
         new.revision = new.revision ?? place?.lease.revision
-        let isDecisive = isLatest || (new.standing.accepted && !before.standing.accepted)
+        let isDecisive = isLatest || (new.deliveryState.accepted && !before.deliveryState.accepted)
         if isDecisive { try Self.conclude(&new, report, at: now, transaction) }
         try transaction.save(new, replacing: old)
         if isDecisive { try recipient.appendEvent(new, account: mailing.account, transaction) }
         result.applied += 1
         result.mailings.insert(id.mailing)
-        if let due = new.due, new.standing.state == .deferred {
+        if let due = new.due, new.deliveryState.state == .deferred {
             result.earliestRetry = min(result.earliestRetry ?? due, due)
         }
     }
@@ -108,7 +108,7 @@ enum Intake {
         } else {
             row.lease = nil
         }
-        row.due = row.lease == nil && row.standing.state == .deferred ? row.standing.nextTry : nil
+        row.due = row.lease == nil && row.deliveryState.state == .deferred ? row.deliveryState.nextTry : nil
     }
 
     /// The open or closed place under which the attempt was granted, if its lease still has a row.

@@ -16,7 +16,7 @@ enum Redating {
         let found = try Self.find(mailing, limit: Self.step, at: now, transaction)
         for old in found {
             var new = old
-            new.due = now.advanced(by: schedule.delay(afterTries: max(1, old.standing.tryCount)))
+            new.due = now.advanced(by: schedule.delay(afterTries: max(1, old.deliveryState.tryCount)))
             try transaction.save(new, replacing: old)
         }
         return found.count

@@ -60,7 +60,7 @@ enum TakingBack {
     ) throws -> Bool {
         guard lease.entries != nil else { return true }
         guard let delivery = try transaction.delivery(lease.recipient(at: place)) else { return true }
-        return delivery.lease == lease.serial && !delivery.standing.state.isTerminal
+        return delivery.lease == lease.serial && !delivery.deliveryState.state.isTerminal
     }
 
     // MARK: Taking back
@@ -86,10 +86,10 @@ enum TakingBack {
             if let old, old.lease != serial { continue }
             var new = old ?? DeliveryRow(id: id, firstAttemptOf: lease)
             new.lease = nil
-            if let mailing, mailing.ending != nil, !new.standing.state.isTerminal {
+            if let mailing, mailing.ending != nil, !new.deliveryState.state.isTerminal {
                 try Ending.expire(&new, replacing: old, account: mailing.account, at: now, transaction)
             } else {
-                new.due = new.standing.state.isTerminal ? nil : now
+                new.due = new.deliveryState.state.isTerminal ? nil : now
                 try transaction.save(new, replacing: old)
             }
         }
@@ -229,16 +229,16 @@ enum TakingBack {
             policy: mailing.properties.uncertainPolicy,
             mayRetry: !mailingEnds && mailing.ending == nil && mailing.status != .finished
         )
-        new.standing = merge.applying(
+        new.deliveryState = merge.applying(
             .uncertain(trace),
-            to: new.standing,
+            to: new.deliveryState,
             isLatest: true,
             granted: lease.granted,
             at: now
         )
         new.settled = lease.entry(at: place).attempt
         new.lease = nil
-        new.due = new.standing.nextTry
+        new.due = new.deliveryState.nextTry
         new.trace = trace
         new.revision = new.revision ?? lease.revision
         new.modified = now

@@ -101,7 +101,7 @@ enum Ending {
             try transaction.readAhead(recipients)
             for recipient in recipients {
                 let old = try transaction.delivery(recipient)
-                if old.map({ !$0.standing.state.isTerminal }) ?? true {
+                if old.map({ !$0.deliveryState.state.isTerminal }) ?? true {
                     try Self.expire(recipient, replacing: old, account: account, at: now, transaction)
                 }
             }
@@ -131,7 +131,7 @@ enum Ending {
         at now: Timestamp,
         _ transaction: StoreTransaction
     ) throws {
-        row.standing = RecipientStateMerge.expiring(row.standing)
+        row.deliveryState = RecipientStateMerge.expiring(row.deliveryState)
         row.due = nil
         row.trace = nil
         row.modified = now

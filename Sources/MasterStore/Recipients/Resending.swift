@@ -25,9 +25,9 @@ enum Resending {
             var new = old
             switch resolution {
             case .delivered:
-                new.standing.state = .delivered
-                new.standing.accepted = true
-            case .failed: new.standing.state = .failed
+                new.deliveryState.state = .delivered
+                new.deliveryState.accepted = true
+            case .failed: new.deliveryState.state = .failed
             case .resend: Self.putBack(&new, at: now)
             }
             new.modified = now
@@ -48,7 +48,7 @@ enum Resending {
         for id in ids {
             guard let mailing = try transaction.mailing(id.mailing)?.mailing, mailing.status != .finished,
                 mailing.ending == nil, let old = try transaction.delivery(id),
-                old.standing.state.isTerminal, old.lease == nil
+                old.deliveryState.state.isTerminal, old.lease == nil
             else { continue }
             var new = old
             Self.putBack(&new, at: now)
@@ -62,7 +62,7 @@ enum Resending {
     }
 
     private static func putBack(_ row: inout DeliveryRow, at now: Timestamp) {
-        row.standing = RecipientStateMerge.reset(row.standing)
+        row.deliveryState = RecipientStateMerge.reset(row.deliveryState)
         row.due = now
     }
 }

@@ -108,8 +108,8 @@ extension DeliveryBoard {
         var returned: [LeaseSerial: EntryBitmap] = [:]
         for place in places.reversed() {
             let serial = place.lease.serial
-            guard let standing = self.leases[serial] else { continue }
-            if let outcome = standing.disowned {
+            guard let state = self.leases[serial] else { continue }
+            if let outcome = state.disowned {
                 self.finish(place, outcome, &actions)
                 continue
             }
@@ -118,7 +118,7 @@ extension DeliveryBoard {
                 continue
             }
             self.leases[serial]?.started -= 1
-            if standing.isWithdrawn || self.isDraining, self.isConnected {
+            if state.isWithdrawn || self.isDraining, self.isConnected {
                 returned[serial, default: EntryBitmap()].insert(place.index)
             } else {
                 self.leases[serial]?.insertWaiting(place.index)

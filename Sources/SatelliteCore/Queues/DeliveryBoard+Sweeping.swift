@@ -22,8 +22,8 @@ extension DeliveryBoard {
         }
         self.endShortage(now)
         self.rate = self.rate * 0.5 + Double(ended) / seconds * 0.5
-        for (serial, standing) in self.leases where standing.waitingCount > 0 {
-            guard now - standing.lease.since > self.limits.waitingLimit, !standing.isWithdrawn, self.isConnected
+        for (serial, state) in self.leases where state.waitingCount > 0 {
+            guard now - state.lease.since > self.limits.waitingLimit, !state.isWithdrawn, self.isConnected
             else { continue }
             actions.append(self.withdraw(serial))
         }

@@ -14,7 +14,7 @@ import MailingModel
 /// All queues of a satellite and the rules of moving between them.
 struct DeliveryBoard {
     let limits: SatelliteConfiguration
-    var leases: [LeaseSerial: LeaseStanding] = [:]
+    var leases: [LeaseSerial: LeaseState] = [:]
     var sites: [String: Site] = [:]
     /// Unstarted places whose outcome is known.
     var decided = Deque<Place>()
@@ -54,7 +54,7 @@ struct DeliveryBoard {
     /// Takes a lease on; its places follow with ``assign(_:to:key:now:)`` and ``decide(_:now:)``.
     mutating func hold(_ lease: HeldLease, waiting: [Int], started: [Int]) {
         guard self.leases[lease.serial] == nil, !waiting.isEmpty || !started.isEmpty else { return }
-        self.leases[lease.serial] = LeaseStanding(lease, waiting: waiting, started: started)
+        self.leases[lease.serial] = LeaseState(lease, waiting: waiting, started: started)
     }
 
     /// Queues prepared places for their site.
@@ -104,10 +104,10 @@ struct DeliveryBoard {
     /// Takes everything out that was never started and is not asked for; an answer that is under way decides the rest.
     mutating func withdraw(_ serial: LeaseSerial) -> BoardActions {
         var actions = BoardActions()
-        guard var standing = self.leases.removeValue(forKey: serial) else { return actions }
-        standing.isWithdrawn = true
-        let places = standing.removeAllWaiting(isConnected: self.isConnected)
-        if !standing.isClosed { self.leases[serial] = standing }
+        guard var state = self.leases.removeValue(forKey: serial) else { return actions }
+        state.isWithdrawn = true
+        let places = state.removeAllWaiting(isConnected: self.isConnected)
+        if !state.isClosed { self.leases[serial] = state }
         if places.count > 0 {
             self.purge(serial)
             actions.returned.append((serial, places))
@@ -122,9 +122,9 @@ struct DeliveryBoard {
     mutating func revoke(_ serial: LeaseSerial) -> BoardActions {
         let lease = self.leases[serial]?.lease
         var actions = self.withdraw(serial)
-        guard let lease, let standing = self.leases[serial] else { return actions }
+        guard let lease, let state = self.leases[serial] else { return actions }
         lease.revoke()
-        var unsent = EntryBitmap(standing.startedUnprepared)
+        var unsent = EntryBitmap(state.startedUnprepared)
         self.leases[serial]?.startedUnprepared = []
         for key in self.sites.keys {
             for queue in DeliveryClass.allCases.indices {
@@ -576,11 +576,11 @@ struct DeliveryBoard {
 
     /// Takes a lease's places that do not wait any more out of all queues.
     private mutating func purge(_ serial: LeaseSerial) {
-        let standing = self.leases[serial]
+        let state = self.leases[serial]
         for key in self.sites.keys {
             for queue in DeliveryClass.allCases.indices {
                 self.sites[key]?.unstarted[queue].removeAll {
-                    $0.lease.serial == serial && standing?.isWaiting($0.index) != true
+                    $0.lease.serial == serial && state?.isWaiting($0.index) != true
                 }
             }
         }

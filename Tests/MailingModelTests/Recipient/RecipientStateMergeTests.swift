@@ -3,7 +3,7 @@
 import MailingModel
 import Testing
 
-@Suite("How outcomes change a recipient's standing")
+@Suite("How outcomes change a recipient's delivery state")
 struct RecipientStateMergeTests {
     private static let trace = AttemptTrace(stage: .recipient, text: "t")
     private let now = Timestamp(seconds: 100_000)
@@ -15,11 +15,11 @@ struct RecipientStateMergeTests {
 
     private func apply(
         _ outcome: DeliveryOutcome,
-        to old: RecipientStanding = RecipientStanding(),
+        to old: DeliveryState = DeliveryState(),
         isLatest: Bool = true,
         isCounted: Bool = false,
         _ merge: RecipientStateMerge? = nil
-    ) -> RecipientStanding {
+    ) -> DeliveryState {
         (merge ?? self.merge()).applying(
             outcome,
             to: old,
@@ -109,7 +109,7 @@ struct RecipientStateMergeTests {
 
     @Test("leads to the state of the rule", arguments: rows)
     func table(row: Row) {
-        let old = RecipientStanding(state: row.old, accepted: row.accepted)
+        let old = DeliveryState(state: row.old, accepted: row.accepted)
         let new = self.apply(
             row.outcome,
             to: old,
@@ -127,7 +127,7 @@ struct RecipientStateMergeTests {
         #expect(first.nextTry == self.now.advanced(by: .seconds(600)))
         let second = self.apply(.failed(Self.trace), to: first, isCounted: true)
         #expect(second.tryCount == 1)
-        let third = self.apply(.failed(Self.trace), to: RecipientStanding(tryCount: .max))
+        let third = self.apply(.failed(Self.trace), to: DeliveryState(tryCount: .max))
         #expect(third.tryCount == .max)
     }
 
@@ -141,7 +141,7 @@ struct RecipientStateMergeTests {
 
     @Test("fails a recipient whose age has passed")
     func givesUp() {
-        let old = RecipientStanding(
+        let old = DeliveryState(
             state: .deferred,
             tryCount: 30,
             firstTry: self.now.advanced(by: .seconds(-6 * 86_400))
@@ -159,7 +159,7 @@ struct RecipientStateMergeTests {
     @Test("expires what is not terminal and resets what is")
     func expiryAndReset() {
         for state in RecipientState.allCases {
-            let old = RecipientStanding(state: state, tryCount: 4)
+            let old = DeliveryState(state: state, tryCount: 4)
             #expect(RecipientStateMerge.expiring(old).state == (state.isTerminal ? state : .expired))
             let reset = RecipientStateMerge.reset(old)
             #expect(reset.state == (state.isTerminal ? .waiting : state))

@@ -209,8 +209,8 @@ struct RandomOperationTests {
             }
             #expect(changed == held.count)
             for recipient in held {
-                self.model.recipients[recipient]?.standing.state = resolution == .delivered ? .delivered : .failed
-                if resolution == .delivered { self.model.recipients[recipient]?.standing.accepted = true }
+                self.model.recipients[recipient]?.deliveryState.state = resolution == .delivered ? .delivered : .failed
+                if resolution == .delivered { self.model.recipients[recipient]?.deliveryState.accepted = true }
             }
         }
 
@@ -280,12 +280,18 @@ struct RandomOperationTests {
             try #require(reports.map(\.recipient) == ids)
             for report in reports {
                 guard let expected = self.model.recipients[report.recipient] else { continue }
-                #expect(report.state == expected.standing.state, "recipient \(report.recipient) after \(step)")
-                #expect(report.tryCount == expected.standing.tryCount, "recipient \(report.recipient) after \(step)")
-                #expect(report.uncertain == expected.standing.uncertain, "recipient \(report.recipient) after \(step)")
+                #expect(report.state == expected.deliveryState.state, "recipient \(report.recipient) after \(step)")
+                #expect(
+                    report.tryCount == expected.deliveryState.tryCount,
+                    "recipient \(report.recipient) after \(step)"
+                )
+                #expect(
+                    report.uncertain == expected.deliveryState.uncertain,
+                    "recipient \(report.recipient) after \(step)"
+                )
                 #expect(report.inProgress == (expected.lease != nil), "recipient \(report.recipient) after \(step)")
                 // In one place only: waiting, leased or finished (an early lease may outlive a late delivery).
-                #expect(expected.due == nil || (expected.lease == nil && !expected.standing.state.isTerminal))
+                #expect(expected.due == nil || (expected.lease == nil && !expected.deliveryState.state.isTerminal))
             }
             let open = self.model.leases.values.filter { $0.open > 0 }.map(\.grant.serial).sorted()
             let leases = try await store.leases(of: nil)

@@ -6,7 +6,7 @@ import MasterStore
 /// What a store should hold, kept in plain dictionaries: slow, obvious, and written without looking at any backend.
 struct StoreModel {
     struct Recipient {
-        var standing = RecipientStanding()
+        var deliveryState = DeliveryState()
         var attempt: Int32 = 0
         var reported: Set<Int32> = []
         var settled: Int32 = 0
@@ -52,7 +52,7 @@ struct StoreModel {
     mutating func claim(_ grant: LeaseGrant, by satellite: SatelliteID, at now: Timestamp) -> Bool {
         for entry in grant.entries {
             guard var recipient = self.recipients[entry.recipient], recipient.lease == nil,
-                !recipient.standing.state.isTerminal, recipient.due.map({ $0 <= now }) == true,
+                !recipient.deliveryState.state.isTerminal, recipient.due.map({ $0 <= now }) == true,
                 entry.attempt.rawValue == recipient.attempt + 1, entry.recipient.mailing == grant.mailing
             else { return false }
             recipient.attempt += 1
@@ -106,8 +106,8 @@ struct StoreModel {
         self.close(report.lease, report.recipient)
         guard isNew else { return .repeated }
         let isLatest = attempt == recipient.attempt
-        let old = recipient.standing
-        recipient.standing = self.merge(report.recipient).applying(
+        let old = recipient.deliveryState
+        recipient.deliveryState = self.merge(report.recipient).applying(
             report.outcome,
             to: old,
             isLatest: isLatest,
@@ -115,7 +115,7 @@ struct StoreModel {
             granted: granted,
             at: now
         )
-        if isLatest || (recipient.standing.accepted && !old.accepted) {
+        if isLatest || (recipient.deliveryState.accepted && !old.accepted) {
             if let serial = recipient.lease, let lease = self.leases[serial] {
                 let place = lease.grant.entries.firstIndex { $0.recipient == report.recipient } ?? -1
                 if serial == report.lease || !lease.started.contains(place) {
@@ -124,7 +124,8 @@ struct StoreModel {
                 }
             }
             recipient.due =
-                recipient.lease == nil && recipient.standing.state == .deferred ? recipient.standing.nextTry : nil
+                recipient.lease == nil && recipient.deliveryState.state == .deferred
+                ? recipient.deliveryState.nextTry : nil
         }
         self.recipients[report.recipient] = recipient
         return .applied
@@ -137,10 +138,10 @@ struct StoreModel {
             let id = lease.grant.entries[place].recipient
             guard self.recipients[id]?.lease == serial else { continue }
             self.recipients[id]?.lease = nil
-            let isTerminal = self.recipients[id]?.standing.state.isTerminal ?? true
+            let isTerminal = self.recipients[id]?.deliveryState.state.isTerminal ?? true
             self.recipients[id]?.due = isTerminal ? nil : now
             if let recipient = self.recipients[id], self.mailings[id.mailing]?.isEnding == true {
-                self.recipients[id]?.standing = RecipientStateMerge.expiring(recipient.standing)
+                self.recipients[id]?.deliveryState = RecipientStateMerge.expiring(recipient.deliveryState)
                 self.recipients[id]?.due = nil
             }
         }
@@ -165,16 +166,16 @@ struct StoreModel {
             guard var recipient = self.recipients[entry.recipient], recipient.lease == serial else { continue }
             var merge = self.merge(entry.recipient)
             if mailingEnds { merge.mayRetry = false }
-            recipient.standing = merge.applying(
+            recipient.deliveryState = merge.applying(
                 Outcomes.uncertain,
-                to: recipient.standing,
+                to: recipient.deliveryState,
                 isLatest: true,
                 granted: lease.granted,
                 at: now
             )
             recipient.settled = entry.attempt.rawValue
             recipient.lease = nil
-            recipient.due = recipient.standing.nextTry
+            recipient.due = recipient.deliveryState.nextTry
             self.recipients[entry.recipient] = recipient
             settled += 1
         }
@@ -188,8 +189,8 @@ struct StoreModel {
             self.revoke(serial, at: now)
         }
         for (key, recipient) in self.recipients
-        where key.mailing == id && recipient.lease == nil && !recipient.standing.state.isTerminal {
-            self.recipients[key]?.standing = RecipientStateMerge.expiring(recipient.standing)
+        where key.mailing == id && recipient.lease == nil && !recipient.deliveryState.state.isTerminal {
+            self.recipients[key]?.deliveryState = RecipientStateMerge.expiring(recipient.deliveryState)
             self.recipients[key]?.due = nil
         }
         if self.pending(id) == 0 { self.mailings[id]?.status = .finished }
@@ -199,9 +200,9 @@ struct StoreModel {
         var changed = 0
         for id in ids {
             guard var recipient = self.recipients[id], self.mailings[id.mailing]?.mayRetry == true,
-                recipient.standing.state.isTerminal, recipient.lease == nil
+                recipient.deliveryState.state.isTerminal, recipient.lease == nil
             else { continue }
-            recipient.standing = RecipientStateMerge.reset(recipient.standing)
+            recipient.deliveryState = RecipientStateMerge.reset(recipient.deliveryState)
             recipient.due = now
             self.recipients[id] = recipient
             changed += 1
@@ -212,18 +213,18 @@ struct StoreModel {
     // MARK: Queries
 
     func held(_ id: MailingID) -> [RecipientID] {
-        self.recipients.filter { $0.key.mailing == id && $0.value.standing.state == .uncertain }.map(\.key)
+        self.recipients.filter { $0.key.mailing == id && $0.value.deliveryState.state == .uncertain }.map(\.key)
     }
 
     func pending(_ id: MailingID) -> Int {
-        self.recipients.count { $0.key.mailing == id && !$0.value.standing.state.isTerminal }
+        self.recipients.count { $0.key.mailing == id && !$0.value.deliveryState.state.isTerminal }
     }
 
     func counters(_ id: MailingID) -> MailingCounters {
         var counters = MailingCounters()
         for (key, recipient) in self.recipients where key.mailing == id {
             counters.total += 1
-            switch recipient.standing.state {
+            switch recipient.deliveryState.state {
             case .waiting: break
             case .deferred: counters.deferred += 1
             case .delivered: counters.delivered += 1

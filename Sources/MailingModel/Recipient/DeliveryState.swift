@@ -4,8 +4,8 @@
 ///
 /// The rule: delivered if any attempt was; else what the latest attempt came to. A bounce that arrives later by mail
 /// overrides both. That an outcome was ever unknown stays visible as a flag, whatever follows.
-public struct RecipientStanding: Sendable, Hashable {
-    /// Where it stands.
+public struct DeliveryState: Sendable, Hashable {
+    /// Waiting, deferred, or how it ended.
     public var state: RecipientState
     /// Whether an attempt's outcome was ever unknown.
     public var uncertain: Bool
@@ -18,7 +18,7 @@ public struct RecipientStanding: Sendable, Hashable {
     /// When the next attempt is due; only while ``RecipientState/deferred``.
     public var nextTry: Timestamp?
 
-    /// Composes a standing; by default that of a recipient never tried.
+    /// Composes a delivery state; by default that of a recipient never tried.
     public init(
         state: RecipientState = .waiting,
         uncertain: Bool = false,
@@ -36,7 +36,7 @@ public struct RecipientStanding: Sendable, Hashable {
     }
 }
 
-/// The steps by which a ``RecipientStanding`` changes.
+/// The steps by which a ``DeliveryState`` changes.
 public struct RecipientStateMerge: Sendable, Hashable {
     /// When deferred recipients are tried again.
     public var schedule: RetrySchedule
@@ -56,20 +56,20 @@ public struct RecipientStateMerge: Sendable, Hashable {
     ///
     /// - Parameters:
     ///   - outcome: How the attempt ended.
-    ///   - old: The standing before.
+    ///   - old: The delivery state before.
     ///   - isLatest: Whether no later attempt was granted; an earlier one counts only if it delivered.
-    ///   - isCounted: Whether the attempt is already in ``RecipientStanding/tryCount``: it was settled as uncertain.
+    ///   - isCounted: Whether the attempt is already in ``DeliveryState/tryCount``: it was settled as uncertain.
     ///   - granted: When the attempt was granted.
     ///   - now: The master's clock.
-    /// - Returns: The standing after.
+    /// - Returns: The delivery state after.
     public func applying(
         _ outcome: DeliveryOutcome,
-        to old: RecipientStanding,
+        to old: DeliveryState,
         isLatest: Bool,
         isCounted: Bool = false,
         granted: Timestamp,
         at now: Timestamp
-    ) -> RecipientStanding {
+    ) -> DeliveryState {
         var new = old
         if !isCounted {
             let (sum, overflow) = old.tryCount.addingReportingOverflow(1)
@@ -96,44 +96,44 @@ public struct RecipientStateMerge: Sendable, Hashable {
     }
 
     /// A bounce (DSN) came for a recipient: failed, even if a server had accepted the message.
-    public static func bounced(_ old: RecipientStanding) -> RecipientStanding {
+    public static func bounced(_ old: DeliveryState) -> DeliveryState {
         var new = old
         new.accepted = false
         return Self.settled(new, as: .failed)
     }
 
     /// The mailing ended before the recipient was finished; a terminal state stays.
-    public static func expiring(_ old: RecipientStanding) -> RecipientStanding {
+    public static func expiring(_ old: DeliveryState) -> DeliveryState {
         old.state.isTerminal ? old : Self.settled(old, as: .expired)
     }
 
     /// The recipient is to be sent again from the beginning; what is not terminal stays.
-    public static func reset(_ old: RecipientStanding) -> RecipientStanding {
+    public static func reset(_ old: DeliveryState) -> DeliveryState {
         guard old.state.isTerminal else { return old }
-        return RecipientStanding(state: .waiting, uncertain: old.uncertain)
+        return DeliveryState(state: .waiting, uncertain: old.uncertain)
     }
 
     private func deferring(
-        _ standing: RecipientStanding,
+        _ old: DeliveryState,
         otherwise: RecipientState,
         at now: Timestamp
-    ) -> RecipientStanding {
+    ) -> DeliveryState {
         let next = self.schedule.nextTry(
-            afterTries: standing.tryCount,
-            firstTry: standing.firstTry ?? now,
+            afterTries: old.tryCount,
+            firstTry: old.firstTry ?? now,
             now: now
         )
-        guard self.mayRetry, let next else { return Self.settled(standing, as: otherwise) }
-        var standing = standing
-        standing.state = .deferred
-        standing.nextTry = next
-        return standing
+        guard self.mayRetry, let next else { return Self.settled(old, as: otherwise) }
+        var new = old
+        new.state = .deferred
+        new.nextTry = next
+        return new
     }
 
-    private static func settled(_ standing: RecipientStanding, as state: RecipientState) -> RecipientStanding {
-        var standing = standing
-        standing.state = state
-        standing.nextTry = nil
-        return standing
+    private static func settled(_ old: DeliveryState, as state: RecipientState) -> DeliveryState {
+        var new = old
+        new.state = state
+        new.nextTry = nil
+        return new
     }
 }

@@ -2,8 +2,8 @@
 
 import MailingModel
 
-/// Where the places of a lease stand, as long as one of them is not reported or given back.
-struct LeaseStanding {
+/// The state of a lease's places, as long as one of them is not reported or given back.
+struct LeaseState {
     let lease: HeldLease
     /// Never started and not asked for: in preparation, or in a site's queue.
     private(set) var waiting: [Bool]
