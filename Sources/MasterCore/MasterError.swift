@@ -85,7 +85,7 @@ extension MasterError {
         case (.mailingFinished, let id?): self.init(.mailingFinished(id), "mailing \(id) is finished")
         case (.full, _): self.init(.storeFull, "the store has no space left: \(error.message)")
         case (.unknownRecord, _), (.conflict, _), (.newerSchema, _), (.locked, _), (.database, _), (.corrupt, _),
-            (.retired, _), (.refused, _), (.unknownMailing, nil), (.mailingFinished, nil):
+            (.fenced, _), (.refused, _), (.unknownMailing, nil), (.mailingFinished, nil):
             self.init(.storeFailed, "the store failed: \(error)")
         }
     }

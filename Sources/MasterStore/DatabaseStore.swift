@@ -32,7 +32,7 @@ public final class DatabaseStore: Sendable {
     /// - Parameters:
     ///   - configuration: Which database, and who asks.
     ///   - secrets: The cryptography.
-    ///   - onWait: Told who reigns, once for each master that has to be waited for.
+    ///   - onWait: Told who the leader is, once for each master that has to be waited for.
     /// - Returns: The open store.
     /// - Throws: ``StoreError`` with ``StoreError/Code/newerSchema``, ``StoreError/Code/refused`` or
     ///   ``StoreError/Code/database``; `CancellationError` while waiting.
@@ -46,13 +46,13 @@ public final class DatabaseStore: Sendable {
 
     /// Returns when another master has taken over, with the reason for which this one must stop; `nil` if the task is
     /// cancelled or the store has no other masters.
-    public func retirement() async -> String? {
+    public func waitUntilFenced() async -> String? {
         guard let engine = self.engine as? PostgreSQLEngine else { return nil }
         for await reason in engine.leadership.losses { return reason }
         return nil
     }
 
-    /// That the database has been silent for so long that another master may reign by now, or `nil`.
+    /// That the database has been silent for so long that another master may have become leader, or `nil`.
     public var problem: String? { (self.engine as? PostgreSQLEngine)?.leadership.problem }
 
     /// Who this store is and under which term it was opened.

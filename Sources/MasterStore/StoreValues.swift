@@ -447,7 +447,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         /// Another master holds the store.
         case locked
         /// Another master has taken over; this one must stop.
-        case retired
+        case fenced
         /// The database does not let this user in, or not do this.
         case refused
         /// No space is left.

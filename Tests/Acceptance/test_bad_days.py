@@ -113,7 +113,7 @@ def test_a_master_that_is_cut_off_is_replaced_and_stops_when_the_cut_heals(tmp_p
         telstar.await_condition(lambda: standby.is_active, "the standby takes over", 60, 0.02)
         took = time.monotonic() - began
         assert took < 10, f"{took:.1f} s"
-        # Nothing that it can do tells it of its successor, but it knows how long a reign outlives silence.
+        # Nothing that it can do tells it of its successor, but it knows how long a leadership term outlives silence.
         code, words = telstar.await_condition(
             lambda: (answer := former.readiness()) and answer[0] == 503 and answer, "the cut off master is not ready", 20)
         assert "the database has not answered" in words
@@ -266,11 +266,11 @@ def test_a_lock_of_somebody_else_holds_up_and_is_over_when_it_is_over(lock, told
             under_way(sink, 500)
             with database.holding(lock):
                 telstar.await_condition(lambda: is_not_ready(active, told), "the master says that it is not ready")
-                # It renews its reign between its attempts, so that no standby takes it for silent.
+                # It renews its leadership term between its attempts, so that no standby takes it for silent.
                 since = "SELECT extract(epoch FROM max(renewed)) FROM leadership"
                 began = float(database.query(since)[0])
                 telstar.await_condition(
-                    lambda: float(database.query(since)[0]) > began + 8, "the master reigns for longer than its silence may last")
+                    lambda: float(database.query(since)[0]) > began + 8, "the master leads for longer than its silence may last")
                 assert masters.standby
             telstar.await_condition(lambda: active.is_active, "the master is ready again")
             finished(masters, sink, mailing, 4000)

@@ -30,7 +30,7 @@ public struct Welcome: Sendable, Hashable {
     public var protocolVersion: UInt32
     /// Names the master's store.
     public var storeID: String
-    /// The master's reign.
+    /// The master's leadership term.
     public var term: Term
     /// The time between signs of life, in both directions; three missed are silence.
     ///

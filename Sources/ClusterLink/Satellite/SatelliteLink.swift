@@ -296,7 +296,7 @@ public final class SatelliteLink: Sendable {
     private func follow(_ place: Int, _ welcome: Welcome) async {
         let (former, connection): (Int?, UInt64) = self.state.withLock { state in
             if let active = state.active, active != place, let other = state.welcome, other.term >= welcome.term {
-                return (nil, state.connection)  // A master of an older reign; the one followed stays.
+                return (nil, state.connection)  // A master of an older term; the one followed stays.
             }
             defer {
                 state.active = place

@@ -92,7 +92,7 @@ public struct LeaseSerial: RawRepresentable, Hashable, Comparable, Codable, Send
     public static func < (left: LeaseSerial, right: LeaseSerial) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// A master's reign over its store; raised by each takeover.
+/// The number of a master's leadership term over its store; raised by each takeover.
 public struct Term: RawRepresentable, Hashable, Comparable, Codable, Sendable {
     /// 1 or more.
     public let rawValue: Int64

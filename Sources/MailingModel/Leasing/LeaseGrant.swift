@@ -12,7 +12,7 @@ public enum DeliveryClass: UInt8, Sendable, Codable, CaseIterable {
 public struct LeaseGrant: Sendable, Hashable {
     /// Its number, the fence.
     public var serial: LeaseSerial
-    /// The reign under which it was granted.
+    /// The leadership term under which it was granted.
     public var term: Term
     /// The mailing of every entry.
     public var mailing: MailingID

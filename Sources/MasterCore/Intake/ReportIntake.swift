@@ -178,7 +178,7 @@ extension StoreError {
     /// Whether the store as a whole fails, so that the same call may succeed later.
     var isOutage: Bool {
         switch self.code {
-        case .full, .database, .locked, .retired, .refused: true
+        case .full, .database, .locked, .fenced, .refused: true
         case .unknownMailing, .mailingFinished, .unknownRecord, .conflict, .newerSchema, .corrupt: false
         }
     }

@@ -6,9 +6,9 @@ internal import PostgreSQL
 struct Election: Sendable {
     /// How one attempt ended.
     enum Outcome: Sendable, Hashable {
-        /// This process reigns.
-        case elected(Leadership.Reign)
-        /// Another does.
+        /// This process is the leader.
+        case elected(LeadershipTerm)
+        /// Another is.
         case occupied(holder: String, term: Int64)
     }
 
@@ -16,7 +16,7 @@ struct Election: Sendable {
     let instance: String
     let silence: Duration
 
-    /// Makes the tables that an election needs, and looks whether this process could reign at all.
+    /// Makes the tables that an election needs, and looks whether this process could become leader at all.
     ///
     /// - Parameters:
     ///   - connection: Any connection of the program's role.
@@ -33,10 +33,10 @@ struct Election: Sendable {
         }
     }
 
-    /// Tries once: takes over if nobody reigns, or if who does has been silent too long by the database's own clock.
+    /// Tries once: takes over if nobody is the leader, or if who is has been silent too long by the database's own clock.
     func attempt(_ connection: PostgreSQLConnection) throws -> Outcome {
         try connection.transaction {
-            // Those who want to reign try one after the other; who does reign does not take this lock.
+            // Those who want to become leader try one after the other; who is the leader does not take this lock.
             try self.lock(connection)
             let newest = try connection.query(
                 """
@@ -46,21 +46,21 @@ struct Election: Sendable {
                 [.double(self.silenceMilliseconds), .text(self.instance)]
             ).first
             let storeID = try connection.query("SELECT id FROM store").only().text(0)
-            guard let newest else { return try self.accede(after: 0, storeID, connection) }
+            guard let newest else { return try self.becomeLeader(after: 0, storeID, connection) }
             let term = try newest.int64(0)
             let holder = try newest.text(1)
-            if try newest.bool(2) { return try self.accede(after: term, storeID, connection) }
-            let reign = Leadership.Reign(term: term, nonce: "", storeID: storeID)
+            if try newest.bool(2) { return try self.becomeLeader(after: term, storeID, connection) }
+            let old = LeadershipTerm(number: term, nonce: "", storeID: storeID)
             let isOurs = try newest.bool(3)
-            guard try isOurs || newest.bool(4), try !self.isBusy(reign, isOurs: isOurs, connection),
+            guard try isOurs || newest.bool(4), try !self.isBusy(old, isOurs: isOurs, connection),
                 try connection.query(
                     "SELECT pg_try_advisory_xact_lock($1)",
                     [.int8(PostgreSQLSchema.migrationLock)]
-                ).only().bool(0), try self.depose(reign, connection)
+                ).only().bool(0), try self.fence(old, connection)
             else {
                 return .occupied(holder: holder, term: term)
             }
-            return try self.accede(after: term, storeID, connection)
+            return try self.becomeLeader(after: term, storeID, connection)
         }
     }
 
@@ -71,7 +71,7 @@ struct Election: Sendable {
     /// The master renews when a transaction is over, which takes a while where the way to the database is long. An earlier
     /// life of ours sends no more statements, but the server may still carry the last one out.
     private func isBusy(
-        _ reign: Leadership.Reign,
+        _ term: LeadershipTerm,
         isOurs: Bool,
         _ connection: PostgreSQLConnection
     ) throws -> Bool {
@@ -82,21 +82,20 @@ struct Election: Sendable {
                     WHEN state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' THEN query_start
                     END > clock_timestamp() - $2 * interval '1 millisecond')
             """,
-            [.text(reign.applicationName("writer")), .double(self.silenceMilliseconds), .int8(isOurs ? 1 : 0)]
+            [.text(term.applicationName("writer")), .double(self.silenceMilliseconds), .int8(isOurs ? 1 : 0)]
         ).only().bool(0)
     }
 
-    /// Ends the connections of a silent master, which may hold its row, and retires it.
+    /// Ends the connections of a silent master, which may hold its row, and fences it.
     ///
     /// - Returns: `false` if it has been heard of after all.
-    private func depose(_ reign: Leadership.Reign, _ connection: PostgreSQLConnection) throws -> Bool {
-        let term = reign.term
+    private func fence(_ old: LeadershipTerm, _ connection: PostgreSQLConnection) throws -> Bool {
         try connection.query(
             """
             SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity
             WHERE datname = current_database() AND application_name IN ($1, $2)
             """,
-            [.text(reign.applicationName("writer")), .text(reign.applicationName("reader"))]
+            [.text(old.applicationName("writer")), .text(old.applicationName("reader"))]
         )
         try connection.execute(script: "SET LOCAL lock_timeout = '2s'")
         do {
@@ -106,22 +105,26 @@ struct Election: Sendable {
                 WHERE term = $1 AND NOT retired
                 AND (instance = $3 OR renewed < clock_timestamp() - $2 * interval '1 millisecond')
                 """,
-                [.int8(term), .double(self.silenceMilliseconds), .text(self.instance)]
+                [.int8(old.number), .double(self.silenceMilliseconds), .text(self.instance)]
             ).affected == 1
         } catch let error as PostgreSQLError where error.sqlState == "55P03" {
             // It still holds its row; the next attempt comes soon.
-            throw StoreError(.locked, "the silent master of term \(term) still holds its row", underlying: error)
+            throw StoreError(.locked, "the silent master of term \(old.number) still holds its row", underlying: error)
         }
     }
 
-    private func accede(after term: Int64, _ storeID: String, _ connection: PostgreSQLConnection) throws -> Outcome {
+    private func becomeLeader(
+        after term: Int64,
+        _ storeID: String,
+        _ connection: PostgreSQLConnection
+    ) throws -> Outcome {
         let nonce = String(UInt64.random(in: 0 ... .max), radix: 36)
         try connection.query(
             "INSERT INTO leadership(term, nonce, holder, instance) VALUES ($1, $2, $3, $4)",
             [.int8(term + 1), .text(nonce), .text(self.holder), .text(self.instance)]
         )
         try connection.query("DELETE FROM leadership WHERE term <= $1", [.int8(term - 100)])
-        return .elected(Leadership.Reign(term: term + 1, nonce: nonce, storeID: storeID))
+        return .elected(LeadershipTerm(number: term + 1, nonce: nonce, storeID: storeID))
     }
 
     private func lock(_ connection: PostgreSQLConnection) throws {

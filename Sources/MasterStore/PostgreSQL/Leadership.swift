@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who may write. A master's reign is a row of `leadership` with its term. Every writing transaction begins by updating
+// Who may write. A master's leadership term is a row of `leadership`. Every writing transaction begins by updating
 // that row, so it holds the row's lock until it ends: whoever wants to take over has to update the same row and can do
 // so only between two transactions of the old master, never within one, and after that the old master's next update
 // finds no row. The lock is what fences; the clock, the database's own, only decides when a standby tries.
@@ -20,7 +20,20 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// A master's reign in PostgreSQL.
+/// A master's leadership term, as an election gives it.
+struct LeadershipTerm: Sendable, Hashable {
+    /// The number of the term.
+    var number: Int64
+    /// Tells it from another of the same number, after a database was set back.
+    var nonce: String
+    /// The store's own name.
+    var storeID: String
+
+    /// The name under which the term's connections of a kind appear in `pg_stat_activity`: `writer` or `reader`.
+    func applicationName(_ kind: String) -> String { "telstar \(self.storeID) term \(self.number) \(kind)" }
+}
+
+/// A master's leadership in PostgreSQL, for one term.
 final class Leadership: Sendable {
     private struct State {
         var commit: Int64 = 0
@@ -29,33 +42,20 @@ final class Leadership: Sendable {
         var heard = ContinuousClock.now
     }
 
-    /// What an election gave.
-    struct Reign: Sendable, Hashable {
-        /// The number of the reign.
-        var term: Int64
-        /// Tells it from another of the same number, after a database was set back.
-        var nonce: String
-        /// The store's own name.
-        var storeID: String
-
-        /// The name under which the reign's connections of a kind appear in `pg_stat_activity`: `writer` or `reader`.
-        func applicationName(_ kind: String) -> String { "telstar \(self.storeID) term \(self.term) \(kind)" }
-    }
-
-    /// This reign.
-    let reign: Reign
-    /// Says once why the reign is over.
+    /// This leadership term.
+    let term: LeadershipTerm
+    /// Says once why the term is over.
     let losses: AsyncStream<String>
     private let configuration: PostgreSQLConfiguration
     private let silence: Duration
     private let state = Mutex(State())
     private let tellLoss: AsyncStream<String>.Continuation
 
-    init(_ reign: Reign, _ configuration: PostgreSQLConfiguration, silence: Duration) {
-        self.reign = reign
+    init(_ term: LeadershipTerm, _ configuration: PostgreSQLConfiguration, silence: Duration) {
+        self.term = term
         self.silence = silence
         var configuration = configuration
-        configuration.setOption("application_name", reign.applicationName("reader"))
+        configuration.setOption("application_name", term.applicationName("reader"))
         self.configuration = configuration
         (self.losses, self.tellLoss) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(1))
     }
@@ -63,7 +63,7 @@ final class Leadership: Sendable {
     /// The database has answered the writing connection.
     func heard() { self.state.withLock { $0.heard = .now } }
 
-    /// That the database has been silent for so long that a standby may reign by now, or `nil`.
+    /// That the database has been silent for so long that a standby may have become leader, or `nil`.
     ///
     /// A master that is cut off learns of its successor only when the cut is over.
     var problem: String? {
@@ -72,24 +72,24 @@ final class Leadership: Sendable {
         return "the database has not answered for \(silent.components.seconds) s; a standby may have taken over"
     }
 
-    /// Ends what an earlier writing connection of this reign may have left in the server: one that was cut off holds the
-    /// reign's row for as long as the server waits for it.
+    /// Ends what an earlier writing connection of this term may have left in the server: one that was cut off holds the
+    /// term's row for as long as the server waits for it.
     func endPredecessors(of connection: PostgreSQLConnection) throws {
         try connection.query(
             """
             SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity
             WHERE datname = current_database() AND application_name = $1 AND pid <> pg_backend_pid()
             """,
-            [.text(self.reign.applicationName("writer"))]
+            [.text(self.term.applicationName("writer"))]
         )
     }
 
     /// The newest commit that others may be told of.
     var position: StorePosition {
         StorePosition(
-            storeID: self.reign.storeID,
-            term: Term(rawValue: self.reign.term),
-            opening: self.reign.nonce,
+            storeID: self.term.storeID,
+            term: Term(rawValue: self.term.number),
+            opening: self.term.nonce,
             number: self.state.withLock { $0.committed }
         )
     }
@@ -97,9 +97,9 @@ final class Leadership: Sendable {
     /// The transaction that was begun last is committed, and has changed something.
     func committed() { self.state.withLock { $0.committed = $0.commit } }
 
-    /// Makes sure that this master still reigns, and that nobody takes over before the open transaction ends.
+    /// Makes sure that this master is still the leader, and that nobody takes over before the open transaction ends.
     ///
-    /// - Throws: ``StoreError/Code/retired``.
+    /// - Throws: ``StoreError/Code/fenced``.
     func claim(_ connection: PostgreSQLConnection) throws {
         let number = self.state.withLock { state in
             state.commit += 1
@@ -110,20 +110,20 @@ final class Leadership: Sendable {
             UPDATE leadership SET renewed = clock_timestamp(), commit = $2
             WHERE term = $1 AND nonce = $3 AND NOT retired
             """,
-            [.int8(self.reign.term), .int8(number), .text(self.reign.nonce)]
+            [.int8(self.term.number), .int8(number), .text(self.term.nonce)]
         )
         guard rows.affected == 1 else {
             let successor = try connection.query("SELECT term, holder FROM leadership ORDER BY term DESC LIMIT 1").first
             let name = try successor.map { "\(try $0.text(1)) (term \(try $0.int64(0)))" } ?? "somebody"
-            throw self.lost("\(name) has taken over from this master (term \(self.reign.term)), which must stop")
+            throw self.lost("\(name) has taken over from this master (term \(self.term.number)), which must stop")
         }
     }
 
-    /// Ends the reign in order, so that a standby need not wait for silence.
+    /// Ends the term in order, so that a standby need not wait for silence.
     func resign(_ connection: PostgreSQLConnection) throws {
         try connection.query(
             "UPDATE leadership SET retired = TRUE WHERE term = $1 AND nonce = $2",
-            [.int8(self.reign.term), .text(self.reign.nonce)]
+            [.int8(self.term.number), .text(self.term.nonce)]
         )
     }
 
@@ -131,7 +131,7 @@ final class Leadership: Sendable {
     ///
     /// - Parameter error: How the connection was lost.
     /// - Returns: Whether everything of the transaction is on disk; if not, nothing is.
-    /// - Throws: ``CommitUnknown`` if the database does not answer that for a quarter of an hour; the reign is then over,
+    /// - Throws: ``CommitUnknown`` if the database does not answer that for a quarter of an hour; the term is then over,
     ///   so that another process begins with what the database holds.
     func wasCommitted(lost error: PostgreSQLError) throws -> Bool {
         let number = self.state.withLock { $0.commit }
@@ -147,7 +147,7 @@ final class Leadership: Sendable {
                 // While its process lives, the COMMIT may still be carried out; the row's lock is then its own.
                 let rows = try other.query(
                     "SELECT commit FROM leadership WHERE term = $1 AND nonce = $2 FOR UPDATE",
-                    [.int8(self.reign.term), .text(self.reign.nonce)]
+                    [.int8(self.term.number), .text(self.term.nonce)]
                 )
                 return try rows.first.map { try $0.int64(0) == number } ?? false
             } catch let error as PostgreSQLError {
@@ -177,7 +177,7 @@ final class Leadership: Sendable {
             self.tellLoss.yield(reason)
             self.tellLoss.finish()
         }
-        return StoreError(.retired, reason)
+        return StoreError(.fenced, reason)
     }
 
     /// Lifts what an administrator may have set for all clients; servers differ in which of these limits they know.

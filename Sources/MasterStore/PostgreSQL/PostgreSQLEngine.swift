@@ -24,7 +24,7 @@ final class PostgreSQLEngine: StoreEngine {
     /// - Parameters:
     ///   - configuration: Which database, and who asks.
     ///   - secrets: The cryptography.
-    ///   - onWait: Told who reigns, once for each master that has to be waited for.
+    ///   - onWait: Told who the leader is, once for each master that has to be waited for.
     /// - Returns: The open engine.
     /// - Throws: ``StoreError`` with ``StoreError/Code/newerSchema``, ``StoreError/Code/refused`` or
     ///   ``StoreError/Code/database``; `CancellationError` while waiting.
@@ -36,8 +36,8 @@ final class PostgreSQLEngine: StoreEngine {
     ) async throws -> PostgreSQLEngine {
         do {
             let server = try Self.server(configuration)
-            let reign = try await Self.elect(configuration, server, secrets, onWait)
-            let leadership = Leadership(reign, server, silence: configuration.silence)
+            let term = try await Self.elect(configuration, server, secrets, onWait)
+            let leadership = Leadership(term, server, silence: configuration.silence)
             return try await PostgreSQLEngine(configuration, server, leadership, secrets: secrets)
         } catch {
             throw StoreError.wrapping(error)
@@ -51,9 +51,9 @@ final class PostgreSQLEngine: StoreEngine {
         secrets: StoreSecrets
     ) async throws {
         var server = server
-        server.setOption("application_name", leadership.reign.applicationName("writer"))
+        server.setOption("application_name", leadership.term.applicationName("writer"))
         var options = PostgreSQLThreadOptions()
-        // Whoever waits for a lock of somebody else's must give up before it is taken for silent: it renews its reign, and
+        // Whoever waits for a lock of somebody else's must give up before it is taken for silent: it renews its term, and
         // tries again.
         let patience = Int(configuration.silence / .milliseconds(3))
         options.prepare = { connection in
@@ -71,14 +71,14 @@ final class PostgreSQLEngine: StoreEngine {
                     try leadership.claim(connection)
                     try PostgreSQLSchema.migrate(connection)
                     return StoreIdentity(
-                        storeID: leadership.reign.storeID,
-                        term: Term(rawValue: leadership.reign.term),
+                        storeID: leadership.term.storeID,
+                        term: Term(rawValue: leadership.term.number),
                         schemaVersion: PostgreSQLSchema.newest,
                         isCopy: try Self.isCopy(connection)
                     )
                 }
             }
-            server.setOption("application_name", leadership.reign.applicationName("reader"))
+            server.setOption("application_name", leadership.term.applicationName("reader"))
             options.prepare = Self.forgetDefaults
             self.readers = try PostgreSQLPool(server, connections: max(1, configuration.readers), options: options)
         } catch {
@@ -103,7 +103,7 @@ final class PostgreSQLEngine: StoreEngine {
         self.renewal.setEventHandler {
             // What is under way may wait for minutes, until it is known what became of it; what waits behind it need not.
             if let problem = leadership.problem { queue.failWaiting(StoreError(.database, problem)) }
-            // This is also how a master that has nothing to do learns that its database is back, or its reign over. Every transaction renews. Were renewals to wait for their turn behind slow ones, they would add up.
+            // This is also how a master that has nothing to do learns that its database is back, or its term over. Every transaction renews. Were renewals to wait for their turn behind slow ones, they would add up.
             queue.submitIfIdle()
         }
         let interval = Int(configuration.silence / .milliseconds(3))
@@ -158,7 +158,7 @@ final class PostgreSQLEngine: StoreEngine {
         _ server: PostgreSQLConfiguration,
         _ secrets: StoreSecrets,
         _ onWait: @Sendable (String) -> Void
-    ) async throws -> Leadership.Reign {
+    ) async throws -> LeadershipTerm {
         let election = Election(
             holder: configuration.holder,
             instance: configuration.instance,
@@ -180,9 +180,9 @@ final class PostgreSQLEngine: StoreEngine {
             while true {
                 do {
                     switch try await thread.perform({ try election.attempt($0) }) {
-                    case .elected(let reign):
+                    case .elected(let term):
                         await thread.close()
-                        return reign
+                        return term
                     case .occupied(let holder, let term):
                         guard configuration.waits else {
                             throw StoreError(.locked, "another master has the store open: \(holder) (term \(term))")

@@ -16,7 +16,7 @@ public struct PostgreSQLStoreConfiguration: Sendable {
     ///
     /// A predecessor of the same name is dead and need not be waited for.
     public var instance: String
-    /// Whether to wait while another master reigns; if not, opening throws ``StoreError/Code/locked``.
+    /// Whether to wait while another master is the leader; if not, opening throws ``StoreError/Code/locked``.
     public var waits: Bool
     /// How long a master may be silent before another takes over.
     public var silence: Duration

@@ -141,7 +141,7 @@ final class PostgreSQLStoreConnection: StoreConnection {
             guard let leadership = self.leadership else { throw error }
             guard try leadership.wasCommitted(lost: error) else { throw error }
         }
-        // A renewal of the reign alone is no commit that anybody could miss.
+        // A renewal of the leadership term alone is no commit that anybody could miss.
         if self.hasChanged { self.leadership?.committed() }
     }
 

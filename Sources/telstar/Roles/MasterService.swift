@@ -76,7 +76,7 @@ struct MasterService: Service {
         return [
             Piece { try await link.run() }, Piece { try await master.run() },
             Piece {
-                guard let reason = await store.retirement() else { return await Forever.untilCancelled() }
+                guard let reason = await store.waitUntilFenced() else { return await Forever.untilCancelled() }
                 page?.showUnready(reason)
                 throw StartFailure(.unavailable, reason)
             },

@@ -81,7 +81,7 @@ struct BadDaysTests {
     }
 
     @Test(
-        "a lock that somebody else holds makes operations wait, keeps the reign, and is over when it is over",
+        "a lock that somebody else holds makes operations wait, keeps the leadership, and is over when it is over",
         arguments: [10, 100]
     )
     func foreignLock(count: Int) async throws {

@@ -9,8 +9,8 @@ import Testing
 
 @testable import MasterStore
 
-@Suite("The reign of a master in PostgreSQL", .timeLimit(.minutes(15)))
-struct ReignTests {
+@Suite("The leadership of a master in PostgreSQL", .timeLimit(.minutes(15)))
+struct LeadershipTests {
     private static func open(
         _ place: StoreFactory.Place,
         instance: String,
@@ -68,7 +68,7 @@ struct ReignTests {
                 $0.silence = .seconds(600)
             }
             #expect(store.identity.term.rawValue == 2)
-            #expect(try await Self.refusal(dead) == .retired)
+            #expect(try await Self.refusal(dead) == .fenced)
             try await store.close()
             try await dead.close()
         }
@@ -80,7 +80,7 @@ struct ReignTests {
             let first = try await Self.open(place, instance: "first")
             let properties = MailingProperties(mailFrom: "a@example.org", senderName: "A")
             let before = try await Self.makeMailing(first, properties)
-            // The operation holds its transaction, and the reign's row with it, until it is let go: as a stopped process would.
+            // The operation holds its transaction, and the term's row with it, until it is let go: as a stopped process would.
             let (standing, stands) = AsyncStream.makeStream(of: Void.self)
             let gate = DispatchSemaphore(value: 0)
             let stuck = Task {
@@ -102,13 +102,13 @@ struct ReignTests {
             let mailing = try await Self.makeMailing(second, properties)
             gate.signal()
             await #expect(throws: StoreError.self) { try await stuck.value }
-            #expect(try await Self.refusal(first) == .retired)
-            let reason = await first.retirement()
+            #expect(try await Self.refusal(first) == .fenced)
+            let reason = await first.waitUntilFenced()
             #expect(reason?.contains("second (term 2) has taken over") == true)
             #expect(try await second.mailing(before)?.subject == "Hello", "the old master's transaction was undone")
             #expect(mailing.rawValue > before.rawValue)
             try await first.close()
-            #expect(try await second.countMailings(MailingFilter()) == 2, "a replaced master's end retires nobody else")
+            #expect(try await second.countMailings(MailingFilter()) == 2, "a replaced master's end fences nobody else")
             _ = try await Self.makeMailing(second, properties)
             try await second.close()
         }
@@ -160,11 +160,11 @@ struct ReignTests {
             #expect(try election.attempt(standby) == .occupied(holder: "first", term: 9))
             try master.query("SELECT pg_advisory_unlock($1)", [.int8(PostgreSQLSchema.migrationLock)])
             let outcome = try election.attempt(standby)
-            guard case .elected(let reign) = outcome else {
+            guard case .elected(let term) = outcome else {
                 Issue.record("still \(outcome)")
                 return
             }
-            #expect(reign.term == 10)
+            #expect(term.number == 10)
             master.close()
             standby.close()
         }
@@ -225,22 +225,22 @@ struct ReignTests {
     @Test("a COMMIT whose answer was lost is settled by reading back", arguments: [true, false])
     func lostAnswer(isCommitted: Bool) async throws {
         try await Self.inPlace { place in
-            // No renewal in between: it would be another transaction of the same reign.
+            // No renewal in between: it would be another transaction of the same term.
             let store = try await Self.open(place, instance: "first", onWait: { _ in }) { $0.silence = .seconds(600) }
             // Nor what an opened store does by itself, which is done before the next operation; and the row must have another
-            // number than the first of the reign below.
+            // number than the first of the leadership below.
             try await store.write { _ in }
             let engine = try #require(store.engine as? PostgreSQLEngine)
             var server = try PostgreSQLConfiguration(try place.postgreSQL().url)
-            let reign = Leadership(engine.leadership.reign, server, silence: .seconds(600))
-            server.setOption("application_name", engine.leadership.reign.applicationName("writer"))
+            let leadership = Leadership(engine.leadership.term, server, silence: .seconds(600))
+            server.setOption("application_name", engine.leadership.term.applicationName("writer"))
             let connection = try PostgreSQLConnection(server)
             try connection.execute(script: "BEGIN")
-            try reign.claim(connection)
+            try leadership.claim(connection)
             try connection.query("UPDATE meta SET value = 77 WHERE name = 'horizon'")
             if isCommitted { try connection.execute(script: "COMMIT") }
             let lost = try #require(throws: PostgreSQLError.self) { _ = try connection.query("SELECT 1 / 0") }
-            #expect(try reign.wasCommitted(lost: lost) == isCommitted)
+            #expect(try leadership.wasCommitted(lost: lost) == isCommitted)
             #expect(try await store.read { try $0.stored(.horizon) } == (isCommitted ? 77 : 0))
             #expect(throws: PostgreSQLError.self) { try connection.query("SELECT 1") }
             try await store.close()
