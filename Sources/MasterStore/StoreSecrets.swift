@@ -4,7 +4,7 @@ public import MailingModel
 
 /// The cryptography that a store needs, as closures, so that it depends on none.
 public struct StoreSecrets: Sendable {
-    /// SHA-256 of the bytes: 32 bytes.
+    /// A SHA-256 digest, 32 bytes.
     public var digest: @Sendable ([UInt8]) -> BlobHash
     /// Encrypts and authenticates a secret for storing.
     public var seal: @Sendable ([UInt8]) throws -> [UInt8]

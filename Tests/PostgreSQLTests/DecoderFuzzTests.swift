@@ -53,9 +53,9 @@ struct DecoderFuzzTests {
         var (read, refused) = (0, 0)
         for round in 0..<3_000 {
             let value = self.values[round % self.values.count]
-            let value =
+            let message =
                 round < self.values.count ? try self.encoded(value) : self.mutate(try self.encoded(value), &random)
-            value.withUnsafeBytes { bytes in
+            message.withUnsafeBytes { bytes in
                 let field = FieldDecoder(bytes: bytes, type: 0, column: 0)
                 let attempts: [() throws -> Void] = [
                     { _ = try field.int64() }, { _ = try field.int32() }, { _ = try field.bool() },
