@@ -139,13 +139,13 @@ final class Engine: Sendable {
     private func listen() async {
         for await event in self.channel.events {
             switch event {
-            case .connected(let session, let hello): await self.dispatcher.greeted(session, hello)
+            case .connected(let session, let handshake): await self.dispatcher.connected(session, handshake)
             case .message(let session, let message): await self.receive(message, from: session)
             case .disconnected(let session, let end):
                 self.starts.ended(session)
                 self.reports.ended(session)
                 await self.dispatcher.ended(session, end)
-            case .turnedAway: break  // The link has logged it.
+            case .rejected: break  // The link has logged it.
             }
         }
     }
@@ -165,7 +165,7 @@ final class Engine: Sendable {
                 if requests.count < 1_024 { requests.append((session, key)) }
             }
             self.keyBell.ring()
-        case .hello, .goodbye: break  // The link turns them into events of their own.
+        case .handshake, .goodbye: break  // The link turns them into events of their own.
         }
     }
 

@@ -33,7 +33,7 @@ extension DatabaseStore {
         }
     }
 
-    /// What was last seen of a satellite's journal; `nil` before its first hello.
+    /// What was last seen of a satellite's journal; `nil` before its first handshake.
     public func journal(of satellite: SatelliteID) async throws -> JournalMark? {
         try await self.read { try JournalMarks.mark(of: satellite, $0) }
     }

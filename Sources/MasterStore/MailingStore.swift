@@ -200,7 +200,7 @@ public protocol MailingStore: Sendable {
     /// The first of the leases with an entry that a satellite's journal holds as started and the store never permitted to
     /// start, which proves that the store is an old copy; `nil` if there is none.
     func unknownStart(among leases: [JournaledLease], of satellite: SatelliteID) async throws -> LeaseSerial?
-    /// What was last seen of a satellite's journal; `nil` before its first hello.
+    /// What was last seen of a satellite's journal; `nil` before its first handshake.
     func journal(of satellite: SatelliteID) async throws -> JournalMark?
     /// Notes what is seen of a satellite's journal.
     func setJournal(_ mark: JournalMark, of satellite: SatelliteID) async throws

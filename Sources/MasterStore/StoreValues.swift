@@ -2,7 +2,7 @@
 
 public import MailingModel
 
-/// A store's identity in cursors and greetings.
+/// A store's identity in cursors and handshakes.
 public struct StoreIdentity: Sendable, Hashable {
     /// Random, made when the store was created.
     public var storeID: String

@@ -70,7 +70,7 @@ public final class Satellite: Sendable {
     ///   - resolver: Finds MX hosts.
     ///   - group: NIO's socket loops; every core one.
     ///   - logger: Takes what operators should know.
-    ///   - makeUplink: Makes the way to the master, given what answers for its Hello and its heartbeats, and what goes
+    ///   - makeUplink: Makes the way to the master, given what answers for its handshake and its heartbeats, and what goes
     ///     beside every message.
     /// - Throws: `JournalError`, ``SatelliteError``.
     public init(
@@ -80,7 +80,8 @@ public final class Satellite: Sendable {
         group: any EventLoopGroup,
         logger: Logger,
         uplink makeUplink: (
-            _ hello: @escaping @Sendable () async -> Hello, _ load: @escaping @Sendable () async -> SatelliteLoad,
+            _ handshake: @escaping @Sendable () async -> Handshake,
+            _ load: @escaping @Sendable () async -> SatelliteLoad,
             _ memory: SatelliteLink.Memory
         ) -> any MasterUplink
     ) throws {
@@ -112,7 +113,7 @@ public final class Satellite: Sendable {
         self.outbox = Mutex(outbox)
         let presence = SatellitePresence(configuration: configuration, journal: journal)
         self.uplink = makeUplink(
-            { presence.hello() },
+            { presence.handshake() },
             { presence.load() },
             SatelliteLink.Memory(journal: { journal.position }, noteStore: { journal.noteStore($0) })
         )

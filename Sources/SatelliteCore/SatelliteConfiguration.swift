@@ -4,9 +4,9 @@ public import SatelliteJournal
 
 /// What a satellite may do and how much of it; every bound has its name here.
 public struct SatelliteConfiguration: Sendable {
-    /// The satellite's name, for its Hello and for logs.
+    /// The satellite's name, for its handshake and for logs.
     public var serial: String
-    /// The program's version, for its Hello.
+    /// The program's version, for its handshake.
     public var softwareVersion = "0"
     /// The name given with EHLO; empty gives the address literal of each connection's local address.
     public var heloName: String

@@ -22,9 +22,9 @@ final class SatellitePresence: Sendable {
 
     func present(_ satellite: Satellite) { self.known.withLock { $0.satellite = satellite } }
 
-    func hello() -> Hello {
+    func handshake() -> Handshake {
         let highest = self.journal.highest
-        var hello = Hello(
+        var handshake = Handshake(
             serial: self.configuration.serial,
             incarnation: self.journal.incarnation,
             journalID: self.journal.journalID,
@@ -34,14 +34,14 @@ final class SatellitePresence: Sendable {
             highestLeaseSerial: highest.lease,
             heldLeases: self.journal.heldLeases
         )
-        hello.journaledLeases = self.journal.journaledLeases
-        hello.newestStore = self.journal.store
-        hello.journalSession = self.journal.session
-        hello.earlierIncarnations = self.journal.earlierIncarnations
-        hello.journalFound = self.journal.found
-        hello.journalPosition = self.journal.position
-        hello.journalIsCopy = self.journal.isCopy
-        return hello
+        handshake.journaledLeases = self.journal.journaledLeases
+        handshake.newestStore = self.journal.store
+        handshake.journalSession = self.journal.session
+        handshake.earlierIncarnations = self.journal.earlierIncarnations
+        handshake.journalFound = self.journal.found
+        handshake.journalPosition = self.journal.position
+        handshake.journalIsCopy = self.journal.isCopy
+        return handshake
     }
 
     func load() -> SatelliteLoad {

@@ -20,7 +20,7 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
     }
 
     private enum PushStep {
-        case turnedAway(PushResult)
+        case rejected(PushResult)
         case handed(CheckedContinuation<Element?, Never>, Element)
         case queued(wasEmpty: Bool)
     }
@@ -73,7 +73,7 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
     /// How many elements wait.
     public var count: Int { self.state.withLock { $0.elements.count } }
 
-    /// Whether an element offered now would be turned away for lack of room.
+    /// Whether an element offered now would be rejected for lack of room.
     public var isFull: Bool { self.state.withLock { self.isFull($0) } }
 
     /// Puts an element in if there is room.
@@ -204,8 +204,8 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
 
     private func push(_ elements: [Element], even beyondBound: Bool) -> PushResult {
         let step: PushStep = self.state.withLock { state in
-            if state.isFinished { return .turnedAway(.finished) }
-            if !beyondBound, self.isFull(state) { return .turnedAway(.full) }
+            if state.isFinished { return .rejected(.finished) }
+            if !beyondBound, self.isFull(state) { return .rejected(.full) }
             let wasEmpty = state.elements.isEmpty
             for element in elements {
                 state.elements.append(element)
@@ -220,7 +220,7 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
             return .queued(wasEmpty: wasEmpty)
         }
         switch step {
-        case .turnedAway(let result): return result
+        case .rejected(let result): return result
         case .handed(let continuation, let element): continuation.resume(returning: element)
         case .queued(let wasEmpty): if wasEmpty { self.onFilled() }
         }

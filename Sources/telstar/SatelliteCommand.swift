@@ -67,8 +67,8 @@ struct SatelliteCommand: AsyncParsableCommand {
             resolver: try Resolvers.make(zoneFile: settings.zoneFile, forwardTo: settings.resolvers),
             group: group,
             logger: logger
-        ) { hello, load, memory in
-            SatelliteLink(link, hello: hello, load: load, memory: memory, logger: logger)
+        ) { handshake, load, memory in
+            SatelliteLink(link, handshake: handshake, load: load, memory: memory, logger: logger)
         }
         let notifier = SupervisorNotifier(environment: ProcessInfo.processInfo.environment)
         metrics.addCollector { SatelliteMetrics.collect(satellite.status()) }

@@ -223,7 +223,7 @@ def test_a_copy_started_beside_a_satellite_is_turned_away(end_of_original, tmp_p
         second = second_satellite(roles, tmp_path, tmp_path / "copied")
         try:
             telstar.await_condition(
-                lambda: "a second process came with a copy of its journal" in second.text(), "the copy is turned away")
+                lambda: "a second process came with a copy of its journal" in second.text(), "the copy is rejected")
             assert "a second process came with a copy of its journal" in roles.masters[0].program.text()
             assert roles.satellite.process.poll() is None
             if end_of_original is not None:

@@ -31,7 +31,7 @@ struct CodecTests {
             )
         }
         return [
-            .hello(.sample()), .hello(.remembering()),
+            .handshake(.sample()), .handshake(.remembering()),
             .heartbeat(SatelliteLoad(waiting: 1, started: 2, connections: 3, draining: true)),
             .credit([:]), .credit([.express: 0, .bulk: 20_000]), .leaseAccepted(LeaseSerial(rawValue: .max)),
             .start(LeaseSerial(rawValue: 1), EntryBitmap([0, 9, 999])), .reports(sequence: .max, reports),
@@ -65,9 +65,9 @@ struct CodecTests {
         let position = JournalPosition(written: 1 << 40, synced: 7)
         let (read, journal) = try SatelliteCodec.decodeWhole(SatelliteCodec.encode(message, journal: position))
         #expect(read == message)
-        // A Hello has it in it.
-        if case .hello(let hello) = message {
-            #expect(journal == hello.journalPosition)
+        // A handshake has it in it.
+        if case .handshake(let handshake) = message {
+            #expect(journal == handshake.journalPosition)
         } else {
             #expect(journal == position)
         }
@@ -84,17 +84,17 @@ struct CodecTests {
         #expect(word == .message(message) && store == position)
     }
 
-    @Test("a Hello stays within one frame, however many leases are held: the details of the last ones are left out")
-    func longHello() throws {
-        var hello = Hello.remembering()
+    @Test("a handshake stays within one frame, however many leases are held: the details of the last ones are left out")
+    func longHandshake() throws {
+        var handshake = Handshake.remembering()
         let places = EntryBitmap(bytes: [UInt8](repeating: 0xFF, count: 125))
-        hello.heldLeases = (1...4_000).map { LeaseSerial(rawValue: $0) }
-        hello.journaledLeases = hello.heldLeases.map { JournaledLease($0, started: places, closed: places) }
-        let bytes = SatelliteCodec.encode(.hello(hello))
+        handshake.heldLeases = (1...4_000).map { LeaseSerial(rawValue: $0) }
+        handshake.journaledLeases = handshake.heldLeases.map { JournaledLease($0, started: places, closed: places) }
+        let bytes = SatelliteCodec.encode(.handshake(handshake))
         #expect(bytes.count < 512 * 1024)
-        guard case .hello(let read) = try SatelliteCodec.decode(bytes) else { throw WireError("no hello") }
-        #expect(read.heldLeases == hello.heldLeases)
-        #expect(!read.journaledLeases.isEmpty && hello.journaledLeases.starts(with: read.journaledLeases))
+        guard case .handshake(let read) = try SatelliteCodec.decode(bytes) else { throw WireError("no handshake") }
+        #expect(read.heldLeases == handshake.heldLeases)
+        #expect(!read.journaledLeases.isEmpty && handshake.journaledLeases.starts(with: read.journaledLeases))
     }
 
     @Test("every message of a master survives the way there", arguments: CodecTests.masterMessages)
@@ -104,13 +104,13 @@ struct CodecTests {
 
     @Test("headers survive the way there, and impossible ones are refused")
     func headers() throws {
-        var header = WireHeader(incarnation: .max, greeting: 3, sequence: 9, ack: 8)
+        var header = WireHeader(incarnation: .max, handshakeNumber: 3, sequence: 9, ack: 8)
         header.part = 2
         header.parts = 4
         #expect(try WireHeader(decoding: header.encoded()) == header)
         header.part = 5
         #expect(throws: WireError.self) { try WireHeader(decoding: header.encoded()) }
-        header = WireHeader(incarnation: 1, greeting: 1, sequence: 0, ack: 0)
+        header = WireHeader(incarnation: 1, handshakeNumber: 1, sequence: 0, ack: 0)
         #expect(throws: WireError.self) { try WireHeader(decoding: header.encoded()) }
         #expect(throws: WireError.self) { try WireHeader(decoding: [UInt8](repeating: 0, count: 129)) }
     }
@@ -138,7 +138,7 @@ struct CodecTests {
         var random = SplitMix(state: seed)
         var corpus = Self.satelliteMessages.map { SatelliteCodec.encode($0) }
         corpus += Self.masterMessages.map { MasterCodec.encode(.message($0)) }
-        corpus.append(WireHeader(incarnation: 1, greeting: 1, sequence: 1, ack: 0).encoded())
+        corpus.append(WireHeader(incarnation: 1, handshakeNumber: 1, sequence: 1, ack: 0).encoded())
         var accepted = 0
         for _ in 0..<5_000 {
             guard var bytes = corpus.randomElement(using: &random) else { continue }

@@ -78,7 +78,7 @@ final class TestMaster: Sendable {
         )
     }
 
-    /// Waits for a satellite's hello and takes it on.
+    /// Waits for a satellite's handshake and takes it on.
     @discardableResult
     func welcome(term: Int64 = 1, _ leases: [LeaseSerial] = []) async throws -> SatelliteSession {
         let session = try await self.reader.first { event -> SatelliteSession? in
@@ -120,20 +120,20 @@ struct TestSatellite: Sendable {
         keys: CurveKeyPair,
         incarnation: UInt64 = 1,
         versions: ClosedRange<UInt32> = LinkProtocol.supportedVersions,
-        hello: Hello? = nil,
+        handshake: Handshake? = nil,
         memory: SatelliteLink.Memory = SatelliteLink.Memory(),
         change: (inout SatelliteLinkConfiguration) -> Void = { _ in }
     ) {
         self.keys = keys
         var configuration = SatelliteLinkConfiguration(masters: masters, keys: keys)
-        configuration.greetingInterval = .seconds(2)
+        configuration.handshakeInterval = .seconds(2)
         configuration.reconnectInterval = .milliseconds(20)
         configuration.reconnectCeiling = .milliseconds(100)
         change(&configuration)
         let heartbeats = self.heartbeats
         self.link = SatelliteLink(
             configuration,
-            hello: { hello ?? .sample(incarnation: incarnation, versions: versions) },
+            handshake: { handshake ?? .sample(incarnation: incarnation, versions: versions) },
             load: {
                 heartbeats.push(())
                 return SatelliteLoad(waiting: 3)
@@ -200,12 +200,12 @@ extension Logger {
     static var quiet: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 }
 
-extension Hello {
+extension Handshake {
     static func sample(
         incarnation: UInt64 = 1,
         versions: ClosedRange<UInt32> = LinkProtocol.supportedVersions
-    ) -> Hello {
-        Hello(
+    ) -> Handshake {
+        Handshake(
             protocolVersions: versions,
             serial: "sat",
             incarnation: incarnation,
@@ -219,20 +219,20 @@ extension Hello {
     }
 }
 
-extension Hello {
+extension Handshake {
     /// Of a satellite that remembers its store and its journal.
-    static func remembering(incarnation: UInt64 = 1, isCopy: Bool = false) -> Hello {
-        var hello = Hello.sample(incarnation: incarnation)
-        hello.journaledLeases = [
+    static func remembering(incarnation: UInt64 = 1, isCopy: Bool = false) -> Handshake {
+        var handshake = Handshake.sample(incarnation: incarnation)
+        handshake.journaledLeases = [
             JournaledLease(LeaseSerial(rawValue: 3), started: EntryBitmap([1]), closed: EntryBitmap([0, 9]))
         ]
-        hello.newestStore = .sample
-        hello.journalSession = 4
-        hello.earlierIncarnations = [11, .max]
-        hello.journalFound = 1 << 33
-        hello.journalPosition = JournalPosition(written: 1 << 34, synced: 1 << 33)
-        hello.journalIsCopy = isCopy
-        return hello
+        handshake.newestStore = .sample
+        handshake.journalSession = 4
+        handshake.earlierIncarnations = [11, .max]
+        handshake.journalFound = 1 << 33
+        handshake.journalPosition = JournalPosition(written: 1 << 34, synced: 1 << 33)
+        handshake.journalIsCopy = isCopy
+        return handshake
     }
 }
 

@@ -11,7 +11,7 @@ private struct ScriptedSatellite {
     var route: [UInt8] = [1]
     var key: [UInt8] = [UInt8](repeating: 1, count: 32)
     var incarnation: UInt64 = 1
-    var greeting: UInt32 = 1
+    var handshakeNumber: UInt32 = 1
     var sequence: UInt64 = 0
 
     mutating func frame(_ message: SatelliteMessage) -> ZeroMQMessage {
@@ -22,18 +22,18 @@ private struct ScriptedSatellite {
     func frame(body: [UInt8]) -> ZeroMQMessage {
         let header = WireHeader(
             incarnation: self.incarnation,
-            greeting: self.greeting,
+            handshakeNumber: self.handshakeNumber,
             sequence: self.sequence,
             ack: 0
         )
         return ZeroMQMessage(routingID: self.route, frames: [header.encoded(), body])
     }
 
-    /// A new greeting, whose Hello is the first frame.
-    mutating func hello(versions: ClosedRange<UInt32> = LinkProtocol.supportedVersions) -> ZeroMQMessage {
-        if self.sequence > 0 { self.greeting += 1 }
+    /// The first frame of a new handshake.
+    mutating func handshake(versions: ClosedRange<UInt32> = LinkProtocol.supportedVersions) -> ZeroMQMessage {
+        if self.sequence > 0 { self.handshakeNumber += 1 }
         self.sequence = 0
-        return self.frame(.hello(.sample(incarnation: self.incarnation, versions: versions)))
+        return self.frame(.handshake(.sample(incarnation: self.incarnation, versions: versions)))
     }
 }
 
@@ -55,7 +55,7 @@ private enum Done: Equatable {
             case .event(.connected(let session, _)): return .connected(session.number)
             case .event(.message(_, let message)): return .message(message)
             case .event(.disconnected(let session, let end)): return .disconnected(session.number, end)
-            case .event(.turnedAway): throw WireError("the machine itself turns nobody away by an event")
+            case .event(.rejected): throw WireError("the machine itself rejects nobody by an event")
             case .warn(let trouble, _): return .warned(trouble)
             case .noteJournal(let session, let position): return .noted(session.number, position)
             }
@@ -87,11 +87,11 @@ struct SessionStateMachineTests {
         }
     }
 
-    @Test("opens a session with a Hello, and hands on what follows in order")
+    @Test("opens a session with a handshake, and hands on what follows in order")
     func session() throws {
         var master = Master()
         var satellite = ScriptedSatellite()
-        #expect(try master.take(satellite.hello(), from: satellite) == [.connected(1)])
+        #expect(try master.take(satellite.handshake(), from: satellite) == [.connected(1)])
         #expect(
             try master.take(satellite.frame(.credit([.bulk: 5])), from: satellite) == [.message(.credit([.bulk: 5]))]
         )
@@ -101,7 +101,7 @@ struct SessionStateMachineTests {
         let frames = try #require(sent)
         let header = try WireHeader(decoding: frames[0].frames[0])
         #expect(frames[0].routingID == satellite.route)
-        #expect((header.incarnation, header.greeting, header.sequence, header.ack) == (1, 1, 1, 2))
+        #expect((header.incarnation, header.handshakeNumber, header.sequence, header.ack) == (1, 1, 1, 2))
         master.machine.unsend(1, to: session)
         let resent = master.machine.frames(of: [9], to: session)
         let again = try #require(resent)
@@ -115,8 +115,11 @@ struct SessionStateMachineTests {
         var master = Master(record: nil)
         var satellite = ScriptedSatellite()
         guard
-            case .told(.message(.rejected(let unknown)), ack: 0) = try master.take(satellite.hello(), from: satellite)
-                .first
+            case .told(.message(.rejected(let unknown)), ack: 0) = try master.take(
+                satellite.handshake(),
+                from: satellite
+            )
+            .first
         else {
             Issue.record("an unknown key was not rejected")
             return
@@ -124,96 +127,103 @@ struct SessionStateMachineTests {
         #expect(unknown.code == .keyNotAllowed)
         master.record = SatelliteRecord(id: SatelliteID(rawValue: 1), serial: "sat", enabled: false)
         guard
-            case .told(.message(.rejected(let disabled)), ack: 0) = try master.take(satellite.hello(), from: satellite)
-                .first
+            case .told(.message(.rejected(let disabled)), ack: 0) = try master.take(
+                satellite.handshake(),
+                from: satellite
+            )
+            .first
         else {
             Issue.record("a disabled satellite was not rejected")
             return
         }
         #expect(disabled.code == .disabled)
         master.record?.enabled = true
-        #expect(try master.take(satellite.hello(), from: satellite) == [.connected(1)])
+        #expect(try master.take(satellite.handshake(), from: satellite) == [.connected(1)])
         master.record = nil
         let done = try master.take(satellite.frame(.credit([:])), from: satellite)
         #expect(done.count == 3 && done.suffix(2) == [.disconnected(1, .rejected), .warned(.keyNotAllowed)])
         #expect(master.machine.sessions.isEmpty)
     }
 
-    @Test("rejects a Hello without a common version, and drops one that names two incarnations")
-    func hellos() throws {
+    @Test("rejects a handshake without a common version, and drops one that names two incarnations")
+    func handshakes() throws {
         var master = Master()
         var satellite = ScriptedSatellite()
-        let done = try master.take(satellite.hello(versions: 7...9), from: satellite)
+        let done = try master.take(satellite.handshake(versions: 7...9), from: satellite)
         guard done.count == 2, case .told(.message(.rejected(let rejection)), ack: 0) = done[0] else {
             Issue.record("versions 7 to 9 were not rejected: \(done)")
             return
         }
         #expect(rejection.code == .unsupportedVersion && done[1] == .warned(.version))
         satellite.sequence = 0
-        let twofold = satellite.frame(.hello(.sample(incarnation: 5)))
+        let twofold = satellite.frame(.handshake(.sample(incarnation: 5)))
         satellite.sequence = 1
-        let body = SatelliteCodec.encode(.hello(.sample(incarnation: 5)))
+        let body = SatelliteCodec.encode(.handshake(.sample(incarnation: 5)))
         #expect(try master.take(satellite.frame(body: body), from: satellite) == [.warned(.garbage)])
         #expect(twofold.frames[1] == body && master.machine.sessions.isEmpty)
     }
 
-    @Test("drops repeated frames, and ends a session with a gap by asking for another Hello")
+    @Test("drops repeated frames, and ends a session with a gap by asking for another handshake")
     func sequence() throws {
         var master = Master()
         var satellite = ScriptedSatellite()
-        _ = try master.take(satellite.hello(), from: satellite)
+        _ = try master.take(satellite.handshake(), from: satellite)
         let credit = satellite.frame(.credit([.bulk: 1]))
         #expect(try master.take(credit, from: satellite) == [.message(.credit([.bulk: 1]))])
         #expect(try master.take(credit, from: satellite) == [.warned(.garbage)])
         satellite.sequence += 1
         #expect(
             try master.take(satellite.frame(.credit([:])), from: satellite)
-                == [.warned(.gap), .told(.helloAgain, ack: 0), .disconnected(1, .connectionLost)]
+                == [.warned(.gap), .told(.handshakeRequired, ack: 0), .disconnected(1, .connectionLost)]
         )
-        #expect(try master.take(satellite.hello(), from: satellite) == [.connected(2)])
+        #expect(try master.take(satellite.handshake(), from: satellite) == [.connected(2)])
     }
 
-    @Test("asks whoever has no session to say hello again, once a second for each connection")
+    @Test("asks whoever has no session to repeat the handshake, once a second for each connection")
     func strangers() throws {
         var master = Master()
         var satellite = ScriptedSatellite(sequence: 4)
         let frame = satellite.frame(.credit([:]))
-        #expect(try master.take(frame, from: satellite) == [.told(.helloAgain, ack: 0)])
+        #expect(try master.take(frame, from: satellite) == [.told(.handshakeRequired, ack: 0)])
         #expect(try master.take(frame, from: satellite, after: .milliseconds(900)) == [])
         var other = ScriptedSatellite(route: [2], sequence: 4)
-        #expect(try master.take(other.frame(.credit([:])), from: other) == [.told(.helloAgain, ack: 0)])
-        #expect(try master.take(frame, from: satellite, after: .seconds(1)) == [.told(.helloAgain, ack: 0)])
+        #expect(try master.take(other.frame(.credit([:])), from: other) == [.told(.handshakeRequired, ack: 0)])
+        #expect(try master.take(frame, from: satellite, after: .seconds(1)) == [.told(.handshakeRequired, ack: 0)])
     }
 
-    @Test("replaces the session of a process that greets again, and ignores what it said before")
-    func greetsAgain() throws {
+    @Test("replaces the session of a process that repeats the handshake, and ignores what it said before")
+    func repeatsHandshake() throws {
         var master = Master()
         var satellite = ScriptedSatellite()
-        _ = try master.take(satellite.hello(), from: satellite)
+        _ = try master.take(satellite.handshake(), from: satellite)
         let late = satellite.frame(.credit([.bulk: 1]))
         #expect(
-            try master.take(satellite.hello(), from: satellite) == [.disconnected(1, .greetedAgain), .connected(2)]
+            try master.take(satellite.handshake(), from: satellite) == [
+                .disconnected(1, .handshakeRepeated), .connected(2),
+            ]
         )
         #expect(try master.take(late, from: satellite) == [])
         var moved = satellite
         moved.route = [2]
-        #expect(try master.take(moved.hello(), from: moved) == [.disconnected(2, .greetedAgain), .connected(3)])
+        #expect(
+            try master.take(moved.handshake(), from: moved) == [.disconnected(2, .handshakeRepeated), .connected(3)]
+        )
     }
 
     @Test("tells an older process of the same satellite to stop, and again when it comes back")
     func superseded() throws {
         var master = Master()
         var older = ScriptedSatellite()
-        _ = try master.take(older.hello(), from: older)
+        _ = try master.take(older.handshake(), from: older)
         var newer = ScriptedSatellite(route: [2], incarnation: 2)
         #expect(
-            try master.take(newer.hello(), from: newer)
+            try master.take(newer.handshake(), from: newer)
                 == [
                     .told(.message(.superseded), ack: 1), .warned(.superseded), .disconnected(1, .superseded),
                     .connected(2),
                 ]
         )
-        #expect(try master.take(older.hello(), from: older) == [.told(.message(.superseded), ack: 0)])
+        #expect(try master.take(older.handshake(), from: older) == [.told(.message(.superseded), ack: 0)])
         #expect(master.machine.sessions.map(\.number) == [2])
     }
 
@@ -221,10 +231,10 @@ struct SessionStateMachineTests {
     func stolenNumbers() throws {
         var master = Master()
         var satellite = ScriptedSatellite()
-        _ = try master.take(satellite.hello(), from: satellite)
+        _ = try master.take(satellite.handshake(), from: satellite)
         var thief = satellite
         thief.key = [UInt8](repeating: 2, count: 32)
-        #expect(try master.take(thief.frame(.goodbye), from: thief) == [.told(.helloAgain, ack: 0)])
+        #expect(try master.take(thief.frame(.goodbye), from: thief) == [.told(.handshakeRequired, ack: 0)])
         #expect(master.machine.sessions.map(\.number) == [1])
     }
 
@@ -232,20 +242,20 @@ struct SessionStateMachineTests {
     func ends() throws {
         var master = Master()
         var first = ScriptedSatellite()
-        _ = try master.take(first.hello(), from: first)
+        _ = try master.take(first.handshake(), from: first)
         #expect(try Done.list(master.machine.silent(before: Self.start)) == [])
         master.machine.forgiveSilence(now: Self.start + .seconds(10))
         #expect(try Done.list(master.machine.silent(before: Self.start + .seconds(10))) == [])
         #expect(
             try Done.list(master.machine.silent(before: Self.start + .seconds(11))) == [.disconnected(1, .silent)]
         )
-        _ = try master.take(first.hello(), from: first)
+        _ = try master.take(first.handshake(), from: first)
         #expect(
             try Done.list(master.machine.undeliverable(first.route, .peerDoesNotRead))
                 == [.disconnected(2, .doesNotRead)]
         )
         #expect(try Done.list(master.machine.undeliverable(first.route, .unknownPeer)) == [])
-        _ = try master.take(first.hello(), from: first)
+        _ = try master.take(first.handshake(), from: first)
         let session = try #require(master.machine.sessions.first)
         #expect(try Done.list(master.machine.drop(session)) == [.disconnected(3, .rejected)])
         #expect(try Done.list(master.machine.drop(session)) == [])
@@ -255,7 +265,7 @@ struct SessionStateMachineTests {
     func parts() throws {
         var master = Master(machine: SessionStateMachine(maximumMessageBytes: 100))
         var satellite = ScriptedSatellite()
-        _ = try master.take(satellite.hello(), from: satellite)
+        _ = try master.take(satellite.handshake(), from: satellite)
         let body = SatelliteCodec.encode(.credit([.bulk: 300, .express: 7]))
         func send(
             _ part: UInt32,
@@ -264,7 +274,7 @@ struct SessionStateMachineTests {
             version: UInt32 = 1
         ) throws -> [Done] {
             satellite.sequence += 1
-            var header = WireHeader(incarnation: 1, greeting: 1, sequence: satellite.sequence, ack: 0)
+            var header = WireHeader(incarnation: 1, handshakeNumber: 1, sequence: satellite.sequence, ack: 0)
             header.part = part
             header.parts = parts
             header.protocolVersion = version

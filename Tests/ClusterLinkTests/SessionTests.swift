@@ -16,12 +16,12 @@ struct SessionTests {
         master.records.allow(keys)
         let satellite = TestSatellite([master.endpoint], keys: keys)
         try await serving([master.link.run, satellite.link.run]) {
-            let (session, hello) = try await master.reader.first { event -> (SatelliteSession, Hello)? in
-                if case .connected(let session, let hello) = event { (session, hello) } else { nil }
+            let (session, handshake) = try await master.reader.first { event -> (SatelliteSession, Handshake)? in
+                if case .connected(let session, let handshake) = event { (session, handshake) } else { nil }
             }
             #expect(session.serial == "sat")
             #expect(session.publicKey == keys.publicKey)
-            #expect(hello == .sample())
+            #expect(handshake == .sample())
             let known = [LeaseSerial(rawValue: 3)]
             let welcome = Welcome(storeID: "store", term: Term(rawValue: 9), knownLeases: known, group: nil)
             #expect(await master.link.send(.welcome(welcome), to: session) == .queued)
@@ -42,12 +42,12 @@ struct SessionTests {
         }
     }
 
-    @Test("turn away a key that is not allowed, with one event on each side, and take it on once it is")
+    @Test("reject a key that is not allowed, with one event on each side, and take it on once it is")
     func wrongClientKey() async throws {
         let master = try await TestMaster()
         let satellite = TestSatellite([master.endpoint], keys: try .generate())
         try await serving([master.link.run, satellite.link.run]) {
-            let told = try await master.reader.first { if case .turnedAway(let text) = $0 { text } else { nil } }
+            let told = try await master.reader.first { if case .rejected(let text) = $0 { text } else { nil } }
             #expect(told.contains("not on the allow-list"))
             #expect(try await satellite.failed().contains("refuses"))
             #expect(await satellite.link.send(.credit([:])) == .notConnected)
@@ -63,7 +63,7 @@ struct SessionTests {
         let satellite = TestSatellite([master.endpoint], keys: try .generate())
         master.records.allow(satellite.keys, serial: "other")
         try await serving([master.link.run, satellite.link.run]) {
-            let told = try await master.reader.first { if case .turnedAway(let text) = $0 { text } else { nil } }
+            let told = try await master.reader.first { if case .rejected(let text) = $0 { text } else { nil } }
             #expect(told.contains("calls itself sat") && told.contains("satellite other"))
             master.records.allow(satellite.keys, serial: "SAT")
             try await master.welcome()
@@ -80,7 +80,7 @@ struct SessionTests {
         endpoint.publicKey = keys.publicKey
         let satellite = TestSatellite([endpoint], keys: keys)
         try await serving([master.link.run, satellite.link.run]) {
-            let told = try await master.reader.first { if case .turnedAway(let text) = $0 { text } else { nil } }
+            let told = try await master.reader.first { if case .rejected(let text) = $0 { text } else { nil } }
             #expect(told.contains("another server key"))
             #expect(try await satellite.failed().contains("server's public key"))
         }
@@ -93,7 +93,7 @@ struct SessionTests {
         master.records.allow(keys)
         let satellite = TestSatellite([master.endpoint], keys: keys, versions: 7...9)
         try await serving([master.link.run, satellite.link.run]) {
-            let told = try await master.reader.first { if case .turnedAway(let text) = $0 { text } else { nil } }
+            let told = try await master.reader.first { if case .rejected(let text) = $0 { text } else { nil } }
             #expect(told.contains("speaks link versions 7...9, the master 1...1"))
             guard case .rejected(let rejection) = try await satellite.message() else {
                 Issue.record("no rejection came")
@@ -131,7 +131,7 @@ struct SessionTests {
         }
     }
 
-    @Test("end a session when the master's core rejects it or drops its key, and say hello again after a while")
+    @Test("end a session when the master's core rejects it or drops its key, and repeat the handshake after a while")
     func rejectedByCore() async throws {
         let master = try await TestMaster()
         let keys = try CurveKeyPair.generate()
@@ -193,7 +193,7 @@ struct SessionTests {
         let keys = try CurveKeyPair.generate()
         master.records.allow(keys)
         let original = TestSatellite([master.endpoint], keys: keys, incarnation: 1)
-        let copy = TestSatellite([master.endpoint], keys: keys, hello: .remembering(incarnation: 2, isCopy: true))
+        let copy = TestSatellite([master.endpoint], keys: keys, handshake: .remembering(incarnation: 2, isCopy: true))
         try await serving([master.link.run]) {
             let run = Task { try await original.link.run() }
             let first = try await master.welcome()
@@ -301,7 +301,7 @@ struct SessionTests {
         let former = try await TestMaster(records: records) { $0.heartbeat = .seconds(5) }
         let leader = try await TestMaster(records: records) { $0.heartbeat = .seconds(5) }
         let satellite = TestSatellite([former.endpoint, leader.endpoint], keys: keys) {
-            $0.greetingInterval = .seconds(10)
+            $0.handshakeInterval = .seconds(10)
         }
         try await serving([former.link.run, leader.link.run, satellite.link.run]) {
             try await former.welcome(term: 1)

@@ -20,8 +20,8 @@ struct HandMadePeer {
         )
     }
 
-    func send(_ message: SatelliteMessage, greeting: UInt32 = 1, sequence: UInt64) async {
-        let header = WireHeader(incarnation: 1, greeting: greeting, sequence: sequence, ack: 0)
+    func send(_ message: SatelliteMessage, handshakeNumber: UInt32 = 1, sequence: UInt64) async {
+        let header = WireHeader(incarnation: 1, handshakeNumber: handshakeNumber, sequence: sequence, ack: 0)
         await self.socket.send(ZeroMQMessage(frames: [header.encoded(), SatelliteCodec.encode(message)]))
     }
 
@@ -37,25 +37,25 @@ struct HandMadePeer {
 
 @Suite("Silence, gaps and garbage", .timeLimit(.minutes(15)))
 struct SilenceTests {
-    /// The next hello, whatever comes before it.
-    private static func hello(_ router: ZeroMQSocket) async throws -> ZeroMQMessage {
+    /// The next handshake, whatever comes before it.
+    private static func handshake(_ router: ZeroMQSocket) async throws -> ZeroMQMessage {
         while let event = await router.next() {
             guard case .message(let message) = event,
-                case .hello? = try? SatelliteCodec.decode(message.frames[1])
+                case .handshake? = try? SatelliteCodec.decode(message.frames[1])
             else { continue }
             return message
         }
         throw StreamEnded()
     }
 
-    @Test("end the session of a satellite that has missed three heartbeats, and ask it to say hello again")
+    @Test("end the session of a satellite that has missed three heartbeats, and ask it to repeat the handshake")
     func silentSatellite() async throws {
         let master = try await TestMaster()
         let keys = try CurveKeyPair.generate()
         master.records.allow(keys)
         try await serving([master.link.run]) {
             let peer = try await HandMadePeer(master.endpoint, keys: keys)
-            await peer.send(.hello(.sample()), sequence: 1)
+            await peer.send(.handshake(.sample()), sequence: 1)
             let session = try await master.welcome()
             let (ended, end) = try await master.disconnected()
             #expect(ended == session)
@@ -65,12 +65,12 @@ struct SilenceTests {
                 Issue.record("no welcome came")
                 return
             }
-            #expect(try await peer.word() == .helloAgain)
+            #expect(try await peer.word() == .handshakeRequired)
             await peer.context.close()
         }
     }
 
-    @Test("leave a master that has fallen silent, and greet it again")
+    @Test("leave a master that has fallen silent, and repeat the handshake")
     func silentMaster() async throws {
         // A master made by hand: it welcomes and then says nothing.
         let keys = try CurveKeyPair.generate()
@@ -82,15 +82,15 @@ struct SilenceTests {
         let endpoint = MasterEndpoint(control: router.endpoint, content: router.endpoint, publicKey: keys.publicKey)
         let satellite = TestSatellite([endpoint], keys: try .generate())
         try await serving([satellite.link.run]) {
-            for greeting in UInt32(1)...2 {
-                let hello = try await Self.hello(router)
-                #expect(try WireHeader(decoding: hello.frames[0]).greeting == greeting)
+            for handshakeNumber in UInt32(1)...2 {
+                let handshake = try await Self.handshake(router)
+                #expect(try WireHeader(decoding: handshake.frames[0]).handshakeNumber == handshakeNumber)
                 var welcome = Welcome(storeID: "store", term: Term(rawValue: 1), knownLeases: [])
                 welcome.protocolVersion = 1
                 welcome.heartbeat = .milliseconds(100)
-                let header = WireHeader(incarnation: 1, greeting: greeting, sequence: 1, ack: 1)
+                let header = WireHeader(incarnation: 1, handshakeNumber: handshakeNumber, sequence: 1, ack: 1)
                 let frames = [header.encoded(), MasterCodec.encode(.welcome(welcome))]
-                await router.send(ZeroMQMessage(routingID: hello.routingID, frames: frames))
+                await router.send(ZeroMQMessage(routingID: handshake.routingID, frames: frames))
                 _ = try await satellite.connected()
                 #expect(try await satellite.disconnected().contains("is silent"))
             }
@@ -107,9 +107,9 @@ struct SilenceTests {
             let peer = try await HandMadePeer(master.endpoint, keys: keys)
             await peer.socket.send(ZeroMQMessage(frames: [[0xFF, 0xFF, 0xFF]]))
             await peer.socket.send(ZeroMQMessage(frames: [[], [], []]))
-            await peer.send(.hello(.sample()), sequence: 1)
+            await peer.send(.handshake(.sample()), sequence: 1)
             let session = try await master.welcome()
-            let header = WireHeader(incarnation: 1, greeting: 1, sequence: 2, ack: 1)
+            let header = WireHeader(incarnation: 1, handshakeNumber: 1, sequence: 2, ack: 1)
             await peer.socket.send(ZeroMQMessage(frames: [header.encoded(), [0x0A, 0xFF, 0x01]]))
             await peer.socket.send(ZeroMQMessage(frames: [header.encoded(), [0x0A, 0xFF, 0x01]]))
             await peer.send(.leaseAccepted(LeaseSerial(rawValue: 4)), sequence: 3)
@@ -120,22 +120,22 @@ struct SilenceTests {
         }
     }
 
-    @Test("end a session in which frames are missing, and ask for a new hello")
+    @Test("end a session in which frames are missing, and ask for a new handshake")
     func gap() async throws {
         let master = try await TestMaster { $0.heartbeat = .seconds(20) }
         let keys = try CurveKeyPair.generate()
         master.records.allow(keys)
         try await serving([master.link.run]) {
             let peer = try await HandMadePeer(master.endpoint, keys: keys)
-            await peer.send(.hello(.sample()), sequence: 1)
+            await peer.send(.handshake(.sample()), sequence: 1)
             try await master.welcome()
             await peer.send(.leaseAccepted(LeaseSerial(rawValue: 4)), sequence: 3)
             #expect(try await master.disconnected().1 == .connectionLost)
             _ = try await peer.word()
-            #expect(try await peer.word() == .helloAgain)
-            await peer.send(.hello(.sample()), greeting: 2, sequence: 1)
+            #expect(try await peer.word() == .handshakeRequired)
+            await peer.send(.handshake(.sample()), handshakeNumber: 2, sequence: 1)
             try await master.welcome()
-            await peer.send(.leaseAccepted(LeaseSerial(rawValue: 5)), greeting: 2, sequence: 2)
+            await peer.send(.leaseAccepted(LeaseSerial(rawValue: 5)), handshakeNumber: 2, sequence: 2)
             #expect(try await master.message() == .leaseAccepted(LeaseSerial(rawValue: 5)))
             await peer.context.close()
         }

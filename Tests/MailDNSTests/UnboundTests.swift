@@ -135,7 +135,7 @@ struct UnboundTests {
         #expect(text.contains("no answer in time"))
     }
 
-    @Test("turns lookups away, temporarily, when too many wait")
+    @Test("rejects lookups, temporarily, when too many wait")
     func bounds() async throws {
         let server = try LoopbackServer(Self.records)
         let resolver = try Self.resolver(server) { configuration in

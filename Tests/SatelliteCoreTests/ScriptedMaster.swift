@@ -163,7 +163,7 @@ final class ScriptedMaster: MasterUplink {
             case .goodbye:
                 state.isGone = true
                 state.returnedBeforeGoodbye = state.returned.values.reduce(0) { $0 + $1.count }
-            case .hello, .heartbeat: break
+            case .handshake, .heartbeat: break
             }
             return []
         }

@@ -18,7 +18,7 @@ struct BoundedQueueTests {
         #expect(await queue.next() == nil)
     }
 
-    @Test("turns elements away at its bound, by number and by cost")
+    @Test("rejects elements at its bound, by number and by cost")
     func bounds() {
         let byNumber = BoundedQueue<Int>(capacity: 1)
         #expect(byNumber.push(1) == .pushed)

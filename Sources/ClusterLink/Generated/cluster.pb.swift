@@ -323,14 +323,14 @@ nonisolated struct Telstar_Cluster_V1_FrameHeader: Sendable {
   /// The satellite process's life, drawn at random; the master echoes it.
   var incarnation: UInt64 = 0
 
-  /// Counts this process's Hellos at this endpoint, from 1; the master echoes it. A frame of another greeting is stale.
-  var greeting: UInt32 = 0
+  /// Counts this process's handshakes at this endpoint, from 1; the master echoes it. A frame of another handshake is stale.
+  var handshakeNumber: UInt32 = 0
 
-  /// From 1 in each direction and greeting, without gaps.
+  /// From 1 in each direction and handshake, without gaps.
   var sequence: UInt64 = 0
 
-  /// The highest sequence received from the other side in this greeting. 0 in a master's frame that belongs to no
-  /// session (rejected, superseded, hello_again); its sequence then has no meaning.
+  /// The highest sequence received from the other side in this handshake. 0 in a master's frame that belongs to no
+  /// session (rejected, superseded, handshake_required); its sequence then has no meaning.
   var ack: UInt64 = 0
 
   /// Part number from 1 and number of parts of a body that is too long for one frame; 0 of 0 means whole.
@@ -350,12 +350,12 @@ nonisolated struct Telstar_Cluster_V1_SatelliteBody: Sendable {
 
   var kind: Telstar_Cluster_V1_SatelliteBody.OneOf_Kind? = nil
 
-  var hello: Telstar_Cluster_V1_Hello {
+  var handshake: Telstar_Cluster_V1_Handshake {
     get {
-      if case .hello(let v)? = kind {return v}
-      return Telstar_Cluster_V1_Hello()
+      if case .handshake(let v)? = kind {return v}
+      return Telstar_Cluster_V1_Handshake()
     }
-    set {kind = .hello(newValue)}
+    set {kind = .handshake(newValue)}
   }
 
   var heartbeat: Telstar_Cluster_V1_SatelliteLoad {
@@ -435,7 +435,7 @@ nonisolated struct Telstar_Cluster_V1_SatelliteBody: Sendable {
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
-    case hello(Telstar_Cluster_V1_Hello)
+    case handshake(Telstar_Cluster_V1_Handshake)
     case heartbeat(Telstar_Cluster_V1_SatelliteLoad)
     case credit(Telstar_Cluster_V1_Credit)
     case leaseAccepted(Telstar_Cluster_V1_LeaseRef)
@@ -531,13 +531,13 @@ nonisolated struct Telstar_Cluster_V1_MasterBody: Sendable {
     set {kind = .superseded(newValue)}
   }
 
-  /// The master knows no session for a frame that it got: say hello again.
-  var helloAgain: Telstar_Cluster_V1_Empty {
+  /// The master knows no session for a frame that it got: repeat the handshake.
+  var handshakeRequired: Telstar_Cluster_V1_Empty {
     get {
-      if case .helloAgain(let v)? = kind {return v}
+      if case .handshakeRequired(let v)? = kind {return v}
       return Telstar_Cluster_V1_Empty()
     }
-    set {kind = .helloAgain(newValue)}
+    set {kind = .handshakeRequired(newValue)}
   }
 
   /// How far the master's store is committed; beside every kind of message of a session.
@@ -562,8 +562,8 @@ nonisolated struct Telstar_Cluster_V1_MasterBody: Sendable {
     case heartbeat(Telstar_Cluster_V1_Empty)
     case rejected(Telstar_Cluster_V1_Rejected)
     case superseded(Telstar_Cluster_V1_Empty)
-    /// The master knows no session for a frame that it got: say hello again.
-    case helloAgain(Telstar_Cluster_V1_Empty)
+    /// The master knows no session for a frame that it got: repeat the handshake.
+    case handshakeRequired(Telstar_Cluster_V1_Empty)
 
   }
 
@@ -635,7 +635,7 @@ nonisolated struct Telstar_Cluster_V1_HeldLease: Sendable {
   init() {}
 }
 
-nonisolated struct Telstar_Cluster_V1_Hello: @unchecked Sendable {
+nonisolated struct Telstar_Cluster_V1_Handshake: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
@@ -1266,7 +1266,7 @@ nonisolated extension Telstar_Cluster_V1_RejectionCode: SwiftProtobuf._ProtoName
 
 nonisolated extension Telstar_Cluster_V1_FrameHeader: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".FrameHeader"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}protocol_version\0\u{1}incarnation\0\u{1}greeting\0\u{1}sequence\0\u{1}ack\0\u{1}part\0\u{1}parts\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}protocol_version\0\u{1}incarnation\0\u{3}handshake_number\0\u{1}sequence\0\u{1}ack\0\u{1}part\0\u{1}parts\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1276,7 +1276,7 @@ nonisolated extension Telstar_Cluster_V1_FrameHeader: SwiftProtobuf.Message, Swi
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.protocolVersion) }()
       case 2: try { try decoder.decodeSingularFixed64Field(value: &self.incarnation) }()
-      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.greeting) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.handshakeNumber) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.ack) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.part) }()
@@ -1293,8 +1293,8 @@ nonisolated extension Telstar_Cluster_V1_FrameHeader: SwiftProtobuf.Message, Swi
     if self.incarnation != 0 {
       try visitor.visitSingularFixed64Field(value: self.incarnation, fieldNumber: 2)
     }
-    if self.greeting != 0 {
-      try visitor.visitSingularUInt32Field(value: self.greeting, fieldNumber: 3)
+    if self.handshakeNumber != 0 {
+      try visitor.visitSingularUInt32Field(value: self.handshakeNumber, fieldNumber: 3)
     }
     if self.sequence != 0 {
       try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 4)
@@ -1314,7 +1314,7 @@ nonisolated extension Telstar_Cluster_V1_FrameHeader: SwiftProtobuf.Message, Swi
   static func ==(lhs: Telstar_Cluster_V1_FrameHeader, rhs: Telstar_Cluster_V1_FrameHeader) -> Bool {
     if lhs.protocolVersion != rhs.protocolVersion {return false}
     if lhs.incarnation != rhs.incarnation {return false}
-    if lhs.greeting != rhs.greeting {return false}
+    if lhs.handshakeNumber != rhs.handshakeNumber {return false}
     if lhs.sequence != rhs.sequence {return false}
     if lhs.ack != rhs.ack {return false}
     if lhs.part != rhs.part {return false}
@@ -1326,7 +1326,7 @@ nonisolated extension Telstar_Cluster_V1_FrameHeader: SwiftProtobuf.Message, Swi
 
 nonisolated extension Telstar_Cluster_V1_SatelliteBody: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".SatelliteBody"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}heartbeat\0\u{1}credit\0\u{3}lease_accepted\0\u{1}start\0\u{1}reports\0\u{1}returned\0\u{3}signing_key_request\0\u{1}goodbye\0\u{2}\u{6}journal\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}handshake\0\u{1}heartbeat\0\u{1}credit\0\u{3}lease_accepted\0\u{1}start\0\u{1}reports\0\u{1}returned\0\u{3}signing_key_request\0\u{1}goodbye\0\u{2}\u{6}journal\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1335,16 +1335,16 @@ nonisolated extension Telstar_Cluster_V1_SatelliteBody: SwiftProtobuf.Message, S
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try {
-        var v: Telstar_Cluster_V1_Hello?
+        var v: Telstar_Cluster_V1_Handshake?
         var hadOneofValue = false
         if let current = self.kind {
           hadOneofValue = true
-          if case .hello(let m) = current {v = m}
+          if case .handshake(let m) = current {v = m}
         }
         try decoder.decodeSingularMessageField(value: &v)
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .hello(v)
+          self.kind = .handshake(v)
         }
       }()
       case 2: try {
@@ -1463,8 +1463,8 @@ nonisolated extension Telstar_Cluster_V1_SatelliteBody: SwiftProtobuf.Message, S
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
     switch self.kind {
-    case .hello?: try {
-      guard case .hello(let v)? = self.kind else { preconditionFailure() }
+    case .handshake?: try {
+      guard case .handshake(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     }()
     case .heartbeat?: try {
@@ -1517,7 +1517,7 @@ nonisolated extension Telstar_Cluster_V1_SatelliteBody: SwiftProtobuf.Message, S
 
 nonisolated extension Telstar_Cluster_V1_MasterBody: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".MasterBody"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}welcome\0\u{1}grant\0\u{1}started\0\u{3}reports_applied\0\u{1}revoke\0\u{3}signing_key\0\u{1}heartbeat\0\u{1}rejected\0\u{1}superseded\0\u{3}hello_again\0\u{2}\u{5}store\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}welcome\0\u{1}grant\0\u{1}started\0\u{3}reports_applied\0\u{1}revoke\0\u{3}signing_key\0\u{1}heartbeat\0\u{1}rejected\0\u{1}superseded\0\u{3}handshake_required\0\u{2}\u{5}store\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1647,12 +1647,12 @@ nonisolated extension Telstar_Cluster_V1_MasterBody: SwiftProtobuf.Message, Swif
         var hadOneofValue = false
         if let current = self.kind {
           hadOneofValue = true
-          if case .helloAgain(let m) = current {v = m}
+          if case .handshakeRequired(let m) = current {v = m}
         }
         try decoder.decodeSingularMessageField(value: &v)
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .helloAgain(v)
+          self.kind = .handshakeRequired(v)
         }
       }()
       case 15: try { try decoder.decodeSingularMessageField(value: &self._store) }()
@@ -1703,8 +1703,8 @@ nonisolated extension Telstar_Cluster_V1_MasterBody: SwiftProtobuf.Message, Swif
       guard case .superseded(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
     }()
-    case .helloAgain?: try {
-      guard case .helloAgain(let v)? = self.kind else { preconditionFailure() }
+    case .handshakeRequired?: try {
+      guard case .handshakeRequired(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
     }()
     case nil: break
@@ -1857,8 +1857,8 @@ nonisolated extension Telstar_Cluster_V1_HeldLease: SwiftProtobuf.Message, Swift
   }
 }
 
-nonisolated extension Telstar_Cluster_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".Hello"
+nonisolated extension Telstar_Cluster_V1_Handshake: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".Handshake"
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}lowest_version\0\u{3}highest_version\0\u{1}serial\0\u{1}incarnation\0\u{3}journal_id\0\u{3}boot_id\0\u{3}software_version\0\u{3}highest_term\0\u{3}highest_lease_serial\0\u{3}held_leases\0\u{1}held\0\u{3}store_id\0\u{3}newest_store\0\u{3}journal_session\0\u{3}earlier_incarnations\0\u{3}journal_found\0\u{3}journal_copied\0")
 
   fileprivate class _StorageClass {
@@ -2008,7 +2008,7 @@ nonisolated extension Telstar_Cluster_V1_Hello: SwiftProtobuf.Message, SwiftProt
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: Telstar_Cluster_V1_Hello, rhs: Telstar_Cluster_V1_Hello) -> Bool {
+  static func ==(lhs: Telstar_Cluster_V1_Handshake, rhs: Telstar_Cluster_V1_Handshake) -> Bool {
     if lhs._storage !== rhs._storage {
       let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
         let _storage = _args.0

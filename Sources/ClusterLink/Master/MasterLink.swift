@@ -153,7 +153,7 @@ public final class MasterLink: Sendable {
         }
     }
 
-    /// Ends a session without a word; the satellite will be asked to say hello again with its next frame.
+    /// Ends a session without a word; the satellite will be asked to repeat the handshake after its next frame.
     public func disconnect(_ session: SatelliteSession) async { await self.drop(session, .connectionLost) }
 
     /// How often each kind of trouble has happened since the start; keys are fit for metric labels.
@@ -189,7 +189,7 @@ public final class MasterLink: Sendable {
             case .failure(let failure, let address, _):
                 let text = "a satellite cannot connect from \(address): \(failure)"
                 self.troubles.warn("handshake", text)
-                await self.emit(.turnedAway(text))
+                await self.emit(.rejected(text))
             case .connected, .disconnected: break
             }
         }
@@ -225,7 +225,7 @@ public final class MasterLink: Sendable {
             case .noteJournal(let session, let position): self.decisions.noteJournal(session, position)
             case .warn(let trouble, let text):
                 let isLogged = self.troubles.warn(trouble.rawValue, text)
-                if isLogged, trouble == .keyNotAllowed || trouble == .version { await self.emit(.turnedAway(text)) }
+                if isLogged, trouble == .keyNotAllowed || trouble == .version { await self.emit(.rejected(text)) }
             }
         }
     }

@@ -2,9 +2,9 @@
 
 public import MailingModel
 
-/// One connected life of one satellite, from a hello to the end that ``MasterLinkEvent/disconnected(session:_:)`` tells.
+/// One connected life of one satellite, from a handshake to the end that ``MasterLinkEvent/disconnected(session:_:)`` tells.
 ///
-/// Two hellos of one process (a lost connection between them) are two sessions. Equal if it is the same session.
+/// Two handshakes of one process (a lost connection between them) are two sessions. Equal if it is the same session.
 public struct SatelliteSession: Sendable, Hashable {
     /// The satellite's record number.
     public let satellite: SatelliteID
@@ -35,14 +35,14 @@ public struct SatelliteSession: Sendable, Hashable {
 
 /// What happens on a master's link.
 public enum MasterLinkEvent: Sendable {
-    /// A satellite has said hello with an allowed key and a common version; answer with `.welcome` or `.rejected`.
-    case connected(session: SatelliteSession, Hello)
-    /// A satellite of an established session has said something; never `.hello`.
+    /// A satellite has sent a handshake with an allowed key and a common version; answer with `.welcome` or `.rejected`.
+    case connected(session: SatelliteSession, Handshake)
+    /// A satellite of an established session has said something; never `.handshake`.
     case message(session: SatelliteSession, SatelliteMessage)
     /// The session has ended; nothing more of it will come, and what is sent to it is dropped.
     case disconnected(session: SatelliteSession, SessionEnd)
-    /// Somebody was turned away: a key that is not allowed, or a failed handshake. Rate-limited, also logged.
-    case turnedAway(String)
+    /// A peer was rejected: a key that is not allowed, or a failed CURVE handshake. Rate-limited, also logged.
+    case rejected(String)
 }
 
 /// Why a session ended.
@@ -51,10 +51,10 @@ public enum SessionEnd: Sendable, Hashable {
     case silent
     /// The satellite left in order.
     case goodbye
-    /// Another process with the same key said hello; this one was told to stop.
+    /// Another process with the same key sent a handshake; this one was told to stop.
     case superseded
-    /// The same process said hello again, over a new connection or after losing frames.
-    case greetedAgain
+    /// The same process repeated the handshake, over a new connection or after losing frames.
+    case handshakeRepeated
     /// The key is no longer allowed, or ``MasterLink/drop(_:)`` was called; the satellite was told.
     case rejected
     /// The connection is gone.
@@ -66,7 +66,7 @@ public enum SessionEnd: Sendable, Hashable {
 /// What became of a message given to a link.
 ///
 /// `queued` is no promise that it arrives: reports repeat, and what is in doubt after a disconnection is settled by the
-/// next ``Hello`` and ``Welcome``.
+/// next ``Handshake`` and ``Welcome``.
 public enum SendResult: Sendable, Hashable {
     /// It is on its way.
     case queued

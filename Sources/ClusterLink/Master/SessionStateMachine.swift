@@ -5,9 +5,9 @@ import ZeroMQ
 
 /// Which satellites are connected, and what each frame of theirs leads to.
 ///
-/// A session stands for one hello: (routing id, incarnation, greeting). libzmq gives each TCP connection a routing id of
+/// A session stands for one handshake: (routing id, incarnation, its number). libzmq gives each TCP connection a routing id of
 /// its own, and the frame's User-Id, which libzmq ties to the peer's CURVE key, says who speaks; nothing in the frame
-/// does. Frames outside of a session get `hello again`, so that both sides find together after either has forgotten.
+/// does. Frames outside of a session get `handshakeRequired`, so that both sides find together after either has forgotten.
 struct SessionStateMachine: Sendable {
     /// What the owner does, in order.
     enum Action: Sendable {
@@ -30,7 +30,7 @@ struct SessionStateMachine: Sendable {
     private struct Connection: Sendable {
         let session: SatelliteSession
         let routingID: [UInt8]
-        let greeting: UInt32
+        let handshakeNumber: UInt32
         let version: UInt32
         var received: UInt64 = 1
         var sent: UInt64 = 0
@@ -40,7 +40,7 @@ struct SessionStateMachine: Sendable {
 
     /// Incarnations remembered per satellite as superseded.
     private static let rememberedIncarnations = 16
-    /// Connections without session that are asked to say hello again, remembered so that each is asked once a second.
+    /// Connections without session that are asked to repeat the handshake, remembered so that each is asked once a second.
     private static let rememberedStrangers = 1_024
 
     private let supported: ClosedRange<UInt32>
@@ -73,19 +73,19 @@ struct SessionStateMachine: Sendable {
     ) -> [Action] {
         let header = message.frames.first.flatMap { try? WireHeader(decoding: $0) }
         guard let publicKey, let record, record.enabled else {
-            return self.turnAway(message.routingID, header, record: record)
+            return self.reject(message.routingID, header, record: record)
         }
         guard let header, message.frames.count == 2 else {
             return [.warn(.garbage, "satellite \(record.serial) sent a frame that cannot be read")]
         }
         let body = message.frames[1]
         if let connection = self.connections[message.routingID], connection.session.publicKey == publicKey,
-            connection.session.incarnation == header.incarnation, connection.greeting == header.greeting
+            connection.session.incarnation == header.incarnation, connection.handshakeNumber == header.handshakeNumber
         {
             return self.receivedInSession(connection, header, body, now: now)
         }
-        if header.sequence == 1, header.parts == 0, case .hello(let hello)? = try? SatelliteCodec.decode(body) {
-            return self.receivedHello(hello, header, message.routingID, publicKey, record, now: now)
+        if header.sequence == 1, header.parts == 0, case .handshake(let handshake)? = try? SatelliteCodec.decode(body) {
+            return self.receivedHandshake(handshake, header, message.routingID, publicKey, record, now: now)
         }
         return self.askAgain(message.routingID, header, now: now)
     }
@@ -100,7 +100,7 @@ struct SessionStateMachine: Sendable {
             connection.sent += 1
             var header = WireHeader(
                 incarnation: session.incarnation,
-                greeting: connection.greeting,
+                handshakeNumber: connection.handshakeNumber,
                 sequence: connection.sent,
                 ack: connection.received
             )
@@ -147,7 +147,7 @@ struct SessionStateMachine: Sendable {
         self.routes[session.number].flatMap { self.connections[$0] }
     }
 
-    private mutating func turnAway(_ routingID: [UInt8], _ header: WireHeader?, record: SatelliteRecord?) -> [Action] {
+    private mutating func reject(_ routingID: [UInt8], _ header: WireHeader?, record: SatelliteRecord?) -> [Action] {
         let rejection: Rejection
         if let record {
             rejection = Rejection(code: .disabled, text: "satellite \(record.serial) is disabled on the master")
@@ -164,7 +164,7 @@ struct SessionStateMachine: Sendable {
             }
             actions.append(self.end(connection, .rejected))
         } else if let header {
-            actions.append(.send(self.stray(.message(.rejected(rejection)), routingID, header)))
+            actions.append(.send(self.unsolicited(.message(.rejected(rejection)), routingID, header)))
         }
         actions.append(.warn(.keyNotAllowed, rejection.text))
         return actions
@@ -183,8 +183,8 @@ struct SessionStateMachine: Sendable {
         }
         guard header.sequence == connection.received + 1 else {
             let text =
-                "frames of satellite \(name) are missing before \(header.sequence); it is asked to say hello again"
-            let again = self.stray(.helloAgain, route, header)
+                "frames of satellite \(name) are missing before \(header.sequence); it is asked to repeat the handshake"
+            let again = self.unsolicited(.handshakeRequired, route, header)
             return [.warn(.gap, text), .send(again), self.end(connection, .connectionLost)]
         }
         self.connections[route]?.received = header.sequence
@@ -201,7 +201,8 @@ struct SessionStateMachine: Sendable {
             return [.warn(.garbage, "satellite \(name) sent \(error); the frame is dropped")]
         }
         switch message {
-        case .hello: return [.warn(.garbage, "satellite \(name) sent a hello within a session; the frame is dropped")]
+        case .handshake:
+            return [.warn(.garbage, "satellite \(name) sent a handshake within a session; the frame is dropped")]
         case .goodbye: return [self.end(connection, .goodbye)]
         default:
             let note = journal.map { [Action.noteJournal(connection.session, $0)] } ?? []
@@ -219,72 +220,76 @@ struct SessionStateMachine: Sendable {
         return try assembler.take(body, part: header.part, of: header.parts)
     }
 
-    private mutating func receivedHello(
-        _ hello: Hello,
+    private mutating func receivedHandshake(
+        _ handshake: Handshake,
         _ header: WireHeader,
         _ routingID: [UInt8],
         _ publicKey: [UInt8],
         _ record: SatelliteRecord,
         now: ContinuousClock.Instant
     ) -> [Action] {
-        guard hello.incarnation == header.incarnation else {
-            return [.warn(.garbage, "satellite \(record.serial) gave two incarnations in one hello")]
+        guard handshake.incarnation == header.incarnation else {
+            return [.warn(.garbage, "satellite \(record.serial) gave two incarnations in one handshake")]
         }
-        guard hello.protocolVersions.overlaps(self.supported) else {
+        guard handshake.protocolVersions.overlaps(self.supported) else {
             let text =
-                "satellite \(record.serial) (\(hello.softwareVersion)) speaks link versions \(hello.protocolVersions), the "
+                "satellite \(record.serial) (\(handshake.softwareVersion)) speaks link versions \(handshake.protocolVersions), the "
                 + "master \(self.supported); upgrade the older of the two"
             let rejection = Rejection(code: .unsupportedVersion, text: text)
-            return [.send(self.stray(.message(.rejected(rejection)), routingID, header)), .warn(.version, text)]
+            return [.send(self.unsolicited(.message(.rejected(rejection)), routingID, header)), .warn(.version, text)]
         }
-        guard record.hasSerial(hello.serial) else {
+        guard record.hasSerial(handshake.serial) else {
             let text =
-                "a satellite that calls itself \(hello.serial) has the public key of satellite \(record.serial): give it a "
+                "a satellite that calls itself \(handshake.serial) has the public key of satellite \(record.serial): give it a "
                 + "key of its own, or the serial under which the master knows it"
             let rejection = Rejection(code: .keyNotAllowed, text: text)
-            return [.send(self.stray(.message(.rejected(rejection)), routingID, header)), .warn(.keyNotAllowed, text)]
+            return [
+                .send(self.unsolicited(.message(.rejected(rejection)), routingID, header)), .warn(.keyNotAllowed, text),
+            ]
         }
-        guard self.superseded[record.id]?.contains(hello.incarnation) != true else {
-            return [.send(self.stray(.message(.superseded), routingID, header))]
+        guard self.superseded[record.id]?.contains(handshake.incarnation) != true else {
+            return [.send(self.unsolicited(.message(.superseded), routingID, header))]
         }
         let others = self.connections.values.filter { $0.session.satellite == record.id }
         // A process that goes on with the journal itself comes with the same files; its former session is then over.
-        if hello.journalIsCopy, others.contains(where: { $0.session.incarnation != hello.incarnation }) {
+        if handshake.journalIsCopy, others.contains(where: { $0.session.incarnation != handshake.incarnation }) {
             let text =
                 "satellite \(record.serial) is running already, and a second process came with a copy of its journal; the "
-                + "second is turned away: stop it, and give every satellite a key and a data directory of its own"
+                + "second is rejected: stop it, and give every satellite a key and a data directory of its own"
             let rejection = Rejection(code: .copiedJournal, text: text)
-            return [.send(self.stray(.message(.rejected(rejection)), routingID, header)), .warn(.copiedJournal, text)]
+            return [
+                .send(self.unsolicited(.message(.rejected(rejection)), routingID, header)), .warn(.copiedJournal, text),
+            ]
         }
         var actions: [Action] = []
         for older in others {
-            actions += self.giveWay(older, to: hello.incarnation)
+            actions += self.giveWay(older, to: handshake.incarnation)
         }
         // The routing id's former session, if a rotated key came over the same connection: impossible, but harmless.
-        if let former = self.connections[routingID] { actions.append(self.end(former, .greetedAgain)) }
+        if let former = self.connections[routingID] { actions.append(self.end(former, .handshakeRepeated)) }
         self.lastNumber += 1
         let session = SatelliteSession(
             satellite: record.id,
             serial: record.serial,
             publicKey: publicKey,
-            incarnation: hello.incarnation,
+            incarnation: handshake.incarnation,
             number: self.lastNumber
         )
         self.connections[routingID] = Connection(
             session: session,
             routingID: routingID,
-            greeting: header.greeting,
-            version: min(hello.protocolVersions.upperBound, self.supported.upperBound),
+            handshakeNumber: header.handshakeNumber,
+            version: min(handshake.protocolVersions.upperBound, self.supported.upperBound),
             lastHeard: now,
             assembler: PartAssembler(limit: self.maximumMessageBytes)
         )
         self.routes[session.number] = routingID
         self.strangers[routingID] = nil
-        return actions + [.event(.connected(session: session, hello))]
+        return actions + [.event(.connected(session: session, handshake))]
     }
 
     private mutating func giveWay(_ older: Connection, to incarnation: UInt64) -> [Action] {
-        guard older.session.incarnation != incarnation else { return [self.end(older, .greetedAgain)] }
+        guard older.session.incarnation != incarnation else { return [self.end(older, .handshakeRepeated)] }
         var actions = (self.frames(of: MasterCodec.encode(.superseded), to: older.session) ?? []).map(Action.send)
         var incarnations = self.superseded[older.session.satellite] ?? []
         incarnations.append(older.session.incarnation)
@@ -297,22 +302,27 @@ struct SessionStateMachine: Sendable {
 
     private mutating func askAgain(_ routingID: [UInt8], _ header: WireHeader, now: ContinuousClock.Instant) -> [Action]
     {
-        // A frame of an earlier greeting was under way when the next hello overtook nothing: it is just old.
+        // A frame of an earlier handshake that was still on its way is just old.
         if let connection = self.connections[routingID], connection.session.incarnation == header.incarnation,
-            header.greeting < connection.greeting
+            header.handshakeNumber < connection.handshakeNumber
         {
             return []
         }
         if let asked = self.strangers[routingID], now - asked < .seconds(1) { return [] }
         if self.strangers.count >= Self.rememberedStrangers { self.strangers.removeAll() }
         self.strangers[routingID] = now
-        return [.send(self.stray(.helloAgain, routingID, header))]
+        return [.send(self.unsolicited(.handshakeRequired, routingID, header))]
     }
 
     /// A frame outside of any session.
-    private func stray(_ word: MasterWord, _ routingID: [UInt8], _ answered: WireHeader) -> ZeroMQMessage {
+    private func unsolicited(_ word: MasterWord, _ routingID: [UInt8], _ answered: WireHeader) -> ZeroMQMessage {
         // The receiver checks no sequence on what is not of a session.
-        var header = WireHeader(incarnation: answered.incarnation, greeting: answered.greeting, sequence: 1, ack: 0)
+        var header = WireHeader(
+            incarnation: answered.incarnation,
+            handshakeNumber: answered.handshakeNumber,
+            sequence: 1,
+            ack: 0
+        )
         header.protocolVersion = answered.protocolVersion
         return ZeroMQMessage(routingID: routingID, frames: [header.encoded(), MasterCodec.encode(word)])
     }

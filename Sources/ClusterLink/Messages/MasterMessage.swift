@@ -4,7 +4,7 @@ public import MailingModel
 
 /// What a master says to a satellite.
 public enum MasterMessage: Sendable, Hashable {
-    /// Takes the satellite on; the answer to its hello.
+    /// Takes the satellite on; the answer to its handshake.
     case welcome(Welcome)
     /// Entrusts recipients.
     case grant(LeaseGrant)
@@ -20,7 +20,7 @@ public enum MasterMessage: Sendable, Hashable {
     case heartbeat
     /// The satellite is not taken on, or no longer; it may try again later.
     case rejected(Rejection)
-    /// Another process with the same key has said hello later; this one must stop.
+    /// A newer process with the same key has sent a handshake; this one must stop.
     case superseded
 }
 

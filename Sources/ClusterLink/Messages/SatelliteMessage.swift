@@ -5,7 +5,7 @@ public import MailingModel
 /// What a satellite says to its master.
 public enum SatelliteMessage: Sendable, Hashable {
     /// Who it is and what it holds; first in every session. Sent by the link itself.
-    case hello(Hello)
+    case handshake(Handshake)
     /// A sign of life with the present load; renews every lease held. Sent by the link itself.
     case heartbeat(SatelliteLoad)
     /// How many recipients it will hold in all, per class: absolute limits, never increments; an absent class is zero.
@@ -25,7 +25,7 @@ public enum SatelliteMessage: Sendable, Hashable {
 }
 
 /// How a satellite presents itself.
-public struct Hello: Sendable, Hashable {
+public struct Handshake: Sendable, Hashable {
     /// The protocol versions that it speaks.
     public var protocolVersions: ClosedRange<UInt32>
     /// The name that it was given; the master compares it with the record of its key, without regard to case.
@@ -59,7 +59,7 @@ public struct Hello: Sendable, Hashable {
     /// Whether the journal's files are a copy of those that the last process wrote.
     public var journalIsCopy = false
 
-    /// Composes a hello.
+    /// Composes a handshake.
     public init(
         protocolVersions: ClosedRange<UInt32> = LinkProtocol.supportedVersions,
         serial: String,

@@ -7,8 +7,8 @@ import ZeroMQ
 
 /// The satellite's end of the cluster link.
 ///
-/// It connects to every configured master with a socket each, says hello wherever a connection stands, and follows the
-/// master that says Welcome with the highest term. It reconnects and greets again by itself.
+/// It connects to every configured master with a socket each, sends a handshake over each connection, and follows the
+/// master that says Welcome with the highest term. It reconnects and repeats the handshake by itself.
 public final class SatelliteLink: Sendable {
     /// What happens, in order; for one reader.
     ///
@@ -16,7 +16,7 @@ public final class SatelliteLink: Sendable {
     public let events: LinkEvents<SatelliteLinkEvent>
 
     private struct State {
-        var greetings: [GreetingStateMachine]
+        var handshakes: [HandshakeStateMachine]
         var control: [ZeroMQSocket] = []
         var content: [BlobFetcher] = []
         /// The master that is followed, by its place in the configuration.
@@ -30,7 +30,7 @@ public final class SatelliteLink: Sendable {
     }
 
     private let configuration: SatelliteLinkConfiguration
-    private let hello: @Sendable () async -> Hello
+    private let handshake: @Sendable () async -> Handshake
     private let load: @Sendable () async -> SatelliteLoad
     private let memory: Memory
     private let troubles: TroubleLog
@@ -58,26 +58,26 @@ public final class SatelliteLink: Sendable {
     ///
     /// - Parameters:
     ///   - configuration: Masters, keys and bounds.
-    ///   - hello: Asked at each greeting, so that it says what is held then. Its incarnation must stay the same.
+    ///   - handshake: Called for each handshake, so that it lists what is held then. Its incarnation must stay the same.
     ///   - load: Asked at each heartbeat.
     ///   - memory: Asked and told with every message.
     ///   - logger: Takes trouble, at a bounded rate.
     public init(
         _ configuration: SatelliteLinkConfiguration,
-        hello: @escaping @Sendable () async -> Hello,
+        handshake: @escaping @Sendable () async -> Handshake,
         load: @escaping @Sendable () async -> SatelliteLoad,
         memory: Memory = Memory(),
         logger: Logger
     ) {
         self.memory = memory
         self.configuration = configuration
-        self.hello = hello
+        self.handshake = handshake
         self.load = load
         self.troubles = TroubleLog(logger, every: configuration.reportInterval)
         self.queue = BoundedQueue(capacity: configuration.waitingEvents)
         self.events = LinkEvents(queue: self.queue)
-        let greeting = GreetingStateMachine(maximumMessageBytes: configuration.maximumMessageBytes)
-        self.state = Mutex(State(greetings: configuration.masters.map { _ in greeting }))
+        let handshake = HandshakeStateMachine(maximumMessageBytes: configuration.maximumMessageBytes)
+        self.state = Mutex(State(handshakes: configuration.masters.map { _ in handshake }))
     }
 
     /// Connects, and stays connected until the task is cancelled; then says goodbye and passes on what is queued.
@@ -136,7 +136,7 @@ public final class SatelliteLink: Sendable {
     /// Sends a message to the master that is followed, waiting while the outgoing queue is full.
     ///
     /// Without a master it is dropped: what must arrive is repeated by its owner until it is acknowledged, and what is
-    /// held is told in the next Hello. A long message travels in parts.
+    /// held is told in the next handshake. A long message travels in parts.
     ///
     /// - Parameters:
     ///   - message: What to say.
@@ -196,7 +196,7 @@ public final class SatelliteLink: Sendable {
                 socket.outgoingBytes = self.configuration.outgoingBytes
                 socket.reconnectInterval = self.configuration.reconnectInterval
                 socket.reconnectCeiling = self.configuration.reconnectCeiling
-                socket.refusalRetry = self.configuration.greetingInterval
+                socket.refusalRetry = self.configuration.handshakeInterval
                 socket.failureReportInterval = self.configuration.reportInterval
                 return socket
             }
@@ -218,9 +218,9 @@ public final class SatelliteLink: Sendable {
             guard let place = state.active, !state.isStopped, connection ?? state.connection == state.connection else {
                 return (nil, nil)
             }
-            let frames = state.greetings[place].frames(of: body)
+            let frames = state.handshakes[place].frames(of: body)
             let result = state.control[place].push(frames)
-            if result != .pushed { state.greetings[place].unsend(frames.count) }
+            if result != .pushed { state.handshakes[place].unsend(frames.count) }
             return (result, state.control[place])
         }
     }
@@ -237,12 +237,12 @@ public final class SatelliteLink: Sendable {
             switch event {
             case .connected:
                 socket.discardOutgoing()
-                await self.greet(place, "the connection to the master was made anew")
+                await self.startHandshake(place, "the connection to the master was made anew")
             case .disconnected:
-                self.state.withLock { $0.greetings[place].disconnected() }
+                self.state.withLock { $0.handshakes[place].disconnected() }
                 await self.leave(place, "the connection to the master at \(address) was lost")
             case .message(let message):
-                let outcome = self.state.withLock { $0.greetings[place].received(message, now: .now) }
+                let outcome = self.state.withLock { $0.handshakes[place].received(message, now: .now) }
                 self.noteStore(place)
                 if await self.perform(outcome, place) { return true }
             case .failure(let failure, let address, _):
@@ -256,11 +256,11 @@ public final class SatelliteLink: Sendable {
 
     /// Passes on what the master that is followed has told of its store.
     private func noteStore(_ place: Int) {
-        let store = self.state.withLock { $0.active == place ? $0.greetings[place].newestStore : nil }
+        let store = self.state.withLock { $0.active == place ? $0.handshakes[place].newestStore : nil }
         if let store { self.memory.noteStore(store) }
     }
 
-    private func perform(_ outcome: GreetingStateMachine.Outcome, _ place: Int) async -> Bool {
+    private func perform(_ outcome: HandshakeStateMachine.Outcome, _ place: Int) async -> Bool {
         let address = self.configuration.masters[place].control
         switch outcome {
         case .nothing: break
@@ -275,20 +275,22 @@ public final class SatelliteLink: Sendable {
             await self.leave(place, "another process with this satellite's key has connected")
             await self.emit(.message(.superseded))
             return true
-        case .greet(let reason): await self.greet(place, reason)
+        case .repeatHandshake(let reason): await self.startHandshake(place, reason)
         case .garbage(let text): self.troubles.warn("garbage", "the master at \(address) sent \(text); it is dropped")
         }
         return false
     }
 
-    /// Says hello, leaving first if this master was followed.
-    private func greet(_ place: Int, _ reason: String) async {
-        self.state.withLock { $0.greetings[place].willGreet() }
+    /// Starts a handshake, leaving first if this master was followed.
+    private func startHandshake(_ place: Int, _ reason: String) async {
+        self.state.withLock { $0.handshakes[place].prepareHandshake() }
         await self.leave(place, reason)
-        let hello = await self.hello()
+        let handshake = await self.handshake()
         self.state.withLock { state in
-            guard !state.isStopped, let frames = state.greetings[place].greet(hello, now: .now) else { return }
-            // Where there is no room, the greeting is repeated when nothing has come of it.
+            guard !state.isStopped, let frames = state.handshakes[place].startHandshake(handshake, now: .now) else {
+                return
+            }
+            // Where there is no room, the handshake is repeated when nothing has come of it.
             state.control[place].push(frames)
         }
     }
@@ -321,11 +323,11 @@ public final class SatelliteLink: Sendable {
         if wasActive { await self.emit(.disconnected(reason: reason)) }
     }
 
-    /// Sends heartbeats, notices silence, repeats greetings.
+    /// Sends heartbeats, notices silence, repeats handshakes.
     private func beat() async {
         while true {
             let heartbeat = self.welcome?.heartbeat
-            let interval = min(heartbeat ?? .seconds(1), self.configuration.greetingInterval)
+            let interval = min(heartbeat ?? .seconds(1), self.configuration.handshakeInterval)
             let before = ContinuousClock.now
             guard (try? await Task.sleep(for: interval)) != nil else { return }
             let now = ContinuousClock.now
@@ -333,16 +335,19 @@ public final class SatelliteLink: Sendable {
             let isLate = now - before > interval * 2
             let (silent, due) = self.state.withLock { state -> (Int?, [Int]) in
                 guard !state.isStalled, !isLate else { return (nil, []) }
-                let due = state.greetings.indices.filter {
-                    state.greetings[$0].mustGreetAgain(after: self.configuration.greetingInterval, now: now)
+                let due = state.handshakes.indices.filter {
+                    state.handshakes[$0].mustRepeatHandshake(after: self.configuration.handshakeInterval, now: now)
                 }
                 guard let active = state.active, let welcome = state.welcome else { return (nil, due) }
-                let silence = now - state.greetings[active].lastHeard
+                let silence = now - state.handshakes[active].lastHeard
                 return (silence > welcome.heartbeat * LinkProtocol.missedHeartbeats ? active : nil, due)
             }
-            for place in due { await self.greet(place, "") }
+            for place in due { await self.startHandshake(place, "") }
             if let silent {
-                await self.greet(silent, "the master at \(self.configuration.masters[silent].control) is silent")
+                await self.startHandshake(
+                    silent,
+                    "the master at \(self.configuration.masters[silent].control) is silent"
+                )
             } else if heartbeat != nil {
                 let body = SatelliteCodec.encode(
                     .heartbeat(await self.load()),

@@ -27,8 +27,8 @@ public struct SatelliteLinkConfiguration: Sendable {
     public var masters: [MasterEndpoint]
     /// The satellite's own keys.
     public var keys: CurveKeyPair
-    /// How often a master that does not answer, or has rejected this satellite, is greeted again.
-    public var greetingInterval: Duration = .seconds(5)
+    /// How often a master that does not answer, or has rejected this satellite, is sent another handshake.
+    public var handshakeInterval: Duration = .seconds(5)
     /// The first wait before connecting again; doubles up to ``reconnectCeiling``.
     public var reconnectInterval: Duration = .milliseconds(200)
     /// The longest wait before connecting again.
@@ -65,7 +65,7 @@ public enum SatelliteLinkEvent: Sendable {
     case connected(Welcome, connection: UInt64)
     /// The master has said something.
     ///
-    /// `.rejected` comes without a connection too (the link greets again by itself); after `.superseded` the link ends
+    /// `.rejected` comes without a connection too (the link repeats the handshake by itself); after `.superseded` the link ends
     /// and this process must stop sending. Never `.welcome` or `.heartbeat`.
     case message(MasterMessage)
     /// The master is gone, or silent; the link keeps trying. What was sent and not acknowledged may be lost.

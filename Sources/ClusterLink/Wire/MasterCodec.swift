@@ -8,7 +8,7 @@ import SwiftProtobuf
 enum MasterWord: Hashable, Sendable {
     case message(MasterMessage)
     /// The master knows no session for a frame that it got.
-    case helloAgain
+    case handshakeRequired
 }
 
 /// The wire form of what masters say.
@@ -16,9 +16,9 @@ enum MasterCodec {
     static func encode(_ word: MasterWord) -> [UInt8] {
         switch word {
         case .message(let message): return self.encode(message)
-        case .helloAgain:
+        case .handshakeRequired:
             var wire = Telstar_Cluster_V1_MasterBody()
-            wire.helloAgain = .init()
+            wire.handshakeRequired = .init()
             return wire.encoded()
         }
     }
@@ -110,7 +110,7 @@ enum MasterCodec {
             let code = Rejection.Code(rawValue: UInt8(clamping: rejected.code.rawValue)) ?? .other
             return .message(.rejected(Rejection(code: code, text: rejected.text)))
         case .superseded: return .message(.superseded)
-        case .helloAgain: return .helloAgain
+        case .handshakeRequired: return .handshakeRequired
         case nil: throw WireError("a master's message of an unknown kind")
         }
     }

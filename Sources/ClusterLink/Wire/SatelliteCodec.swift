@@ -6,14 +6,14 @@ import SwiftProtobuf
 
 /// The wire form of what satellites say.
 enum SatelliteCodec {
-    /// The bytes of a message, with how far the satellite's journal is written; a Hello has that in it.
+    /// The bytes of a message, with how far the satellite's journal is written; a handshake has that in it.
     static func encode(_ message: SatelliteMessage, journal: JournalPosition? = nil) -> [UInt8] {
         var wire = Telstar_Cluster_V1_SatelliteBody()
         var journal = journal
-        if case .hello(let hello) = message { journal = hello.journalPosition }
+        if case .handshake(let handshake) = message { journal = handshake.journalPosition }
         if let journal { wire.journal = self.wire(journal) }
         switch message {
-        case .hello(let hello): wire.hello = self.wire(hello)
+        case .handshake(let handshake): wire.handshake = self.wire(handshake)
         case .heartbeat(let load):
             wire.heartbeat = .with {
                 $0.waiting = WireValue.count(load.waiting)
@@ -80,10 +80,10 @@ enum SatelliteCodec {
         _ journal: JournalPosition?
     ) throws(WireError) -> SatelliteMessage {
         switch wire.kind {
-        case .hello(let hello):
-            var value = try self.value(hello)
+        case .handshake(let handshake):
+            var value = try self.value(handshake)
             value.journalPosition = journal
-            return .hello(value)
+            return .handshake(value)
         case .heartbeat(let load):
             return .heartbeat(
                 SatelliteLoad(
@@ -120,35 +120,35 @@ enum SatelliteCodec {
         }
     }
 
-    private static func wire(_ hello: Hello) -> Telstar_Cluster_V1_Hello {
+    private static func wire(_ handshake: Handshake) -> Telstar_Cluster_V1_Handshake {
         .with {
-            $0.lowestVersion = hello.protocolVersions.lowerBound
-            $0.highestVersion = hello.protocolVersions.upperBound
-            $0.serial = hello.serial
-            $0.incarnation = hello.incarnation
-            $0.journalID = hello.journalID
-            $0.bootID = hello.bootID
-            $0.softwareVersion = hello.softwareVersion
-            $0.highestTerm = hello.highestTerm.rawValue
-            $0.highestLeaseSerial = hello.highestLeaseSerial.rawValue
-            $0.heldLeases = hello.heldLeases.map(\.rawValue)
-            $0.held = self.wire(hello.journaledLeases)
-            if let store = hello.newestStore {
+            $0.lowestVersion = handshake.protocolVersions.lowerBound
+            $0.highestVersion = handshake.protocolVersions.upperBound
+            $0.serial = handshake.serial
+            $0.incarnation = handshake.incarnation
+            $0.journalID = handshake.journalID
+            $0.bootID = handshake.bootID
+            $0.softwareVersion = handshake.softwareVersion
+            $0.highestTerm = handshake.highestTerm.rawValue
+            $0.highestLeaseSerial = handshake.highestLeaseSerial.rawValue
+            $0.heldLeases = handshake.heldLeases.map(\.rawValue)
+            $0.held = self.wire(handshake.journaledLeases)
+            if let store = handshake.newestStore {
                 $0.storeID = store.storeID
                 $0.newestStore = .init(store)
             }
-            $0.journalSession = hello.journalSession
-            $0.earlierIncarnations = hello.earlierIncarnations
-            if hello.journalFound > 0 {
+            $0.journalSession = handshake.journalSession
+            $0.earlierIncarnations = handshake.earlierIncarnations
+            if handshake.journalFound > 0 {
                 $0.journalFound = self.wire(
-                    JournalPosition(written: hello.journalFound, synced: hello.journalFound)
+                    JournalPosition(written: handshake.journalFound, synced: handshake.journalFound)
                 )
             }
-            $0.journalCopied = hello.journalIsCopy
+            $0.journalCopied = handshake.journalIsCopy
         }
     }
 
-    /// Bytes of sets that a Hello carries at most, so that it stays within one frame.
+    /// Bytes of sets that a handshake carries at most, so that it stays within one frame.
     private static let longestDetails = 192 * 1024
 
     private static func wire(_ leases: [JournaledLease]) -> [Telstar_Cluster_V1_HeldLease] {
@@ -165,9 +165,9 @@ enum SatelliteCodec {
         }
     }
 
-    private static func value(_ wire: Telstar_Cluster_V1_Hello) throws(WireError) -> Hello {
+    private static func value(_ wire: Telstar_Cluster_V1_Handshake) throws(WireError) -> Handshake {
         guard wire.lowestVersion <= wire.highestVersion else { throw WireError("an empty range of versions") }
-        var hello = Hello(
+        var handshake = Handshake(
             protocolVersions: wire.lowestVersion...wire.highestVersion,
             serial: wire.serial,
             incarnation: wire.incarnation,
@@ -179,7 +179,7 @@ enum SatelliteCodec {
             heldLeases: WireValue.leases(wire.heldLeases)
         )
         for held in wire.held {
-            hello.journaledLeases.append(
+            handshake.journaledLeases.append(
                 JournaledLease(
                     LeaseSerial(rawValue: held.lease),
                     started: try WireValue.bitmap(Array(held.started)),
@@ -187,11 +187,11 @@ enum SatelliteCodec {
                 )
             )
         }
-        if wire.hasNewestStore { hello.newestStore = wire.newestStore.value(of: wire.storeID) }
-        hello.journalSession = wire.journalSession
-        hello.earlierIncarnations = wire.earlierIncarnations
-        hello.journalFound = wire.journalFound.written
-        hello.journalIsCopy = wire.journalCopied
-        return hello
+        if wire.hasNewestStore { handshake.newestStore = wire.newestStore.value(of: wire.storeID) }
+        handshake.journalSession = wire.journalSession
+        handshake.earlierIncarnations = wire.earlierIncarnations
+        handshake.journalFound = wire.journalFound.written
+        handshake.journalIsCopy = wire.journalCopied
+        return handshake
     }
 }

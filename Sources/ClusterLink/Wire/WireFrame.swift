@@ -6,16 +6,16 @@ import SwiftProtobuf
 struct WireHeader: Hashable, Sendable {
     var protocolVersion: UInt32 = LinkProtocol.supportedVersions.lowerBound
     var incarnation: UInt64
-    var greeting: UInt32
+    var handshakeNumber: UInt32
     var sequence: UInt64
     var ack: UInt64
     /// 0 of 0 for a whole body, else from 1.
     var part: UInt32 = 0
     var parts: UInt32 = 0
 
-    init(incarnation: UInt64, greeting: UInt32, sequence: UInt64, ack: UInt64) {
+    init(incarnation: UInt64, handshakeNumber: UInt32, sequence: UInt64, ack: UInt64) {
         self.incarnation = incarnation
-        self.greeting = greeting
+        self.handshakeNumber = handshakeNumber
         self.sequence = sequence
         self.ack = ack
     }
@@ -28,7 +28,7 @@ struct WireHeader: Hashable, Sendable {
         }
         self.protocolVersion = wire.protocolVersion
         self.incarnation = wire.incarnation
-        self.greeting = wire.greeting
+        self.handshakeNumber = wire.handshakeNumber
         self.sequence = wire.sequence
         self.ack = wire.ack
         self.part = wire.part
@@ -39,7 +39,7 @@ struct WireHeader: Hashable, Sendable {
         var wire = Telstar_Cluster_V1_FrameHeader()
         wire.protocolVersion = self.protocolVersion
         wire.incarnation = self.incarnation
-        wire.greeting = self.greeting
+        wire.handshakeNumber = self.handshakeNumber
         wire.sequence = self.sequence
         wire.ack = self.ack
         wire.part = self.part

@@ -20,7 +20,7 @@ public struct SatelliteRecord: Sendable, Hashable {
     public var weight: Int
     /// Which recipient domains it may take.
     public var affinity: DomainAffinity
-    /// The version it last said hello with.
+    /// The version in its latest handshake.
     public var version: String?
 
     /// Composes a record.

@@ -2,7 +2,7 @@
 //
 // Either side may have been set back to an older copy of its files. A satellite remembers the newest commit that a master
 // told it, so that an old store is recognised; a master remembers how far each journal was written, so that an old journal
-// is. Both are compared at every hello, before anything is given out.
+// is. Both are compared at every handshake, before anything is given out.
 
 import ClusterLink
 import Logging
@@ -13,9 +13,9 @@ extension Dispatcher {
     /// Compares what a satellite remembers with the store; enters safe mode if the store turns out to be an old copy.
     ///
     /// - Returns: Whether the satellite remembers more than the store.
-    func compare(_ hello: Hello, of session: SatelliteSession) async throws -> Bool {
-        self.safeMode.saw(hello.highestLeaseSerial)
-        guard let reason = try await self.reasonToDistrustStore(hello, of: session) else { return false }
+    func compare(_ handshake: Handshake, of session: SatelliteSession) async throws -> Bool {
+        self.safeMode.saw(handshake.highestLeaseSerial)
+        guard let reason = try await self.reasonToDistrustStore(handshake, of: session) else { return false }
         if self.safeMode.enter("satellite \(session.serial) \(reason)", logger: self.logger) {
             // Whoever was welcomed before would wait for leave to start that it is not given.
             await self.dropAll(except: session)
@@ -24,29 +24,29 @@ extension Dispatcher {
     }
 
     /// What a satellite remembers and the store does not, or `nil`.
-    private func reasonToDistrustStore(_ hello: Hello, of session: SatelliteSession) async throws -> String? {
+    private func reasonToDistrustStore(_ handshake: Handshake, of session: SatelliteSession) async throws -> String? {
         let identity = self.store.identity
-        if let position = hello.newestStore, position.storeID == identity.storeID {
+        if let position = handshake.newestStore, position.storeID == identity.storeID {
             guard try await self.store.knows(position) else {
                 return "has seen commit \(position.number) of term \(position.term.rawValue), which the store does not "
                     + "have: it is a restored or cloned copy"
             }
             // The newest that it was told stands in the store. The highest term that it ever saw may be of a time that was
             // lost, and with which the operator has gone on.
-        } else if hello.highestTerm > identity.term {
+        } else if handshake.highestTerm > identity.term {
             return
-                "has seen term \(hello.highestTerm.rawValue), the store is at term \(identity.term.rawValue): it is a "
+                "has seen term \(handshake.highestTerm.rawValue), the store is at term \(identity.term.rawValue): it is a "
                 + "restored or cloned copy"
         }
         if let ledger = self.store as? any LeaseLedger {
             let highest = try await ledger.highestLeaseSerial()
-            guard hello.highestLeaseSerial <= highest else {
+            guard handshake.highestLeaseSerial <= highest else {
                 return
-                    "has seen lease \(hello.highestLeaseSerial), the store has given out \(highest) at most: it is a "
+                    "has seen lease \(handshake.highestLeaseSerial), the store has given out \(highest) at most: it is a "
                     + "restored or cloned copy"
             }
         }
-        if let lease = try await self.store.unknownStart(among: hello.journaledLeases, of: session.satellite) {
+        if let lease = try await self.store.unknownStart(among: handshake.journaledLeases, of: session.satellite) {
             return
                 "has leave to start recipients of lease \(lease) that the store never gave: it is a restored or cloned "
                 + "copy"
@@ -56,17 +56,17 @@ extension Dispatcher {
 
     /// Makes uncertain what a satellite has finished in the time that a restored store has lost; the operator has confirmed
     /// the store.
-    func settleFinished(by session: SatelliteSession, _ hello: Hello) async throws {
+    func settleFinished(by session: SatelliteSession, _ handshake: Handshake) async throws {
         // Leases that it may still hold must not get their numbers a second time.
         if let ledger = self.store as? any LeaseLedger {
-            try await ledger.skipLeaseSerials(through: hello.highestLeaseSerial)
+            try await ledger.skipLeaseSerials(through: handshake.highestLeaseSerial)
         }
         // A lease that is settled altogether is gone afterwards.
         let mailings = try await self.store.leases(of: session.satellite).map(\.mailing)
         let count = try await self.store.settleFinished(
             by: session.satellite,
-            holding: hello.heldLeases,
-            hello.journaledLeases,
+            holding: handshake.heldLeases,
+            handshake.journaledLeases,
             at: self.time.now()
         )
         guard count > 0 else { return }
@@ -84,7 +84,7 @@ extension Dispatcher {
     /// the satellite may go on.
     ///
     /// - Returns: Whether the satellite must not send what it found started.
-    func examineJournal(_ hello: Hello, of session: SatelliteSession) async throws -> Bool {
+    func examineJournal(_ handshake: Handshake, of session: SatelliteSession) async throws -> Bool {
         let stored = try await self.store.journal(of: session.satellite)
         var seen = stored
         if let sighting = self.directory.sighting(of: session.satellite), sighting.incarnation == seen?.incarnation,
@@ -92,8 +92,8 @@ extension Dispatcher {
         {
             seen?.position = sighting.position
         }
-        let reason = JournalComparison.reasonToDistrust(hello, seen: seen)
-        let wasDistrusted = stored?.isDistrusted == true && stored?.incarnation == hello.incarnation
+        let reason = JournalComparison.reasonToDistrust(handshake, seen: seen)
+        let wasDistrusted = stored?.isDistrusted == true && stored?.incarnation == handshake.incarnation
         if let reason {
             self.logger.error(
                 "a satellite's journal is not the newest that was seen of it; what it had started is uncertain",
@@ -103,7 +103,7 @@ extension Dispatcher {
         }
         let isDistrusted = reason != nil || wasDistrusted
         // Committed before the Welcome: from then on the satellite writes what a copy of today would lack.
-        if let mark = JournalComparison.mark(of: hello, isDistrusted: isDistrusted), mark != stored {
+        if let mark = JournalComparison.mark(of: handshake, isDistrusted: isDistrusted), mark != stored {
             try await self.store.setJournal(mark, of: session.satellite)
         }
         return isDistrusted

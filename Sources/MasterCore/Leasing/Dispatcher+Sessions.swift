@@ -6,15 +6,15 @@ import MailingModel
 import MasterStore
 
 extension Dispatcher {
-    /// A satellite says hello; it is answered in the next turn.
-    func greeted(_ session: SatelliteSession, _ hello: Hello) {
+    /// A satellite has sent a handshake; it is answered in the next turn.
+    func connected(_ session: SatelliteSession, _ handshake: Handshake) {
         var ledger =
             self.ledgers[session.satellite]
             ?? SatelliteLedger(id: session.satellite, absentSince: self.time.elapsed())
-        ledger.greeted(session)
+        ledger.connected(session)
         ledger.lastSeen = self.time.now()
         self.ledgers[session.satellite] = ledger
-        self.greetings.append((session, hello))
+        self.pendingHandshakes.append((session, handshake))
         self.backlogIsStale = true
         self.bell.ring()
     }
@@ -32,15 +32,15 @@ extension Dispatcher {
         self.bell.ring()
     }
 
-    /// Answers the hellos that have arrived.
-    func greet() async throws {
-        while let (session, hello) = self.greetings.first {
-            if self.ledgers[session.satellite]?.session == session { try await self.answer(session, hello) }
-            self.greetings.removeFirst()
+    /// Answers the handshakes that have arrived.
+    func answerHandshakes() async throws {
+        while let (session, handshake) = self.pendingHandshakes.first {
+            if self.ledgers[session.satellite]?.session == session { try await self.answer(session, handshake) }
+            self.pendingHandshakes.removeFirst()
         }
     }
 
-    private func answer(_ session: SatelliteSession, _ hello: Hello) async throws {
+    private func answer(_ session: SatelliteSession, _ handshake: Handshake) async throws {
         let satellite: Logger.Metadata = ["satellite": "\(session.serial)"]
         guard let record = self.directory[session.satellite], record.enabled else {
             _ = await self.channel.send(
@@ -49,20 +49,20 @@ extension Dispatcher {
             )
             return
         }
-        let isAhead = try await self.compare(hello, of: session)
+        let isAhead = try await self.compare(handshake, of: session)
         if let reason = self.safeMode.reason {
             let text = "the master is in safe mode until its operator confirms the store: \(reason)"
             _ = await self.channel.send(.rejected(Rejection(code: .safeMode, text: text)), to: session)
             return
         }
-        if isAhead, self.reconciled[session.satellite] != hello.incarnation {
-            try await self.settleFinished(by: session, hello)
-            self.reconciled[session.satellite] = hello.incarnation
+        if isAhead, self.reconciled[session.satellite] != handshake.incarnation {
+            try await self.settleFinished(by: session, handshake)
+            self.reconciled[session.satellite] = handshake.incarnation
         }
-        let isDistrusted = try await self.examineJournal(hello, of: session)
+        let isDistrusted = try await self.examineJournal(handshake, of: session)
         let changes = self.ledgers[session.satellite]?.changes
         let stored = try await self.store.leases(of: session.satellite)
-        let held = Set(hello.heldLeases)
+        let held = Set(handshake.heldLeases)
         let missing = stored.filter { !held.contains($0.serial) && $0.open > 0 }
         if !missing.isEmpty {
             // What it does not hold it cannot send any more: what was never started waits again, what was started may
@@ -76,14 +76,16 @@ extension Dispatcher {
             if uncertain > 0 {
                 self.logger.error(
                     "a satellite came back without leases that it had started; their recipients are uncertain",
-                    metadata: satellite.merging(["recipients": "\(uncertain)", "journal": "\(hello.journalID)"]) { $1 }
+                    metadata: satellite.merging(["recipients": "\(uncertain)", "journal": "\(handshake.journalID)"]) {
+                        $1
+                    }
                 )
             }
             self.settledMailings.formUnion(missing.map(\.mailing))
         }
         let remaining = missing.isEmpty ? stored : try await self.store.leases(of: session.satellite)
-        if record.version != hello.softwareVersion {
-            let stored = try await self.store.updateSatellite(record.id) { $0.version = hello.softwareVersion }
+        if record.version != handshake.softwareVersion {
+            let stored = try await self.store.updateSatellite(record.id) { $0.version = handshake.softwareVersion }
             self.directory.insert(stored)
         }
         guard let ledger = self.ledgers[session.satellite], ledger.session == session else { return }
@@ -102,7 +104,7 @@ extension Dispatcher {
         welcome.journalIsDistrusted = isDistrusted
         _ = await self.channel.send(.welcome(welcome), to: session)
         let names = Set(known.map(\.serial))
-        for serial in hello.heldLeases where !names.contains(serial) {
+        for serial in handshake.heldLeases where !names.contains(serial) {
             _ = await self.channel.send(.revoke(serial, .unknown), to: session)
         }
         for lease in known where lease.isRevoked {
@@ -110,7 +112,7 @@ extension Dispatcher {
         }
         self.logger.info(
             "satellite welcomed",
-            metadata: satellite.merging(["leases": "\(known.count)", "version": "\(hello.softwareVersion)"]) { $1 }
+            metadata: satellite.merging(["leases": "\(known.count)", "version": "\(handshake.softwareVersion)"]) { $1 }
         )
     }
 
@@ -225,7 +227,7 @@ extension SessionEnd {
     /// Whether nothing is wrong with the satellite.
     fileprivate var isOrderly: Bool {
         switch self {
-        case .goodbye, .superseded, .greetedAgain: true
+        case .goodbye, .superseded, .handshakeRepeated: true
         case .silent, .rejected, .connectionLost, .doesNotRead: false
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One loop makes every decision about leases, one after the other: greet, take back, plan, claim, grant. Whatever
+// One loop makes every decision about leases, one after the other: answer handshakes, take back, plan, claim, grant. Whatever
 // happens elsewhere only changes what this actor knows and rings its bell, so that no two decisions ever cross while one
 // waits for the store.
 
@@ -22,7 +22,7 @@ actor Dispatcher {
     nonisolated let bell = Nudge()
 
     var ledgers: [SatelliteID: SatelliteLedger] = [:]
-    var greetings: [(session: SatelliteSession, hello: Hello)] = []
+    var pendingHandshakes: [(session: SatelliteSession, handshake: Handshake)] = []
     var returns: [(session: SatelliteSession, lease: LeaseSerial, places: EntryBitmap)] = []
     var planner: LeasePlanner
     var backlogIsStale = true
@@ -80,9 +80,9 @@ actor Dispatcher {
     /// - Throws: What the store threw; calling again repeats what was not done.
     func turn() async throws -> Duration {
         try await self.findAbsent()
-        // Before the hellos: who has given a lease back does not name it any more.
+        // Before the handshakes: who has given a lease back does not name it any more.
         try await self.takeReturns()
-        try await self.greet()
+        try await self.answerHandshakes()
         try await self.takeBack()
         try await self.recount()
         try await self.grant()
@@ -190,7 +190,7 @@ actor Dispatcher {
         }
     }
 
-    /// Every session must say hello again, and is then rejected or welcomed by what is true now.
+    /// Every session must repeat the handshake, and is then rejected or welcomed by what is true now.
     ///
     /// - Parameter excepted: A session that is being answered already.
     func dropAll(except excepted: SatelliteSession? = nil) async {
@@ -307,7 +307,7 @@ actor Dispatcher {
 
     private var mayGrant: Bool { self.isGranting && self.safeMode.reason == nil }
 
-    /// Sends a grant, unless its satellite has gone in the meantime: then the lease is settled at its next hello, or when
+    /// Sends a grant, unless its satellite has gone in the meantime: then the lease is settled at its next handshake, or when
     /// it has been away too long.
     private func hand(_ grant: LeaseGrant, to satellite: SatelliteID) async {
         var grant = grant

@@ -8,56 +8,58 @@
 import ClusterLink
 import MailingModel
 
-/// Compares a satellite's journal, as its Hello describes it, with what the master last saw of it; pure.
+/// Compares a satellite's journal, as its handshake describes it, with what the master last saw of it; pure.
 enum JournalComparison {
     /// Why what the satellite found started may have been sent since its journal was copied, or `nil` if its journal is the
     /// newest as far as the master can tell.
     ///
     /// - Parameters:
-    ///   - hello: What the satellite says.
+    ///   - handshake: What the satellite says.
     ///   - seen: What the master last saw; `nil` if it never saw this satellite, or only programs that tell nothing.
     /// - Returns: The reason in words for the log.
-    static func reasonToDistrust(_ hello: Hello, seen: JournalMark?) -> String? {
-        guard hello.journalSession > 0 else { return nil }
-        if hello.incarnation == seen?.incarnation, hello.journalID == seen?.journalID {
-            return Self.reasonToDistrustProcess(hello, seen: seen)
+    static func reasonToDistrust(_ handshake: Handshake, seen: JournalMark?) -> String? {
+        guard handshake.journalSession > 0 else { return nil }
+        if handshake.incarnation == seen?.incarnation, handshake.journalID == seen?.journalID {
+            return Self.reasonToDistrustProcess(handshake, seen: seen)
         }
-        if hello.journalIsCopy { return "the files of its journal were copied or restored" }
+        if handshake.journalIsCopy { return "the files of its journal were copied or restored" }
         guard let seen else { return nil }
         // The former one is lost, or damaged: what could be read of it is in the new one, the rest is not.
-        guard hello.journalID == seen.journalID else {
-            return "it came with journal \(hello.journalID), and last wrote journal \(seen.journalID)"
+        guard handshake.journalID == seen.journalID else {
+            return "it came with journal \(handshake.journalID), and last wrote journal \(seen.journalID)"
         }
-        guard hello.journalSession > seen.session else {
+        guard handshake.journalSession > seen.session else {
             return
-                "its journal was opened \(hello.journalSession) times, and was seen when it had been \(seen.session) times"
+                "its journal was opened \(handshake.journalSession) times, and was seen when it had been \(seen.session) times"
         }
-        let between = hello.journalSession - seen.session - 1
-        if between < hello.earlierIncarnations.count, hello.earlierIncarnations[Int(between)] != seen.incarnation {
+        let between = handshake.journalSession - seen.session - 1
+        if between < handshake.earlierIncarnations.count,
+            handshake.earlierIncarnations[Int(between)] != seen.incarnation
+        {
             return "its journal lacks the process that was last seen"
         }
         // What was written and not synced may have gone with the machine; it is uncertain then for that reason.
-        let end = hello.bootID == seen.bootID ? seen.position.written : seen.position.synced
-        guard hello.journalFound >= end else {
-            return "its journal ended at \(hello.journalFound), and was seen written up to \(end)"
+        let end = handshake.bootID == seen.bootID ? seen.position.written : seen.position.synced
+        guard handshake.journalFound >= end else {
+            return "its journal ended at \(handshake.journalFound), and was seen written up to \(end)"
         }
         return nil
     }
 
     /// A process that was seen before has lost part of its journal only if its whole machine was set back.
-    private static func reasonToDistrustProcess(_ hello: Hello, seen: JournalMark?) -> String? {
-        guard let seen, let now = hello.journalPosition, now.written < seen.position.written else { return nil }
+    private static func reasonToDistrustProcess(_ handshake: Handshake, seen: JournalMark?) -> String? {
+        guard let seen, let now = handshake.journalPosition, now.written < seen.position.written else { return nil }
         return "its journal ends at \(now.written), and was seen written up to \(seen.position.written)"
     }
 
-    /// What is to be remembered of a satellite that says hello; `nil` from a program that does not tell enough.
-    static func mark(of hello: Hello, isDistrusted: Bool) -> JournalMark? {
-        guard hello.journalSession > 0, let position = hello.journalPosition else { return nil }
+    /// What is to be remembered of a satellite that sends a handshake; `nil` from a program that does not tell enough.
+    static func mark(of handshake: Handshake, isDistrusted: Bool) -> JournalMark? {
+        guard handshake.journalSession > 0, let position = handshake.journalPosition else { return nil }
         return JournalMark(
-            journalID: hello.journalID,
-            bootID: hello.bootID,
-            session: hello.journalSession,
-            incarnation: hello.incarnation,
+            journalID: handshake.journalID,
+            bootID: handshake.bootID,
+            session: handshake.journalSession,
+            incarnation: handshake.incarnation,
             position: position,
             isDistrusted: isDistrusted
         )

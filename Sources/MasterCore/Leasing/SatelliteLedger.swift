@@ -39,8 +39,8 @@ struct SatelliteLedger: Sendable {
 
     // MARK: Sessions
 
-    /// A hello arrived: this session counts from now on.
-    mutating func greeted(_ session: SatelliteSession) {
+    /// A handshake arrived: this session counts from now on.
+    mutating func connected(_ session: SatelliteSession) {
         self.session = session
         self.isWelcomed = false
         self.limits = [:]

@@ -16,7 +16,7 @@ public struct MasterStatus: Sendable, Hashable, Codable {
         public var connected: Bool
         /// Whether it takes no new work.
         public var draining: Bool
-        /// The version it said hello with.
+        /// The version in its handshake.
         public var version: String?
         /// When something was last heard of it, RFC 3339; `nil` if never since the master started.
         public var lastSeenAt: String?

@@ -15,14 +15,15 @@ struct OldCopyTests {
     /// What happens between the copy and the loss, and what the satellite remembers of it.
     struct Memory: Sendable, CustomTestStringConvertible {
         var testDescription: String
-        /// Plays on; what it leaves in the satellite's Hello.
-        var play: @Sendable (TestMaster, ScriptedSatellite, LeaseGrant) async throws -> @Sendable (inout Hello) -> Void
+        /// Plays on; what it leaves in the satellite's handshake.
+        var play:
+            @Sendable (TestMaster, ScriptedSatellite, LeaseGrant) async throws -> @Sendable (inout Handshake) -> Void
 
         init(
             _ name: String,
             _ play:
                 @escaping @Sendable (TestMaster, ScriptedSatellite, LeaseGrant) async throws ->
-                @Sendable (inout Hello)
+                @Sendable (inout Handshake)
                 -> Void
         ) {
             self.testDescription = name
@@ -31,7 +32,7 @@ struct OldCopyTests {
     }
 
     /// What the satellite's link would note.
-    private static func told(by test: TestMaster) -> @Sendable (inout Hello) -> Void {
+    private static func told(by test: TestMaster) -> @Sendable (inout Handshake) -> Void {
         let position = test.store.position
         return { $0.newestStore = position }
     }
@@ -201,13 +202,13 @@ struct OldCopyTests {
 
     /// Copies the store of a master whose satellite holds one lease of five, plays on, and goes back to the copy.
     private func afterLoss(
-        _ play: (TestMaster, ScriptedSatellite, LeaseGrant) async throws -> @Sendable (inout Hello) -> Void,
+        _ play: (TestMaster, ScriptedSatellite, LeaseGrant) async throws -> @Sendable (inout Handshake) -> Void,
         before: (TestMaster) -> Void = { _ in },
-        _ body: (TestMaster, SatelliteRecord, LeaseGrant, @Sendable (inout Hello) -> Void) async throws -> Void
+        _ body: (TestMaster, SatelliteRecord, LeaseGrant, @Sendable (inout Handshake) -> Void) async throws -> Void
     ) async throws {
         let directories = [TestMaster.makeDirectory(), TestMaster.makeDirectory()]
         defer { for path in directories { try? FileManager.default.removeItem(atPath: path) } }
-        var memory: (record: SatelliteRecord, grant: LeaseGrant, change: @Sendable (inout Hello) -> Void)?
+        var memory: (record: SatelliteRecord, grant: LeaseGrant, change: @Sendable (inout Handshake) -> Void)?
         try await TestMaster.run(path: directories[0]) { test in
             try await Self.startMailing(test)
             let satellite = try await test.connected("a", bulk: 100)
@@ -235,14 +236,14 @@ struct OldCopyTests {
         after earlier: [UInt64],
         found: UInt64,
         isCopy: Bool = false
-    ) -> (inout Hello) -> Void {
-        { hello in
-            hello.incarnation = incarnation
-            hello.journalSession = session
-            hello.earlierIncarnations = earlier
-            hello.journalFound = found
-            hello.journalPosition = JournalPosition(written: found + 10, synced: found + 10)
-            hello.journalIsCopy = isCopy
+    ) -> (inout Handshake) -> Void {
+        { handshake in
+            handshake.incarnation = incarnation
+            handshake.journalSession = session
+            handshake.earlierIncarnations = earlier
+            handshake.journalFound = found
+            handshake.journalPosition = JournalPosition(written: found + 10, synced: found + 10)
+            handshake.journalIsCopy = isCopy
         }
     }
 

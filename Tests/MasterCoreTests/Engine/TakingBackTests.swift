@@ -145,16 +145,16 @@ struct TakingBackTests {
         }
     }
 
-    @Test("a lease that the master does not know is revoked at the hello")
+    @Test("a lease that the master does not know is revoked at the handshake")
     func unknownLease() async throws {
         try await TestMaster.run { test in
             _ = try await test.running(1)
             let busy = try await test.connected("busy")
             try await busy.take(1)
             let record = try await test.satellite("a")
-            let stray = ScriptedSatellite(test.channel, record, holding: [LeaseSerial(rawValue: 1)], highest: 1)
-            try await stray.welcomed()
-            let (lease, reason) = try await stray.revoked()
+            let unsolicited = ScriptedSatellite(test.channel, record, holding: [LeaseSerial(rawValue: 1)], highest: 1)
+            try await unsolicited.welcomed()
+            let (lease, reason) = try await unsolicited.revoked()
             #expect(lease.rawValue == 1)
             #expect(reason == .unknown)
         }

@@ -162,7 +162,7 @@ struct TroubleTests {
         }
     }
 
-    @Test("safe mode that begins with one satellite's hello ends the sessions of the others")
+    @Test("safe mode that begins with one satellite's handshake ends the sessions of the others")
     func safeModeDropsOthers() async throws {
         try await TestMaster.run { test in
             let welcomed = try await test.connected("welcomed")

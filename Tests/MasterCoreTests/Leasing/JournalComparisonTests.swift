@@ -8,13 +8,13 @@ import Testing
 
 @Suite("A satellite's journal beside what was last seen of it")
 struct JournalComparisonTests {
-    /// A hello, and whether the journal behind it is the newest.
+    /// A handshake, and whether the journal behind it is the newest.
     struct Row: Sendable, CustomTestStringConvertible {
         var testDescription: String
         var isTrusted: Bool
-        var change: @Sendable (inout Hello) -> Void
+        var change: @Sendable (inout Handshake) -> Void
 
-        init(_ name: String, trusted: Bool, _ change: @escaping @Sendable (inout Hello) -> Void) {
+        init(_ name: String, trusted: Bool, _ change: @escaping @Sendable (inout Handshake) -> Void) {
             self.testDescription = name
             self.isTrusted = trusted
             self.change = change
@@ -80,23 +80,23 @@ struct JournalComparisonTests {
 
     @Test("is compared by process and by length", arguments: Self.rows)
     func compared(row: Row) {
-        var hello = Self.hello
-        row.change(&hello)
-        let reason = JournalComparison.reasonToDistrust(hello, seen: Self.seen)
+        var handshake = Self.handshake
+        row.change(&handshake)
+        let reason = JournalComparison.reasonToDistrust(handshake, seen: Self.seen)
         #expect((reason == nil) == row.isTrusted, "\(reason ?? "no reason")")
     }
 
     @Test("is taken as it is at the first meeting, unless its files are a copy")
     func firstMeeting() {
-        #expect(JournalComparison.reasonToDistrust(Self.hello, seen: nil) == nil)
-        var copy = Self.hello
+        #expect(JournalComparison.reasonToDistrust(Self.handshake, seen: nil) == nil)
+        var copy = Self.handshake
         copy.journalIsCopy = true
         #expect(JournalComparison.reasonToDistrust(copy, seen: nil) != nil)
     }
 
     /// The sixth process.
-    static var hello: Hello {
-        var hello = Hello(
+    static var handshake: Handshake {
+        var handshake = Handshake(
             serial: "a",
             incarnation: 70,
             journalID: "journal",
@@ -106,18 +106,18 @@ struct JournalComparisonTests {
             highestLeaseSerial: LeaseSerial(rawValue: 0),
             heldLeases: []
         )
-        hello.journalSession = 6
-        hello.earlierIncarnations = [50, 40, 30, 20, 10]
-        hello.journalFound = 900
-        hello.journalPosition = JournalPosition(written: 960, synced: 960)
-        return hello
+        handshake.journalSession = 6
+        handshake.earlierIncarnations = [50, 40, 30, 20, 10]
+        handshake.journalFound = 900
+        handshake.journalPosition = JournalPosition(written: 960, synced: 960)
+        return handshake
     }
 
-    static func sameProcess(_ hello: inout Hello, written: UInt64) {
-        hello.incarnation = 50
-        hello.journalSession = 5
-        hello.earlierIncarnations = [40, 30, 20, 10]
-        hello.journalFound = 700
-        hello.journalPosition = JournalPosition(written: written, synced: written)
+    static func sameProcess(_ handshake: inout Handshake, written: UInt64) {
+        handshake.incarnation = 50
+        handshake.journalSession = 5
+        handshake.earlierIncarnations = [40, 30, 20, 10]
+        handshake.journalFound = 700
+        handshake.journalPosition = JournalPosition(written: written, synced: written)
     }
 }

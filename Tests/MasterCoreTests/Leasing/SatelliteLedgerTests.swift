@@ -13,7 +13,7 @@ struct SatelliteLedgerTests {
 
     private static func ledger(credit: [DeliveryClass: Int] = [.bulk: 1_000]) -> SatelliteLedger {
         var ledger = SatelliteLedger(id: SatelliteID(rawValue: 1), absentSince: .zero)
-        ledger.greeted(Self.session)
+        ledger.connected(Self.session)
         ledger.welcomed(holding: [], now: .zero)
         ledger.credit(credit)
         return ledger
@@ -56,7 +56,7 @@ struct SatelliteLedgerTests {
     @Test("takes nothing before it was welcomed, while it drains, and while its count is in doubt")
     func noRoom() {
         var ledger = SatelliteLedger(id: SatelliteID(rawValue: 1), absentSince: .zero)
-        ledger.greeted(Self.session)
+        ledger.connected(Self.session)
         ledger.credit([.bulk: 100])
         #expect(Self.room(ledger) == 0)
         ledger.welcomed(holding: [], now: .zero)
@@ -170,7 +170,7 @@ struct SatelliteLedgerTests {
     func absence() {
         var ledger = Self.ledger()
         let newer = TestValues.session(2)
-        ledger.greeted(newer)
+        ledger.connected(newer)
         ledger.ended(Self.session, now: .seconds(5))
         #expect(ledger.session == newer)
         ledger.welcomed(holding: [], now: .seconds(6))

@@ -46,7 +46,7 @@ final class ScriptedChannel: SatelliteChannel {
     }
 
     /// Connects a satellite's process; returns its session and what it is sent.
-    func connect(_ record: SatelliteRecord, _ hello: Hello) -> (SatelliteSession, Mailbox<MasterMessage>) {
+    func connect(_ record: SatelliteRecord, _ handshake: Handshake) -> (SatelliteSession, Mailbox<MasterMessage>) {
         let number = self.number.withLock { number in
             number += 1
             return number
@@ -55,12 +55,12 @@ final class ScriptedChannel: SatelliteChannel {
             satellite: record.id,
             serial: record.serial,
             publicKey: record.publicKeys.first ?? [],
-            incarnation: hello.incarnation,
+            incarnation: handshake.incarnation,
             number: number
         )
         let mailbox = Mailbox<MasterMessage>()
         self.outgoing.withLock { $0[number] = mailbox }
-        self.incoming.put(.connected(session: session, hello))
+        self.incoming.put(.connected(session: session, handshake))
         return (session, mailbox)
     }
 

@@ -26,11 +26,11 @@ final class ScriptedSatellite {
         highest: Int64 = 0,
         journal: String = "journal",
         incarnation: UInt64 = 1,
-        change: (inout Hello) -> Void = { _ in }
+        change: (inout Handshake) -> Void = { _ in }
     ) {
         self.channel = channel
         self.record = record
-        var hello = Hello(
+        var handshake = Handshake(
             serial: record.serial,
             incarnation: incarnation,
             journalID: journal,
@@ -40,8 +40,8 @@ final class ScriptedSatellite {
             highestLeaseSerial: LeaseSerial(rawValue: highest),
             heldLeases: holding
         )
-        change(&hello)
-        (self.session, self.mailbox) = channel.connect(record, hello)
+        change(&handshake)
+        (self.session, self.mailbox) = channel.connect(record, handshake)
     }
 
     /// Waits for the first message that fits; others are kept.

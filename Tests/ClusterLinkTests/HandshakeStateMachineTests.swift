@@ -6,10 +6,10 @@ import ZeroMQ
 
 @testable import ClusterLink
 
-/// The master's side of one greeting, written by hand: headers and bodies as the satellite expects them.
+/// The master's side of one handshake, written by hand: headers and bodies as the satellite expects them.
 private struct ScriptedPeer {
     var incarnation: UInt64 = 1
-    var greeting: UInt32 = 1
+    var handshakeNumber: UInt32 = 1
     var sequence: UInt64 = 0
     /// What the satellite has sent, as the master acknowledges it; 0 is outside of any session.
     var ack: UInt64 = 1
@@ -24,7 +24,7 @@ private struct ScriptedPeer {
     func frame(body: [UInt8]) -> ZeroMQMessage {
         let header = WireHeader(
             incarnation: self.incarnation,
-            greeting: self.greeting,
+            handshakeNumber: self.handshakeNumber,
             sequence: self.sequence,
             ack: self.ack
         )
@@ -39,58 +39,58 @@ private struct ScriptedPeer {
     }
 }
 
-@Suite("The satellite's greeting, without clock and network")
-struct GreetingStateMachineTests {
+@Suite("The satellite's handshake, without clock and network")
+struct HandshakeStateMachineTests {
     private static let start = ContinuousClock.now
 
-    /// A machine that has sent its first Hello at `start`.
-    private static func greeted() -> GreetingStateMachine {
-        var machine = GreetingStateMachine(maximumMessageBytes: 4 << 20)
-        machine.willGreet()
-        _ = machine.greet(.sample(), now: self.start)
+    /// A machine that has sent its first handshake at `start`.
+    private static func awaitingWelcome() -> HandshakeStateMachine {
+        var machine = HandshakeStateMachine(maximumMessageBytes: 4 << 20)
+        machine.prepareHandshake()
+        _ = machine.startHandshake(.sample(), now: self.start)
         return machine
     }
 
-    private static func welcomed() throws -> (GreetingStateMachine, ScriptedPeer) {
-        var machine = self.greeted()
+    private static func welcomed() throws -> (HandshakeStateMachine, ScriptedPeer) {
+        var machine = self.awaitingWelcome()
         var master = ScriptedPeer()
         _ = machine.received(master.frame(ScriptedPeer.welcome()), now: self.start)
         try #require(machine.phase == .welcomed)
         return (machine, master)
     }
 
-    @Test("opens with a Hello of sequence 1, and greets only a connection that stands")
-    func hello() throws {
-        var machine = GreetingStateMachine(maximumMessageBytes: 4 << 20)
-        #expect(machine.greet(.sample(), now: Self.start) == nil)
-        machine.willGreet()
-        let hello = machine.greet(.sample(incarnation: 7), now: Self.start)
-        let frames = try #require(hello)
+    @Test("opens with a handshake of sequence 1, and only over a connection that is up")
+    func handshake() throws {
+        var machine = HandshakeStateMachine(maximumMessageBytes: 4 << 20)
+        #expect(machine.startHandshake(.sample(), now: Self.start) == nil)
+        machine.prepareHandshake()
+        let handshake = machine.startHandshake(.sample(incarnation: 7), now: Self.start)
+        let frames = try #require(handshake)
         #expect(frames.count == 1)
         let header = try WireHeader(decoding: frames[0].frames[0])
-        #expect((header.incarnation, header.greeting, header.sequence, header.ack) == (7, 1, 1, 0))
-        #expect(try SatelliteCodec.decode(frames[0].frames[1]) == .hello(.sample(incarnation: 7)))
-        #expect(machine.phase == .greeted(Self.start))
-        #expect(machine.greet(.sample(), now: Self.start) == nil)
+        #expect((header.incarnation, header.handshakeNumber, header.sequence, header.ack) == (7, 1, 1, 0))
+        #expect(try SatelliteCodec.decode(frames[0].frames[1]) == .handshake(.sample(incarnation: 7)))
+        #expect(machine.phase == .awaitingWelcome(Self.start))
+        #expect(machine.startHandshake(.sample(), now: Self.start) == nil)
     }
 
-    @Test("numbers each Hello anew, and takes no notice of frames of an earlier one")
-    func staleGreeting() throws {
-        var machine = Self.greeted()
+    @Test("numbers each handshake anew, and takes no notice of frames of an earlier one")
+    func staleHandshake() throws {
+        var machine = Self.awaitingWelcome()
         var former = ScriptedPeer()
-        machine.willGreet()
-        let hello = machine.greet(.sample(), now: Self.start)
-        let again = try #require(hello)
-        #expect(try WireHeader(decoding: again[0].frames[0]).greeting == 2)
+        machine.prepareHandshake()
+        let handshake = machine.startHandshake(.sample(), now: Self.start)
+        let again = try #require(handshake)
+        #expect(try WireHeader(decoding: again[0].frames[0]).handshakeNumber == 2)
         #expect(machine.received(former.frame(ScriptedPeer.welcome()), now: Self.start) == .nothing)
-        #expect(machine.phase == .greeted(Self.start))
-        var other = ScriptedPeer(incarnation: 2, greeting: 2)
+        #expect(machine.phase == .awaitingWelcome(Self.start))
+        var other = ScriptedPeer(incarnation: 2, handshakeNumber: 2)
         #expect(machine.received(other.frame(ScriptedPeer.welcome()), now: Self.start) == .nothing)
     }
 
     @Test("takes a Welcome once, and refuses one with a version or heartbeat that cannot be")
     func welcome() {
-        var machine = Self.greeted()
+        var machine = Self.awaitingWelcome()
         var master = ScriptedPeer()
         guard case .garbage = machine.received(master.frame(ScriptedPeer.welcome(version: 9)), now: Self.start) else {
             Issue.record("a version that the satellite does not speak was taken")
@@ -101,7 +101,7 @@ struct GreetingStateMachineTests {
             Issue.record("a heartbeat of zero was taken")
             return
         }
-        #expect(machine.phase == .greeted(Self.start))
+        #expect(machine.phase == .awaitingWelcome(Self.start))
         guard case .welcomed(let welcome) = machine.received(master.frame(ScriptedPeer.welcome()), now: Self.start)
         else {
             Issue.record("the welcome was not taken")
@@ -116,7 +116,7 @@ struct GreetingStateMachineTests {
 
     @Test("hands on nothing before the Welcome, and everything but heartbeats after it")
     func messages() throws {
-        var machine = Self.greeted()
+        var machine = Self.awaitingWelcome()
         var master = ScriptedPeer()
         #expect(
             machine.received(master.frame(.reportsApplied(sequence: 3)), now: Self.start)
@@ -132,7 +132,7 @@ struct GreetingStateMachineTests {
         )
     }
 
-    @Test("drops a repeated frame, and greets again after a gap")
+    @Test("drops a repeated frame, and repeats the handshake after a gap")
     func sequence() throws {
         var (machine, master) = try Self.welcomed()
         let message = master.frame(.reportsApplied(sequence: 1))
@@ -141,7 +141,7 @@ struct GreetingStateMachineTests {
         master.sequence += 1
         #expect(
             machine.received(master.frame(.heartbeat), now: Self.start)
-                == .greet(reason: "frames from the master were lost")
+                == .repeatHandshake(reason: "frames from the master were lost")
         )
     }
 
@@ -163,31 +163,31 @@ struct GreetingStateMachineTests {
         )
     }
 
-    @Test("repeats the Hello when nothing came of it, also after a rejection, and not once welcomed")
+    @Test("repeats the handshake when nothing came of it, also after a rejection, and not once welcomed")
     func repetition() throws {
-        var machine = Self.greeted()
+        var machine = Self.awaitingWelcome()
         let interval = Duration.seconds(5)
-        #expect(!machine.mustGreetAgain(after: interval, now: Self.start + .seconds(4)))
-        #expect(machine.mustGreetAgain(after: interval, now: Self.start + interval))
+        #expect(!machine.mustRepeatHandshake(after: interval, now: Self.start + .seconds(4)))
+        #expect(machine.mustRepeatHandshake(after: interval, now: Self.start + interval))
         var outside = ScriptedPeer(ack: 0)
         let rejection = Rejection(code: .disabled, text: "disabled")
         let rejected = Self.start + .seconds(5)
         #expect(machine.received(outside.frame(.rejected(rejection)), now: rejected) == .rejected(rejection))
-        #expect(!machine.mustGreetAgain(after: interval, now: rejected + .seconds(4)))
-        #expect(machine.mustGreetAgain(after: interval, now: rejected + interval))
+        #expect(!machine.mustRepeatHandshake(after: interval, now: rejected + .seconds(4)))
+        #expect(machine.mustRepeatHandshake(after: interval, now: rejected + interval))
         let (welcomed, _) = try Self.welcomed()
-        #expect(!welcomed.mustGreetAgain(after: interval, now: Self.start + .seconds(500)))
+        #expect(!welcomed.mustRepeatHandshake(after: interval, now: Self.start + .seconds(500)))
         machine.disconnected()
-        #expect(!machine.mustGreetAgain(after: interval, now: Self.start + .seconds(500)))
+        #expect(!machine.mustRepeatHandshake(after: interval, now: Self.start + .seconds(500)))
     }
 
-    @Test("greets again when the master has forgotten it, and stops when another process has taken its place")
+    @Test("repeats the handshake when the master has forgotten it, and stops when another process has taken its place")
     func outsideOfSessions() throws {
         var (machine, _) = try Self.welcomed()
         var outside = ScriptedPeer(ack: 0)
         #expect(
-            machine.received(outside.frame(.helloAgain), now: Self.start)
-                == .greet(reason: "the master has forgotten this satellite")
+            machine.received(outside.frame(.handshakeRequired), now: Self.start)
+                == .repeatHandshake(reason: "the master has forgotten this satellite")
         )
         #expect(machine.received(outside.frame(.superseded), now: Self.start) == .superseded)
         #expect(machine.phase == .rejected(Self.start))
@@ -210,7 +210,7 @@ struct GreetingStateMachineTests {
         try #require(parts.count > 1)
         for (place, part) in parts.enumerated() {
             master.sequence += 1
-            var header = WireHeader(incarnation: 1, greeting: 1, sequence: master.sequence, ack: 1)
+            var header = WireHeader(incarnation: 1, handshakeNumber: 1, sequence: master.sequence, ack: 1)
             header.part = UInt32(place + 1)
             header.parts = UInt32(parts.count)
             let outcome = machine.received(ZeroMQMessage(frames: [header.encoded(), part]), now: Self.start)

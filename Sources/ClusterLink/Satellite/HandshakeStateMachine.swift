@@ -3,22 +3,22 @@
 import MailingModel
 import ZeroMQ
 
-/// One satellite's conversation with one master: greeting, welcome, sequence numbers, silence.
+/// One satellite's conversation with one master: handshake, welcome, sequence numbers, silence.
 ///
-/// Each Hello opens a new greeting, numbered from 1; frames of an older one are stale on both sides. It is told what
+/// Handshakes are numbered from 1; frames of an older one are stale on both sides. It is told what
 /// comes and what time it is, and answers what to do.
-struct GreetingStateMachine: Sendable {
+struct HandshakeStateMachine: Sendable {
     /// Where the conversation stands.
     enum Phase: Sendable, Equatable {
         /// No connection.
         case down
-        /// Connected; the Hello is being composed.
-        case greeting
-        /// The Hello is sent.
-        case greeted(ContinuousClock.Instant)
+        /// Connected; the handshake is being composed.
+        case composing
+        /// The handshake is sent.
+        case awaitingWelcome(ContinuousClock.Instant)
         /// The master has taken the satellite on.
         case welcomed
-        /// The master has not; the Hello is repeated later.
+        /// The master has not; the handshake is repeated later.
         case rejected(ContinuousClock.Instant)
     }
 
@@ -29,19 +29,19 @@ struct GreetingStateMachine: Sendable {
         case message(MasterMessage)
         case rejected(Rejection)
         case superseded
-        /// Say hello, since one side has forgotten or missed something.
-        case greet(reason: String)
+        /// Repeat the handshake, since one side has forgotten or missed something.
+        case repeatHandshake(reason: String)
         /// Dropped; the text says why.
         case garbage(String)
     }
 
     private(set) var phase: Phase = .down
     private(set) var lastHeard: ContinuousClock.Instant = .now
-    /// The newest commit that the master has told since the Hello.
+    /// The newest commit that the master has told since the handshake.
     private(set) var newestStore: StorePosition?
     private var storeID = ""
     private var incarnation: UInt64 = 0
-    private var greeting: UInt32 = 0
+    private var handshakeNumber: UInt32 = 0
     private var version = LinkProtocol.supportedVersions.lowerBound
     private var sent: UInt64 = 0
     private var received: UInt64 = 0
@@ -53,27 +53,27 @@ struct GreetingStateMachine: Sendable {
         self.assembler = PartAssembler(limit: maximumMessageBytes)
     }
 
-    /// The connection stands, or must be greeted over again: a Hello is being composed.
-    mutating func willGreet() { self.phase = .greeting }
+    /// The connection stands, or the handshake must be repeated: a new one is being composed.
+    mutating func prepareHandshake() { self.phase = .composing }
 
     /// The connection is gone.
     mutating func disconnected() { self.phase = .down }
 
-    /// Opens a greeting.
+    /// Starts a handshake.
     ///
-    /// - Returns: The frames of the Hello; `nil` if the connection has gone meanwhile, or somebody else has greeted.
-    mutating func greet(_ hello: Hello, now: ContinuousClock.Instant) -> [ZeroMQMessage]? {
-        guard self.phase == .greeting else { return nil }
-        self.phase = .greeted(now)
-        self.incarnation = hello.incarnation
-        self.greeting &+= 1
+    /// - Returns: The frames of the handshake; `nil` if the connection has gone meanwhile, or another task has started a handshake.
+    mutating func startHandshake(_ handshake: Handshake, now: ContinuousClock.Instant) -> [ZeroMQMessage]? {
+        guard self.phase == .composing else { return nil }
+        self.phase = .awaitingWelcome(now)
+        self.incarnation = handshake.incarnation
+        self.handshakeNumber &+= 1
         self.version = LinkProtocol.supportedVersions.lowerBound
         self.sent = 0
         self.received = 0
         self.newestStore = nil
         self.assembler = PartAssembler(limit: self.limit)
         self.lastHeard = now
-        return self.frames(of: SatelliteCodec.encode(.hello(hello)))
+        return self.frames(of: SatelliteCodec.encode(.handshake(handshake)))
     }
 
     /// Frames that carry a body; their sequence numbers are used up unless ``unsend(_:)`` follows.
@@ -83,7 +83,7 @@ struct GreetingStateMachine: Sendable {
             self.sent += 1
             var header = WireHeader(
                 incarnation: self.incarnation,
-                greeting: self.greeting,
+                handshakeNumber: self.handshakeNumber,
                 sequence: self.sent,
                 ack: self.received
             )
@@ -104,12 +104,16 @@ struct GreetingStateMachine: Sendable {
         guard message.frames.count == 2, let header = try? WireHeader(decoding: message.frames[0]) else {
             return .garbage("a frame that cannot be read")
         }
-        guard header.incarnation == self.incarnation, header.greeting == self.greeting else { return .nothing }
+        guard header.incarnation == self.incarnation, header.handshakeNumber == self.handshakeNumber else {
+            return .nothing
+        }
         self.lastHeard = now
         // An ack of 0 marks a word outside of any session.
-        guard header.ack > 0 else { return self.receivedStray(message.frames[1], now: now) }
+        guard header.ack > 0 else { return self.receivedUnsolicited(message.frames[1], now: now) }
         guard header.sequence > self.received else { return .garbage("frame \(header.sequence) for the second time") }
-        guard header.sequence == self.received + 1 else { return .greet(reason: "frames from the master were lost") }
+        guard header.sequence == self.received + 1 else {
+            return .repeatHandshake(reason: "frames from the master were lost")
+        }
         self.received = header.sequence
         let word: MasterWord
         let store: StorePosition?
@@ -123,7 +127,7 @@ struct GreetingStateMachine: Sendable {
         }
         switch word {
         case .message(.welcome(let welcome)):
-            guard case .greeted = self.phase else { return .garbage("a welcome that was not asked for") }
+            guard case .awaitingWelcome = self.phase else { return .garbage("a welcome that was not asked for") }
             guard LinkProtocol.supportedVersions.contains(welcome.protocolVersion), welcome.heartbeat > .zero else {
                 return .garbage("a welcome with version \(welcome.protocolVersion), heartbeat \(welcome.heartbeat)")
             }
@@ -138,7 +142,7 @@ struct GreetingStateMachine: Sendable {
         case .message(let message):
             self.told(store)
             return self.judge(message, now: now)
-        case .helloAgain: return .greet(reason: "the master has forgotten this satellite")
+        case .handshakeRequired: return .repeatHandshake(reason: "the master has forgotten this satellite")
         }
     }
 
@@ -147,17 +151,17 @@ struct GreetingStateMachine: Sendable {
         if self.phase == .welcomed, let store { self.newestStore = store }
     }
 
-    /// Whether the Hello must be repeated, because nothing has come of it.
-    func mustGreetAgain(after interval: Duration, now: ContinuousClock.Instant) -> Bool {
+    /// Whether the handshake must be repeated, because nothing has come of it.
+    func mustRepeatHandshake(after interval: Duration, now: ContinuousClock.Instant) -> Bool {
         switch self.phase {
-        case .greeted(let time), .rejected(let time): now - time >= interval
-        case .down, .greeting, .welcomed: false
+        case .awaitingWelcome(let time), .rejected(let time): now - time >= interval
+        case .down, .composing, .welcomed: false
         }
     }
 
-    private mutating func receivedStray(_ body: [UInt8], now: ContinuousClock.Instant) -> Outcome {
+    private mutating func receivedUnsolicited(_ body: [UInt8], now: ContinuousClock.Instant) -> Outcome {
         switch try? MasterCodec.decode(body) {
-        case .helloAgain: .greet(reason: "the master has forgotten this satellite")
+        case .handshakeRequired: .repeatHandshake(reason: "the master has forgotten this satellite")
         case .message(let message): self.judge(message, now: now)
         case nil: .garbage("a frame that cannot be read")
         }
