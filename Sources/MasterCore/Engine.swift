@@ -350,7 +350,7 @@ final class Engine: Sendable {
         if test || mailing.status == .ready || mailing.status == .running { await self.dispatcher.workChanged() }
     }
 
-    /// Recipients were put back or settled.
+    /// Recipients were requeued or settled.
     func workChanged(of id: MailingID?) async {
         self.feedWatch.changed()
         if let id { await self.schedules.mayBeComplete([id]) }

@@ -69,7 +69,7 @@ extension DatabaseStore {
         at now: Timestamp
     ) async throws -> Int {
         try await self.write {
-            try TakingBack.settleFinished(by: satellite, holding: Set(leases), details, at: now, $0)
+            try Revoking.settleFinished(by: satellite, holding: Set(leases), details, at: now, $0)
         }
     }
 }

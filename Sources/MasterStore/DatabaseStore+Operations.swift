@@ -179,7 +179,7 @@ extension DatabaseStore: MailingStore {
         }
     }
 
-    /// Puts terminal recipients back to waiting, unless their mailing has ended; in steps.
+    /// Requeues terminal recipients, unless their mailing has ended; in steps.
     public func resetRecipients(_ trackingIDs: [String], account: AccountID, at now: Timestamp) async throws -> Int {
         var changed = 0
         for first in stride(from: 0, to: trackingIDs.count, by: Resending.step) {
@@ -239,7 +239,7 @@ extension DatabaseStore: MailingStore {
     ) async throws -> [StartDecision] {
         try await self.write { transaction in
             try JournalMarks.advance(journal, of: satellite, transaction)
-            return try requests.map { try TakingBack.start($0, by: satellite, at: now, transaction) }
+            return try requests.map { try Revoking.start($0, by: satellite, at: now, transaction) }
         }
     }
 
@@ -257,13 +257,13 @@ extension DatabaseStore: MailingStore {
     }
 
     /// Takes recipients back at the satellite's own word that they were not sent.
-    public func takeBack(
+    public func requeue(
         _ lease: LeaseSerial,
         places: EntryBitmap,
         from satellite: SatelliteID,
         at now: Timestamp
     ) async throws {
-        try await self.write { try TakingBack.takeBack(lease, places, from: satellite, at: now, $0) }
+        try await self.write { try Revoking.requeue(lease, places, from: satellite, at: now, $0) }
     }
 
     /// Leases with something left to report.
@@ -273,12 +273,12 @@ extension DatabaseStore: MailingStore {
 
     /// Revokes leases.
     public func revoke(_ leases: [LeaseSerial], at now: Timestamp) async throws -> [RevokedLease] {
-        try await self.write { try TakingBack.revoke(leases, at: now, $0) }
+        try await self.write { try Revoking.revoke(leases, at: now, $0) }
     }
 
     /// Turns started, unreported recipients of leases into uncertain ones.
     public func settleStarted(of leases: [LeaseSerial], at now: Timestamp) async throws -> Int {
-        try await self.write { try TakingBack.settle(leases, mailingEnds: false, at: now, $0) }
+        try await self.write { try Revoking.settle(leases, mailingEnds: false, at: now, $0) }
     }
 
     /// Dates anew what is due later than any retry may be, a transaction for each step.

@@ -115,7 +115,7 @@ public protocol MailingStore: Sendable {
         as resolution: UncertainResolution,
         at now: Timestamp
     ) async throws -> Int
-    /// Puts terminal recipients back to waiting so that they are sent again (`reset_recipients_status`).
+    /// Requeues terminal recipients so that they are sent again (`reset_recipients_status`).
     ///
     /// Many go in steps; those before one that fails stand.
     func resetRecipients(_ trackingIDs: [String], account: AccountID, at now: Timestamp) async throws -> Int
@@ -166,10 +166,10 @@ public protocol MailingStore: Sendable {
         at now: Timestamp,
         journal: JournalSighting?
     ) async throws -> IntakeResult
-    /// Takes recipients of a lease back at the satellite's own word that they were not sent, started or not.
+    /// Requeues recipients of a lease that the satellite returns because they were not sent, started or not.
     ///
     /// They wait again at once; in a mailing that is ending they expire.
-    func takeBack(
+    func requeue(
         _ lease: LeaseSerial,
         places: EntryBitmap,
         from satellite: SatelliteID,

@@ -187,7 +187,7 @@ public struct Backlog: Sendable, Hashable {
     public var home: Bucket
     /// What the recipients count against.
     public var deliveryClass: DeliveryClass
-    /// Whether these are exceptions (retries, taken back) rather than the untouched rest.
+    /// Whether these are exceptions (retries, requeued) rather than the untouched rest.
     public var isWaiting: Bool
     /// How many could be claimed now.
     public var count: Int
@@ -310,7 +310,7 @@ public struct LeaseSummary: Sendable, Hashable {
     public var size: Int
     /// How many of them were started.
     public var started: Int
-    /// How many are neither reported nor taken back.
+    /// How many are neither reported nor requeued.
     public var open: Int
     /// Whether it was revoked; its started recipients may still be reported.
     public var isRevoked: Bool
@@ -339,7 +339,7 @@ public struct LeaseSummary: Sendable, Hashable {
     }
 }
 
-/// A lease whose never-started recipients were taken back.
+/// A lease whose never-started recipients were requeued.
 public struct RevokedLease: Sendable, Hashable {
     /// Its number.
     public var serial: LeaseSerial

@@ -263,7 +263,7 @@ extension Satellite {
         self.forEachDriver { $0.abort() }
         await self.wait(.seconds(1)) { satellite in satellite.board.withLock { $0.connectionCount == 0 } }
         await self.wait(self.configuration.shutdownReports) { satellite in
-            // What is given back goes out before the goodbye, so whoever writes it down must have come to its end.
+            // What is returned goes out before the goodbye, so whoever writes it down must have come to its end.
             satellite.outbox.withLock { $0.backlog == 0 } && satellite.inbox.withLock { $0.isEmpty && !$0.isInHand }
         }
         await self.uplink.transmit(.goodbye)

@@ -162,7 +162,7 @@ public final class Satellite: Sendable {
         try result.get()
     }
 
-    /// Begins an orderly end: gives back what was never started, finishes what was, reports, says goodbye.
+    /// Begins an orderly end: returns what was never started, finishes what was, reports, says goodbye.
     ///
     /// Then ``run()`` returns. May be called from any thread, more than once.
     public func beginShutdown() {
@@ -280,7 +280,7 @@ public final class Satellite: Sendable {
             }
             self.bookkeeping.fire()
         }
-        if actions.recall { self.forEachDriver { $0.giveBackRevoked() } }
+        if actions.recall { self.forEachDriver { $0.returnRevoked() } }
         if actions.mayStart { self.starting.fire() }
     }
 

@@ -35,7 +35,7 @@ public struct SatelliteConfiguration: Sendable {
     ///
     /// Default 2,000.
     public var maximumStarted = 2_000
-    /// How long a recipient that was never started is kept before it is given back.
+    /// How long a recipient that was never started is kept before it is returned.
     ///
     /// Default 10 minutes.
     public var waitingLimit: Duration = .seconds(600)

@@ -141,7 +141,7 @@ public final class Journal: Sendable {
         }
     }
 
-    /// The places given back of every lease held, ascending; a return may have to be told again.
+    /// The returned places of every lease held, ascending; a return may have to be told again.
     public var returnedPlaces: [(lease: LeaseSerial, places: EntryBitmap)] {
         self.writer.withLock { writer in
             writer.state.leases.values.filter { $0.returned.count > 0 }.map { ($0.grant.serial, $0.returned) }
@@ -235,7 +235,7 @@ public final class Journal: Sendable {
         try self.removeFinishedSegments()
     }
 
-    /// Journals places that are given back without an attempt.
+    /// Journals places that are returned without an attempt.
     ///
     /// Not synced: they come back as never started.
     public func recordReturned(_ lease: LeaseSerial, _ places: EntryBitmap) throws(JournalError) {

@@ -172,8 +172,8 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
         return element
     }
 
-    /// Puts an element back at the head, whatever the bound; for a consumer that could not pass it on.
-    public func putBack(_ element: Element) {
+    /// Requeues an element at the head, whatever the bound; for a consumer that could not pass it on.
+    public func requeue(_ element: Element) {
         self.state.withLock { state in
             state.elements.prepend(element)
             state.cost += self.cost(element)

@@ -128,7 +128,7 @@ import CZeroMQ
             case .taken: break
             case .blocked:
                 guard self.isRouter else {
-                    self.mailbox.outgoing.putBack(message)
+                    self.mailbox.outgoing.requeue(message)
                     self.isBlocked = true
                     return false
                 }

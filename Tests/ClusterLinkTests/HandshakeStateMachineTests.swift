@@ -193,7 +193,7 @@ struct HandshakeStateMachineTests {
         #expect(machine.phase == .rejected(Self.start))
     }
 
-    @Test("cuts a long message into parts with numbers of their own, and gives unsent numbers back")
+    @Test("cuts a long message into parts with numbers of their own, and reuses unsent numbers")
     func parts() throws {
         var (machine, master) = try Self.welcomed()
         let body = [UInt8](repeating: 7, count: LinkProtocol.maximumFrameBytes * 2 + 1)

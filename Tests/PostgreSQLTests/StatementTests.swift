@@ -61,7 +61,7 @@ struct StatementTests {
         #expect(try self.connection.query("SELECT count(*) FROM t").only().int(0) == 1)
     }
 
-    @Test("statements are prepared once, and the least used are given back")
+    @Test("statements are prepared once, and the least used are deallocated")
     func cache() throws {
         var configuration = try self.database.configuration()
         configuration.preparedStatements = 5

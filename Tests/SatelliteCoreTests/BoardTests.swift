@@ -75,7 +75,7 @@ struct BoardTests {
         #expect(board.planStarts(now: self.now).reduce(0) { $0 + $1.1.count } == 100)
     }
 
-    @Test("a revoked lease gives back what waits, what is ready, and what a connection had not begun with")
+    @Test("a revoked lease returns what waits, what is ready, and what a connection had not begun with")
     func revoked() throws {
         var (board, lease) = try self.board(100)
         let actions = self.start(&board)
@@ -87,8 +87,8 @@ struct BoardTests {
         #expect(lease.isRevoked && revoked.recall)
         #expect(revoked.returned.reduce(0) { $0 + $1.places.count } == 100 - block.count)
         #expect(board.startedCount == block.count && board.readyCount == 0)
-        let given = board.giveBack(Array(block.dropFirst()), at: "site")
-        let last = board.putBack([block[0]], at: "site", now: self.now)
+        let given = board.returnRevoked(Array(block.dropFirst()), at: "site")
+        let last = board.requeue([block[0]], at: "site", now: self.now)
         let places = EntryBitmap((revoked.returned + given.returned + last.returned).flatMap(\.places.places))
         #expect(places.count == 100)
         #expect(board.leases.isEmpty && board.withConnections == 0)
@@ -129,7 +129,7 @@ struct BoardTests {
         #expect(board.connectionCount == 7)
     }
 
-    @Test("S13: slots are given back however a connection ends")
+    @Test("S13: slots are freed however a connection ends")
     func slots() throws {
         var (board, _) = try self.board(500)
         let trace = AttemptTrace(stage: .connect, text: "refused")
@@ -201,7 +201,7 @@ struct BoardTests {
         #expect(site.candidates(now: self.now).last?.address == "192.0.2.1")
     }
 
-    @Test("every place is reported or given back exactly once, in any order of events")
+    @Test("every place is reported or returned exactly once, in any order of events")
     func conservation() throws {
         var generator = SystemRandomNumberGenerator()
         for _ in 0..<50 {
@@ -230,7 +230,7 @@ struct BoardTests {
                         closed.append(place.index)
                     }
                 case 5:
-                    if let place = taken.popLast() { note(board.putBack([place], at: "site", now: self.now)) }
+                    if let place = taken.popLast() { note(board.requeue([place], at: "site", now: self.now)) }
                 case 6:
                     if let place = taken.popLast() {
                         let trace = AttemptTrace(stage: .mail, text: "closed")
@@ -347,7 +347,7 @@ struct PausingTests {
         #expect(Set(actions.drain) == Set(opened.open.map(\.id)))
         #expect(actions.pauses.first?.subject == .configuration)
         #expect(board.sites["site"]?.alarm == trace)
-        let back = board.putBack(Array(block.dropFirst()), at: "site", now: self.now)
+        let back = board.requeue(Array(block.dropFirst()), at: "site", now: self.now)
         #expect(back.finished.isEmpty && back.open.isEmpty)
         _ = board.ended([("site", lease.serial, false)], now: self.now)
         #expect(board.waitingCount == 299)
@@ -404,8 +404,8 @@ struct PausingTests {
         }
     }
 
-    @Test("started recipients of a lease that was taken back meanwhile go to the master")
-    func takenBack() throws {
+    @Test("started recipients of a lease that was revoked meanwhile are returned to the master")
+    func revoked() throws {
         var (board, lease) = try self.board.board(40)
         let opened = self.start(&board)
         #expect(board.withdraw(lease.serial).returned.map(\.places.count) == [8])
@@ -426,7 +426,7 @@ struct PausingTests {
 }
 
 extension PausingTests {
-    @Test("without a master nothing that it holds for started is given back: it could become uncertain")
+    @Test("without a master nothing that it holds for started is returned: it could become uncertain")
     func withoutMaster() throws {
         var (board, lease) = try self.board.board(40)
         _ = self.end(self.start(&board), &board, .unreachable(self.refusal))

@@ -140,7 +140,7 @@ struct CrashTests {
             cluster.master.connect(known: [self.lease])
             try await cluster.master.untilReported(4)
             #expect(cluster.master.outcomes.summary == "delivered 3 uncertain 1")
-            try await cluster.master.state.until("the rest is given back") { $0.returned[self.lease]?.count == 6 }
+            try await cluster.master.state.until("the rest is returned") { $0.returned[self.lease]?.count == 6 }
         }
     }
 
@@ -187,7 +187,7 @@ struct CrashTests {
         }
     }
 
-    @Test("a full disk: the lease is given back and credit withdrawn, what was accepted goes on")
+    @Test("a full disk: the lease is returned and credit withdrawn, what was accepted goes on")
     func fullDisk() async throws {
         let directory = try Cluster.temporaryDirectory()
         defer { Cluster.remove(directory) }

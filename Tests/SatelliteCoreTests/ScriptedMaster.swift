@@ -88,11 +88,11 @@ final class ScriptedMaster: MasterUplink {
         var batches: [UInt64] = []
         var credit: [DeliveryClass: Int] = [:]
         var isGone = false
-        /// How many places had been given back when the goodbye came.
+        /// How many places had been returned when the goodbye came.
         var returnedBeforeGoodbye: Int?
-        /// Whether the link is slow to take up what is given back: it does not until this is over.
+        /// Whether the link is slow to take up what is returned: it does not until this is over.
         var holdsReturns = false
-        /// What was given back and had to wait for that so far.
+        /// What was returned and had to wait for that so far.
         var heldReturns = 0
         var blobRequests = 0
     }

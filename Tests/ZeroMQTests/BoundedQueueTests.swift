@@ -5,7 +5,7 @@ import ZeroMQ
 
 @Suite("Bounded queue", .timeLimit(.minutes(15)))
 struct BoundedQueueTests {
-    @Test("gives elements back in order and ends when it is finished and empty")
+    @Test("yields elements in order and ends when it is finished and empty")
     func order() async {
         let queue = BoundedQueue<Int>(capacity: 3)
         #expect(queue.push(contentsOf: [1, 2]) == .pushed)

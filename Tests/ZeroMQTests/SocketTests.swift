@@ -135,7 +135,7 @@ struct SocketTests {
         await context.close()
     }
 
-    @Test("give back what a router cannot deliver")
+    @Test("return what a router cannot deliver")
     func undeliverable() async throws {
         let context = try ZeroMQContext()
         let router = try await context.open(Self.router())

@@ -4,5 +4,5 @@
 /// The contract that `cluster.pb.swift` was generated from.
 enum ProtoHash {
     /// SHA-256 of `docs/protocol/cluster.proto`, lower-case hexadecimal.
-    static let sha256 = "6272dbddb755b522fbd2f05d4b188e4fe3dac69d582745f495642eea8ee03478"
+    static let sha256 = "ced1f3bf0e32a29d8c688d0e3048752d76825ac62ce203498aeb5038f392cf81"
 }

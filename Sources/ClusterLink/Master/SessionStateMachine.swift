@@ -92,7 +92,7 @@ struct SessionStateMachine: Sendable {
 
     /// Frames that carry a message to a session; its sequence numbers are used up.
     ///
-    /// Takes back nothing: the owner calls ``unsend(_:_:)`` if there was no room for them.
+    /// Restores nothing by itself: the owner calls ``unsend(_:_:)`` if there was no room for them.
     mutating func frames(of body: [UInt8], to session: SatelliteSession) -> [ZeroMQMessage]? {
         guard let route = self.routes[session.number], var connection = self.connections[route] else { return nil }
         let parts = PartAssembler.split(body)
@@ -115,7 +115,7 @@ struct SessionStateMachine: Sendable {
         return messages
     }
 
-    /// Takes back the last frames made for a session, none of which was passed on.
+    /// Undoes the last frames made for a session, none of which was passed on.
     mutating func unsend(_ count: Int, to session: SatelliteSession) {
         guard let route = self.routes[session.number] else { return }
         self.connections[route]?.sent -= UInt64(count)

@@ -55,7 +55,7 @@ public struct Welcome: Sendable, Hashable {
     }
 }
 
-/// Why a lease is taken back.
+/// Why a lease is revoked.
 public enum RevocationReason: UInt8, Sendable, Hashable, CaseIterable {
     /// The mailing was paused.
     case paused = 1

@@ -16,7 +16,7 @@ public enum SatelliteMessage: Sendable, Hashable {
     case start(LeaseSerial, EntryBitmap)
     /// Outcomes, repeated until ``MasterMessage/reportsApplied(sequence:)`` names this number or a later one.
     case reports(sequence: UInt64, [DeliveryReport])
-    /// Gives back entries that were certainly not sent: never started, or of a revoked lease and without a final dot.
+    /// Returns entries that were certainly not sent: never started, or of a revoked lease and without a final dot.
     case returned(LeaseSerial, neverStarted: EntryBitmap)
     /// Asks for a DKIM private key, named by the SHA-256 of its PEM text.
     case signingKeyRequest(BlobHash)

@@ -96,7 +96,7 @@ struct HandshakeStateMachine: Sendable {
         }
     }
 
-    /// Takes back the last frames, none of which was passed on.
+    /// Undoes the last frames, none of which was passed on.
     mutating func unsend(_ count: Int) { self.sent -= UInt64(count) }
 
     /// Takes a frame from the master.

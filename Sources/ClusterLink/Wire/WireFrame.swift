@@ -111,7 +111,7 @@ struct PartAssembler: Sendable {
         return self.bytes
     }
 
-    /// Cuts a body into the parts that frames carry; one that fits is given back alone.
+    /// Cuts a body into the parts that frames carry; one that fits is returned alone.
     static func split(_ body: [UInt8]) -> [[UInt8]] {
         guard body.count > LinkProtocol.maximumFrameBytes else { return [body] }
         return stride(from: 0, to: body.count, by: LinkProtocol.maximumFrameBytes).map { start in

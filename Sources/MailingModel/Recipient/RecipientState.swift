@@ -2,7 +2,7 @@
 
 /// Where a recipient stands, in our words; each API family maps it to its own in one file of `MasterAPI`.
 public enum RecipientState: UInt8, Sendable, Codable, CaseIterable {
-    /// Never attempted, or taken back before it was started.
+    /// Never attempted, or requeued before it was started.
     case waiting = 0
     /// Attempted without success; will be tried again.
     case deferred = 1

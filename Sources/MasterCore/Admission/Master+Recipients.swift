@@ -114,7 +114,7 @@ extension Master {
         }
     }
 
-    /// Puts terminal recipients back to waiting, so that they are sent again.
+    /// Requeues terminal recipients, so that they are sent again.
     ///
     /// - Returns: How many changed.
     public func resetRecipients(_ trackingIDs: [String], account: AccountID = .root) async throws -> Int {

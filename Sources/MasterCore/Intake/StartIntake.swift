@@ -104,7 +104,7 @@ final class StartIntake: Sendable {
                     groups += group.indices.reversed().map { group[$0...$0] }
                 } else {
                     self.logger.critical(
-                        "a start cannot be decided and is given up; its satellite gives the recipients back in time",
+                        "a start cannot be decided and is given up; its satellite returns the recipients in time",
                         metadata: [
                             "lease": "\(group.map(\.lease))", "satellite": "\(session.serial)", "error": "\(error)",
                         ]

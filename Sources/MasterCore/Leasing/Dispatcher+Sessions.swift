@@ -116,20 +116,20 @@ extension Dispatcher {
         )
     }
 
-    // MARK: Taking back
+    // MARK: Revoking
 
-    /// Carries out what satellites gave back of their own accord.
-    func takeReturns() async throws {
+    /// Requeues the entries that satellites have returned.
+    func requeueReturned() async throws {
         while let (session, lease, places) = self.returns.first {
-            try await self.store.takeBack(lease, places: places, from: session.satellite, at: self.time.now())
+            try await self.store.requeue(lease, places: places, from: session.satellite, at: self.time.now())
             self.returns.removeFirst()
             self.ledgers[session.satellite]?.returned(lease, places)
             self.backlogIsStale = true
         }
     }
 
-    /// Takes recipients back from satellites that are away, and grants that were not acknowledged.
-    func takeBack() async throws {
+    /// Revokes leases of satellites that are away, and grants that were not acknowledged.
+    func revokeOverdue() async throws {
         let now = self.time.elapsed()
         let unsendable = self.takeUnsendable()
         do {
@@ -150,11 +150,11 @@ extension Dispatcher {
                 for serial in late { self.ledgers[ledger.id]?.revoked(serial) }
             }
             guard let since = ledger.absentSince else { continue }
-            if !ledger.isTakenBack, now - since >= self.configuration.leasing.lifetime {
+            if !ledger.isRevoked, now - since >= self.configuration.leasing.lifetime {
                 let open = try await self.store.leases(of: ledger.id).filter { !$0.isRevoked && $0.open > 0 }
                 try await self.revoke(open.map(\.serial), because: .reassigned)
                 guard self.ledgers[ledger.id]?.absentSince == since else { continue }
-                self.ledgers[ledger.id]?.isTakenBack = true
+                self.ledgers[ledger.id]?.isRevoked = true
                 if !open.isEmpty {
                     self.logger.warning(
                         "a satellite has been away for longer than lease.lifetime; its never-started recipients go to other satellites",

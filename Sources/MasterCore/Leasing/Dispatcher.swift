@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One loop makes every decision about leases, one after the other: answer handshakes, take back, plan, claim, grant. Whatever
+// One loop makes every decision about leases, one after the other: answer handshakes, revoke, plan, claim, grant. Whatever
 // happens elsewhere only changes what this actor knows and rings its bell, so that no two decisions ever cross while one
 // waits for the store.
 
@@ -9,7 +9,7 @@ import Logging
 import MailingModel
 import MasterStore
 
-/// Gives recipients to satellites and takes them back.
+/// Leases recipients to satellites, and revokes leases.
 actor Dispatcher {
     let store: any MailingStore
     let channel: any SatelliteChannel
@@ -34,7 +34,7 @@ actor Dispatcher {
     private var isGranting = true
     private var hasStarted = false
     private var lastProgress: Duration
-    /// Leases that the link could not carry, and when they are taken back.
+    /// Leases that the link could not carry, and when they are revoked.
     private var unsendable: [(serial: LeaseSerial, due: Duration)] = []
     /// Mailings whose latest lease was among them, with its size.
     private var tooLong: [MailingID: Int] = [:]
@@ -80,10 +80,10 @@ actor Dispatcher {
     /// - Throws: What the store threw; calling again repeats what was not done.
     func turn() async throws -> Duration {
         try await self.findAbsent()
-        // Before the handshakes: who has given a lease back does not name it any more.
-        try await self.takeReturns()
+        // Before the handshakes: a satellite that has returned a lease does not name it any more.
+        try await self.requeueReturned()
         try await self.answerHandshakes()
-        try await self.takeBack()
+        try await self.revokeOverdue()
         try await self.recount()
         try await self.grant()
         return try await self.deadline()
@@ -136,7 +136,7 @@ actor Dispatcher {
         self.change(session) { $0.load = load }
     }
 
-    /// A satellite gives entries back.
+    /// A satellite returns entries.
     func returned(_ session: SatelliteSession, _ lease: LeaseSerial, _ places: EntryBitmap) {
         self.change(session) { _ in }
         self.returns.append((session, lease, places))
@@ -333,7 +333,7 @@ actor Dispatcher {
                 metadata: ["lease": "\(grant.serial)", "mailing": "\(grant.mailing)"]
             )
             self.planner.shorten(grant.mailing, from: grant.entries.count)
-            // Taken back and planned anew in the next turn, at once; one recipient alone would be refused again.
+            // Revoked and planned anew in the next turn, at once; one recipient alone would be refused again.
             let isAlone = grant.entries.count == 1
             self.unsendable.append((grant.serial, isAlone ? now + self.configuration.longestSleep : .zero))
             self.tooLong[grant.mailing] = grant.bytes
@@ -426,7 +426,7 @@ actor Dispatcher {
             }
             if let since = ledger.absentSince {
                 let wait = self.configuration.leasing.lifetime
-                deadline = min(deadline, since + (ledger.isTakenBack ? self.configuration.leasing.quarantine : wait))
+                deadline = min(deadline, since + (ledger.isRevoked ? self.configuration.leasing.quarantine : wait))
             }
         }
         if self.isStalled(at: elapsed, after: .zero) {
@@ -458,7 +458,7 @@ actor Dispatcher {
 
     // MARK: What others may know
 
-    /// Leases that the link could not carry and that are to be taken back now.
+    /// Leases that the link could not carry and that are to be revoked now.
     func takeUnsendable() -> [LeaseSerial] {
         let now = self.time.elapsed()
         let due = self.unsendable.filter { $0.due <= now }.map(\.serial)

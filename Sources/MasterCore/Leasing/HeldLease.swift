@@ -12,7 +12,7 @@ struct HeldLease: Sendable {
     let deliveryClass: DeliveryClass
     /// In ascending order; empty if the lease was found in the store, and then only counts are known.
     let recipients: [RecipientID]
-    /// Recipients neither reported nor taken back.
+    /// Recipients neither reported nor requeued.
     private(set) var open: Int
     /// Whether the satellite has acknowledged it.
     var isAccepted: Bool

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A satellite may go on by itself with what an earlier process had started and not sent: its journal has a record of every
-// message that may have gone out. That holds for the newest journal only. A copy that is put back, or started beside the
+// message that may have gone out. That holds for the newest journal only. A copy that is restored, or started beside the
 // original, lacks the records written after it was made. So the master remembers how far it saw a journal written, by
 // which process, and compares.
 

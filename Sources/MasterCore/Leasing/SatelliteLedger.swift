@@ -13,8 +13,8 @@ struct SatelliteLedger: Sendable {
     private(set) var isWelcomed = false
     /// Since when it is away, on the measuring clock.
     private(set) var absentSince: Duration?
-    /// Whether its never-started recipients were taken back during this absence.
-    var isTakenBack = false
+    /// Whether its never-started recipients were requeued during this absence.
+    var isRevoked = false
     /// Whether the store must be asked what it holds.
     var needsRecount = false
     /// Counts the recounts, so that what was decided before one is not counted again after it.
@@ -51,7 +51,7 @@ struct SatelliteLedger: Sendable {
     mutating func welcomed(holding summaries: [LeaseSummary], now: Duration) {
         self.isWelcomed = true
         self.absentSince = nil
-        self.isTakenBack = false
+        self.isRevoked = false
         self.recount(summaries, now: now)
         for serial in self.leases.keys { self.leases[serial]?.isAccepted = true }
         self.unaccepted = 0
@@ -154,10 +154,10 @@ struct SatelliteLedger: Sendable {
         for serial in closed { self.remove(serial) }
     }
 
-    /// Entries were given back.
+    /// Entries were returned.
     mutating func returned(_ serial: LeaseSerial, _ places: EntryBitmap) {
         self.changes += 1
-        // A revocation may have taken the same places back already.
+        // A revocation may have requeued the same places already.
         self.needsRecount = true
         self.accepted(serial)
         self.change(serial) { $0.close(places) }

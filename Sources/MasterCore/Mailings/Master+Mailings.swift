@@ -98,7 +98,7 @@ extension Master {
         }
     }
 
-    /// Pauses a mailing: never-started recipients wait again at once, and satellites give back those that they have started
+    /// Pauses a mailing: never-started recipients wait again at once, and satellites return those that they have started
     /// and not sent.
     ///
     /// Pausing a paused one is allowed and changes nothing.

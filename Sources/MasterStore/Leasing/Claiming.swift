@@ -5,7 +5,7 @@ internal import MailingModel
 /// Leases recipients at a cost that depends on the size of the lease, never on the size of the mailing.
 ///
 /// The untouched are a range scan from the bucket's watermark; watermark and lease are written together, and no
-/// recipient's row changes. The exceptions (retries, taken back, passed over) are found by the time they are due.
+/// recipient's row changes. The exceptions (retries, requeued, passed over) are found by the time they are due.
 struct Claiming {
     /// The most recipients in one lease.
     static let largestLease = 4096

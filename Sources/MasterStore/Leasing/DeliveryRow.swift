@@ -2,7 +2,7 @@
 
 internal import MailingModel
 
-/// A row of `delivery`: what is known of a recipient that was reported, taken back, passed over or ended.
+/// A row of `delivery`: what is known of a recipient that was reported, requeued, passed over or ended.
 ///
 /// A recipient without a row is untouched: waiting if its ordinal is not below its bucket's watermark, else in its first
 /// attempt under the lease of a range.
@@ -14,7 +14,7 @@ struct DeliveryRow {
     var attempt: Int32 = 0
     /// The latest attempt that was reported; 0 if none.
     var reported: Int32 = 0
-    /// Attempts below ``reported`` that were not reported: taken back, or settled and perhaps reported late.
+    /// Attempts below ``reported`` that were not reported: requeued, or settled and perhaps reported late.
     var missing: [Int32] = []
     /// The latest attempt that was settled as uncertain without a report; 0 if none.
     var settled: Int32 = 0

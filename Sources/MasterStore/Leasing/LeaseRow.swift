@@ -4,7 +4,7 @@ internal import MailingModel
 
 /// A row of `lease`: recipients of one bucket with one satellite, and which of them were started and closed.
 ///
-/// A place is closed when its attempt was reported, settled or taken back. A lease without open places has no row.
+/// A place is closed when its attempt was reported, settled or requeued. A lease without open places has no row.
 struct LeaseRow {
     /// One recipient of the lease.
     struct Entry: Hashable {

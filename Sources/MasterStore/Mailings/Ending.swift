@@ -17,7 +17,7 @@ enum Ending {
     ) throws -> (mailing: Mailing, revoked: [RevokedLease]) {
         try decide(try transaction.requireMailing(id).mailing)
         try transaction.update(id) { $0.mailing.status = .paused }
-        let revoked = try TakingBack.revoke(transaction.leases(of: id).map(\.serial), at: now, transaction)
+        let revoked = try Revoking.revoke(transaction.leases(of: id).map(\.serial), at: now, transaction)
         return (try transaction.requireMailing(id).mailing, revoked)
     }
 
@@ -39,7 +39,7 @@ enum Ending {
         var revoked: [RevokedLease] = []
         if mailing.ending == nil {
             try transaction.update(id) { $0.mailing.ending = now }
-            revoked = try TakingBack.revoke(transaction.leases(of: id).map(\.serial), at: now, transaction)
+            revoked = try Revoking.revoke(transaction.leases(of: id).map(\.serial), at: now, transaction)
         }
         try transaction.flush()  // the buckets are asked for what waits
         var left = Self.expiryStep
@@ -143,7 +143,7 @@ enum Ending {
 
     static func settle(_ id: MailingID, at now: Timestamp, _ transaction: StoreTransaction) throws -> Int {
         guard let mailing = try transaction.mailing(id) else { return 0 }
-        let settled = try TakingBack.settle(
+        let settled = try Revoking.settle(
             transaction.leases(of: id).map(\.serial),
             mailingEnds: true,
             at: now,

@@ -2,7 +2,7 @@
 
 internal import MailingModel
 
-/// Settles held recipients and puts finished ones back, at somebody's word.
+/// Settles held recipients and requeues finished ones, on request.
 enum Resending {
     /// How many recipients change in one transaction.
     static let step = 5_000
@@ -28,7 +28,7 @@ enum Resending {
                 new.deliveryState.state = .delivered
                 new.deliveryState.accepted = true
             case .failed: new.deliveryState.state = .failed
-            case .resend: Self.putBack(&new, at: now)
+            case .resend: Self.requeue(&new, at: now)
             }
             new.modified = now
             try transaction.save(new, replacing: old)
@@ -37,7 +37,7 @@ enum Resending {
         return held.count
     }
 
-    /// Puts terminal recipients back to waiting, unless their mailing has ended.
+    /// Requeues terminal recipients, unless their mailing has ended.
     static func reset(
         _ ids: [RecipientID],
         at now: Timestamp,
@@ -51,7 +51,7 @@ enum Resending {
                 old.deliveryState.state.isTerminal, old.lease == nil
             else { continue }
             var new = old
-            Self.putBack(&new, at: now)
+            Self.requeue(&new, at: now)
             new.trace = nil
             new.modified = now
             try transaction.save(new, replacing: old)
@@ -61,7 +61,7 @@ enum Resending {
         return changed
     }
 
-    private static func putBack(_ row: inout DeliveryRow, at now: Timestamp) {
+    private static func requeue(_ row: inout DeliveryRow, at now: Timestamp) {
         row.deliveryState = RecipientStateMerge.reset(row.deliveryState)
         row.due = now
     }

@@ -31,7 +31,7 @@ struct LockFile: Sendable {
         self.descriptor = descriptor
     }
 
-    /// Gives the lock back.
+    /// Releases the lock.
     func release() { close(self.descriptor) }
 
     /// Makes a file that only its user may read, or takes the rights of others away; SQLite gives its companions the

@@ -75,7 +75,7 @@ final class SQLiteConnection: StoreConnection {
         return count
     }
 
-    /// Gives compiled statements back if there are too many; nobody may have one at hand.
+    /// Releases compiled statements if there are too many; nobody may have one at hand.
     func boundStatements() {
         if self.compiledStatements > Self.mostStatements { self.database.clearSchemaCache() }
     }

@@ -137,7 +137,7 @@ extension PostgreSQLConnection {
         if error.sqlState == "26000" { self.statements.removeAll() } else { self.statements.abandonAll() }
     }
 
-    /// Gives statements back that fell out of the cache; outside transactions, which a failure would end.
+    /// Deallocates statements that fell out of the cache; outside transactions, which a failure would end.
     func deallocateAbandoned(_ handle: OpaquePointer, _ wait: inout Wait) throws {
         guard !self.statements.abandoned.isEmpty, PQtransactionStatus(handle) == PQTRANS_IDLE else { return }
         for name in self.statements.takeAbandoned() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The prepared statements of one connection, by SQL text and parameter types, and which to give back first.
+/// The prepared statements of one connection, by SQL text and parameter types, and which to deallocate first.
 struct StatementCache {
     private struct Key: Hashable {
         let sql: String
@@ -66,7 +66,7 @@ struct StatementCache {
         self.abandoned.removeAll()
     }
 
-    /// The statements to give back now.
+    /// The statements to deallocate now.
     mutating func takeAbandoned() -> [String] {
         defer { self.abandoned.removeAll() }
         return self.abandoned

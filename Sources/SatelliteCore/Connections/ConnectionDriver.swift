@@ -50,11 +50,11 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         self.connection?.wake()
     }
 
-    /// Gives back what was not begun, finishes what was, and leaves.
+    /// Requeues what was not begun, finishes what was, and leaves.
     func drain() {
         self.isDraining = true
         self.remaining = []
-        self.giveBack()
+        self.requeueBlock()
         self.connection?.quit()
     }
 
@@ -65,21 +65,21 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         self.connection?.abort()
     }
 
-    /// Gives back what waits behind a message that has been slow for `patience`.
+    /// Requeues what waits behind a message that has been slow for `patience`.
     func sweep(now: ContinuousClock.Instant, patience: Duration) {
         guard !self.block.isEmpty, now - self.lastProgress > patience else { return }
-        self.giveBack()
+        self.requeueBlock()
     }
 
-    /// Gives back what is of a revoked lease and has no final dot on its way.
+    /// Returns what is of a revoked lease and has no final dot on its way.
     ///
     /// A message under way is cut off with its connection, which certainly keeps it from being delivered, unless one ahead
     /// of it waits for the answer to its final dot: then it is cut off when its own turn comes.
-    func giveBackRevoked() {
+    func returnRevoked() {
         let places = self.block.filter(\.lease.isRevoked)
         if !places.isEmpty {
             self.block.removeAll(where: \.lease.isRevoked)
-            self.satellite.change { board, _ in board.giveBack(places, at: self.request.site) }
+            self.satellite.change { board, _ in board.returnRevoked(places, at: self.request.site) }
         }
         guard let first = self.current.first, first.place.lease.isRevoked, !first.hasDot else { return }
         self.connection?.abort()
@@ -101,7 +101,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
             guard let place = self.block.popFirst() else { return nil }
             self.lastProgress = .now
             guard !place.lease.isRevoked else {
-                self.satellite.change { board, _ in board.giveBack([place], at: self.request.site) }
+                self.satellite.change { board, _ in board.returnRevoked([place], at: self.request.site) }
                 continue
             }
             let id = self.nextID
@@ -117,7 +117,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
                 }
                 self.satellite.change { board, now in
                     board.lacked(lack, now: now)
-                    return board.putBack([place], at: self.request.site, now: now)
+                    return board.requeue([place], at: self.request.site, now: now)
                 }
                 self.drain()
                 return nil
@@ -153,7 +153,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
             self.answered(place, AttemptTrace(stage, reply, host: connection.host))
         case .lost where place.lease.isRevoked:
             self.hasWorked = true
-            self.satellite.change { board, _ in board.giveBack([place], at: self.request.site) }
+            self.satellite.change { board, _ in board.returnRevoked([place], at: self.request.site) }
         case .lost(let stage, let reason):
             self.hasWorked = true
             self.end(place, .deferred(AttemptTrace(DeliveryStage(stage), reason, host: connection.host)))
@@ -253,11 +253,11 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         self.context.finish(attempt)
     }
 
-    private func giveBack() {
+    private func requeueBlock() {
         guard !self.block.isEmpty else { return }
         let places = Array(self.block)
         self.block = []
-        self.satellite.change { board, now in board.putBack(places, at: self.request.site, now: now) }
+        self.satellite.change { board, now in board.requeue(places, at: self.request.site, now: now) }
     }
 
     private func finish(_ reason: SMTPConnectionEnd, host: String) {
@@ -266,7 +266,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
     }
 
     private func leave(_ result: DeliveryBoard.ConnectionResult) {
-        self.giveBack()
+        self.requeueBlock()
         self.satellite.connectionEnded(self.request, result)
     }
 }

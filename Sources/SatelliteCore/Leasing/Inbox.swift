@@ -10,7 +10,7 @@ struct Inbox: Sendable {
     var started: [(lease: LeaseSerial, started: EntryBitmap, refused: EntryBitmap)] = []
     /// Reports that the master has acknowledged.
     var acknowledged: [DeliveryReport] = []
-    /// Places to be given back.
+    /// Places to be returned.
     var returned: [(lease: LeaseSerial, places: EntryBitmap)] = []
     /// Places that the master refused.
     var refused: [(lease: LeaseSerial, places: EntryBitmap)] = []

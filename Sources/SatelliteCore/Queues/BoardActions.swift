@@ -10,7 +10,7 @@ struct BoardActions: Sendable {
     var open: [OpenRequest] = []
     /// Attempts that ended without a connection.
     var finished: [(place: Place, outcome: DeliveryOutcome)] = []
-    /// Places given back to the master.
+    /// Places returned to the master.
     var returned: [(lease: LeaseSerial, places: EntryBitmap)] = []
     /// Connections that take nothing more and leave when what they have begun is over.
     var drain: [ConnectionID] = []

@@ -100,10 +100,10 @@ extension DeliveryBoard {
         }
     }
 
-    /// Puts started places back into the site's queue, in order, as if they had never been asked for; those of a lease that
-    /// was taken back meanwhile go to the master.
+    /// Requeues started places at their site, in order, as if they had never been asked for; those of a lease that
+    /// was revoked meanwhile are returned to the master.
     ///
-    /// The master grants a place again that it has committed as started before, and takes it back at the satellite's word.
+    /// The master grants a place again that it has committed as started before, and requeues it when the satellite returns it.
     mutating func hold(_ places: [Place], _ key: String, _ actions: inout BoardActions) {
         var returned: [LeaseSerial: EntryBitmap] = [:]
         for place in places.reversed() {

@@ -31,7 +31,7 @@ extension DeliveryBoard {
         return actions
     }
 
-    /// Gives every lease back as far as nothing of it was started, and asks for nothing more.
+    /// Returns every lease as far as nothing of it was started, and asks for nothing more.
     mutating func drain() -> BoardActions {
         self.isDraining = true
         var actions = BoardActions()
@@ -39,7 +39,7 @@ extension DeliveryBoard {
         return actions
     }
 
-    /// Gives back what is started and not with a connection, since nobody tried it, and gives connections nothing more.
+    /// Returns what is started and not with a connection, since nobody tried it, and gives connections nothing more.
     mutating func close(now: ContinuousClock.Instant) -> BoardActions {
         self.isDraining = true
         self.isClosed = true

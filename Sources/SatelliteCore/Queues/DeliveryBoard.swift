@@ -115,9 +115,9 @@ struct DeliveryBoard {
         return actions
     }
 
-    /// Takes a lease back at the master's word: what has no final dot on its way is not sent, started or not.
+    /// Revokes a lease on the master's order: what has no final dot on its way is not sent, started or not.
     ///
-    /// What waits is given back now. What a connection has begun with follows from ``giveBack(_:at:)``, and what is asked
+    /// What waits is returned now. What a connection has begun with follows from ``returnRevoked(_:at:)``, and what is asked
     /// for when its answer comes.
     mutating func revoke(_ serial: LeaseSerial) -> BoardActions {
         let lease = self.leases[serial]?.lease
@@ -135,7 +135,7 @@ struct DeliveryBoard {
                 }
             }
         }
-        self.giveBackStarted(serial, unsent, &actions)
+        self.returnStarted(serial, unsent, &actions)
         actions.recall = self.leases[serial] != nil
         return actions
     }
@@ -143,7 +143,7 @@ struct DeliveryBoard {
     /// Takes places of revoked leases from a connection that has not sent their final dot.
     ///
     /// Those of a lease that the master does not know are reported: it may have counted them as uncertain.
-    mutating func giveBack(_ places: [Place], at key: String) -> BoardActions {
+    mutating func returnRevoked(_ places: [Place], at key: String) -> BoardActions {
         var actions = BoardActions()
         self.sites[key]?.withConnections -= places.count
         for place in places { self.withhold(place, &actions) }
@@ -152,15 +152,15 @@ struct DeliveryBoard {
 
     private mutating func withhold(_ place: Place, _ actions: inout BoardActions) {
         let serial = place.lease.serial
-        // What is given back while the master is away may not reach it; a report does.
+        // What is returned while the master is away may not reach it; a report does.
         if let outcome = self.leases[serial]?.disowned ?? (self.isConnected ? nil : .deferred(Self.abandonment)) {
             self.finish(place, outcome, &actions)
         } else {
-            self.giveBackStarted(serial, EntryBitmap([place.index]), &actions)
+            self.returnStarted(serial, EntryBitmap([place.index]), &actions)
         }
     }
 
-    private mutating func giveBackStarted(_ serial: LeaseSerial, _ places: EntryBitmap, _ actions: inout BoardActions) {
+    private mutating func returnStarted(_ serial: LeaseSerial, _ places: EntryBitmap, _ actions: inout BoardActions) {
         guard places.count > 0 else { return }
         self.leases[serial]?.started -= places.count
         self.closeIfDone(serial)
@@ -229,7 +229,7 @@ struct DeliveryBoard {
 
     static let abandonment = AttemptTrace(
         stage: .master,
-        text: "not sent: the lease was taken back while the master was away"
+        text: "not sent: the lease was revoked while the master was away"
     )
 
     /// Ends started places of an earlier process that may have been sent since the journal was copied.
@@ -290,7 +290,7 @@ struct DeliveryBoard {
         return actions
     }
 
-    /// Puts places back whose answer will not come, so that they are asked for again; the master may have committed them.
+    /// Requeues places whose answer will not come, so that they are asked for again; the master may have committed them.
     mutating func disconnected() {
         self.isConnected = false
         for serial in self.leases.keys.sorted() {
@@ -379,8 +379,8 @@ struct DeliveryBoard {
         return block
     }
 
-    /// Takes back what a connection had not begun with.
-    mutating func putBack(_ places: [Place], at key: String, now: ContinuousClock.Instant) -> BoardActions {
+    /// Requeues what a connection had not begun with.
+    mutating func requeue(_ places: [Place], at key: String, now: ContinuousClock.Instant) -> BoardActions {
         var actions = BoardActions()
         self.sites[key]?.withConnections -= places.count
         for place in places.reversed() { self.makeReady(place, key, now, &actions, atFront: true) }
@@ -388,7 +388,7 @@ struct DeliveryBoard {
         return actions
     }
 
-    /// Takes back a place whose transaction never began; too often is an attempt.
+    /// Requeues a place whose transaction never began; too many times count as an attempt.
     mutating func requeue(
         _ place: Place,
         at key: String,
@@ -398,7 +398,7 @@ struct DeliveryBoard {
         var place = place
         place.requeues += 1
         guard place.requeues > self.limits.maximumRequeues, !place.lease.isRevoked else {
-            return self.putBack([place], at: key, now: now)
+            return self.requeue([place], at: key, now: now)
         }
         var actions = BoardActions()
         self.sites[key]?.withConnections -= 1
@@ -460,7 +460,7 @@ struct DeliveryBoard {
         self.sites[key]?.ceiling = (site.connections.count - 1, until)
     }
 
-    /// A connection is over; what it had not begun with was put back before.
+    /// A connection is over; what it had not begun with was requeued before.
     mutating func connectionEnded(
         _ id: ConnectionID,
         at key: String,

@@ -2,7 +2,7 @@
 
 import MailingModel
 
-/// The state of a lease's places, as long as one of them is not reported or given back.
+/// The state of a lease's places, as long as one of them is not reported or returned.
 struct LeaseState {
     let lease: HeldLease
     /// Never started and not asked for: in preparation, or in a site's queue.
@@ -16,12 +16,12 @@ struct LeaseState {
     var started = 0
     /// Asked for or waiting again although the master has committed them as started, or may have: they were not tried.
     ///
-    /// Without a master they are not given back: a return is not acknowledged, and what a master that does not hear of it holds
+    /// Without a master they are not returned: a return is not acknowledged, and what a master that does not hear of it holds
     /// for started would become uncertain.
     var committed: Set<Int> = []
     /// What becomes of its started places once the master has disowned the lease: they must not go out any more.
     var disowned: DeliveryOutcome?
-    /// Taken back by the master, or by a shutdown: nothing more is asked for.
+    /// Revoked by the master, or ended by a shutdown: nothing more is asked for.
     var isWithdrawn = false
 
     init(_ lease: HeldLease, waiting places: [Int], started: [Int]) {

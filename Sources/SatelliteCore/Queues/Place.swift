@@ -18,7 +18,7 @@ final class HeldLease: Sendable {
 
     var serial: LeaseSerial { self.grant.serial }
 
-    /// Whether the master took the lease back, so that no message of it may be completed any more.
+    /// Whether the master has revoked the lease, so that no message of it may be completed any more.
     ///
     /// Connections ask for each message, without the board's lock.
     var isRevoked: Bool { self.revocation.load(ordering: .acquiring) }

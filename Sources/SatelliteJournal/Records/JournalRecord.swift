@@ -16,7 +16,7 @@ enum JournalRecord: Hashable, Sendable {
     case done(LeaseSerial, place: Int, DeliveryOutcome, endedAt: Timestamp)
     /// Reports that the master has acknowledged.
     case forget(LeaseSerial, EntryBitmap)
-    /// Places given back without an attempt.
+    /// Places returned without an attempt.
     case returned(LeaseSerial, EntryBitmap)
     /// All that is known of a lease, so that the segment with its earlier records may go.
     case checkpoint(LeaseProgress)

@@ -14,7 +14,7 @@ struct LeaseProgress: Hashable, Sendable {
     var finished = EntryBitmap()
     /// Their report has been acknowledged.
     var forgotten = EntryBitmap()
-    /// Given back without an attempt.
+    /// Returned without an attempt.
     var returned = EntryBitmap()
     /// Reports of places finished and not forgotten.
     var reports: [Int: DeliveryReport] = [:]

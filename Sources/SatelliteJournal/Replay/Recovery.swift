@@ -8,11 +8,11 @@ public struct Recovery: Sendable {
     public struct HeldLease: Sendable {
         /// What was granted, all entries.
         public var grant: LeaseGrant
-        /// Places that were never started: they may be started, or given back.
+        /// Places that were never started: they may be started, or returned.
         public var neverStarted: EntryBitmap
         /// Places that are started and certainly unsent: they may be sent.
         public var started: EntryBitmap
-        /// Places that were given back; the master may not have heard.
+        /// Places that were returned; the master may not have heard.
         public var returned: EntryBitmap
     }
 

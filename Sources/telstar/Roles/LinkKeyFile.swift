@@ -48,7 +48,7 @@ struct LinkKeyFile: Sendable {
         } catch {
             throw StartFailure(
                 .configuration,
-                "the cluster link's key \(path) holds no key of 40 characters; put back the one that it held"
+                "the cluster link's key \(path) holds no key of 40 characters; restore the one that it held"
             )
         }
     }

@@ -117,7 +117,7 @@ struct StoreOpening {
         let text = String(decoding: bytes, as: UTF8.self).prefix { !$0.isWhitespace }
         guard let secret = Base64URL.decode(text), let key = try? MACKey(bytes: secret) else {
             // The reason would say nothing of use: it is not what was written.
-            throw StartFailure(.configuration, "the store's secret \(path) is damaged; put back the one that it held")
+            throw StartFailure(.configuration, "the store's secret \(path) is damaged; restore the one that it held")
         }
         return key
     }

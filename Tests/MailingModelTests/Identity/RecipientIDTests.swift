@@ -6,7 +6,7 @@ import Testing
 @Suite("Places and bitmaps")
 struct RecipientIDTests {
     @Test(
-        "packs mailing, bucket and ordinal and gives them back",
+        "packs mailing, bucket and ordinal and unpacks them",
         arguments: [(Int32(1), UInt16(0), UInt32(0)), (.max, 1023, RecipientID.maximumOrdinal), (77, 256, 12345)]
     )
     func packs(mailing: Int32, bucket: UInt16, ordinal: UInt32) {

@@ -212,7 +212,7 @@ struct DeliveryTests {
         }
     }
 
-    @Test("a satellite gives back what it never started, and it is leased again")
+    @Test("a satellite returns what it never started, and it is leased again")
     func returned() async throws {
         try await TestMaster.run { test in
             let leaving = try await test.connected("leaving")

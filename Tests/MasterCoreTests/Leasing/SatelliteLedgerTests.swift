@@ -131,7 +131,7 @@ struct SatelliteLedgerTests {
         }
     }
 
-    @Test("frees what was given back, and asks the store after a refusal")
+    @Test("frees what was returned, and asks the store after a refusal")
     func refusedAndReturned() {
         var ledger = Self.ledger()
         ledger.granted(Self.grant(1, 100), now: .zero)

@@ -288,14 +288,14 @@ final class FlakyStore: MailingStore {
         return try await self.inner.apply(reports, from: satellite, at: now, journal: journal)
     }
 
-    func takeBack(
+    func requeue(
         _ lease: LeaseSerial,
         places: EntryBitmap,
         from satellite: SatelliteID,
         at now: Timestamp
     ) async throws {
-        try await self.pass("takeBack")
-        try await self.inner.takeBack(lease, places: places, from: satellite, at: now)
+        try await self.pass("requeue")
+        try await self.inner.requeue(lease, places: places, from: satellite, at: now)
     }
 
     func leases(

@@ -203,10 +203,10 @@ struct LeasingTests {
             let one = try await fixture.makeSatellite("one")
             let leases = try await fixture.claimAll(one)
             // Those of the excluded domain have waited longer.
-            func giveBack(_ isGivenBack: (LeaseEntry) -> Bool) async throws {
+            func returnEntries(_ isReturned: (LeaseEntry) -> Bool) async throws {
                 for lease in leases {
-                    let places = lease.entries.indices.filter { isGivenBack(lease.entries[$0]) }
-                    try await fixture.store.takeBack(
+                    let places = lease.entries.indices.filter { isReturned(lease.entries[$0]) }
+                    try await fixture.store.requeue(
                         lease.serial,
                         places: EntryBitmap(places),
                         from: one,
@@ -214,9 +214,9 @@ struct LeasingTests {
                     )
                 }
             }
-            try await giveBack { $0.address.hasSuffix("@" + pair.excluded) }
+            try await returnEntries { $0.address.hasSuffix("@" + pair.excluded) }
             fixture.pass(.seconds(1))
-            try await giveBack { !$0.address.hasSuffix("@" + pair.excluded) }
+            try await returnEntries { !$0.address.hasSuffix("@" + pair.excluded) }
             let picky = try await fixture.makeSatellite("picky")
             let found = try await fixture.claimAll(picky, limit: 1, affinity: DomainAffinity(exclude: [pair.excluded]))
             #expect(Set(found.flatMap(\.entries).map(\.recipient)) == Set(pair.allowedIDs))

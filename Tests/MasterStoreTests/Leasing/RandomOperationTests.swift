@@ -59,7 +59,7 @@ struct RandomOperationTests {
             case 90..<330: try await self.claim()
             case 330..<560: try await self.start()
             case 560..<800: try await self.report()
-            case 800..<840: try await self.takeBack()
+            case 800..<840: try await self.requeue()
             case 840..<870: try await self.revoke()
             case 870..<890: try await self.settle()
             case 890..<910: try await self.pauseOrStart()
@@ -156,16 +156,16 @@ struct RandomOperationTests {
             #expect(result.dropped == 0)
         }
 
-        private mutating func takeBack() async throws {
+        private mutating func requeue() async throws {
             guard let lease = self.lease() else { return }
             let places = self.places(lease)
-            try await self.fixture.store.takeBack(
+            try await self.fixture.store.requeue(
                 lease.grant.serial,
                 places: EntryBitmap(places),
                 from: lease.satellite,
                 at: self.fixture.now
             )
-            self.model.takeBack(lease.grant.serial, places, at: self.fixture.now)
+            self.model.requeue(lease.grant.serial, places, at: self.fixture.now)
         }
 
         private mutating func revoke() async throws {
@@ -203,7 +203,7 @@ struct RandomOperationTests {
             let changed = try await self.fixture.store.resolveUncertain(id, as: resolution, at: self.fixture.now)
             let held = self.model.held(id)
             if resolution == .resend {
-                let expected = self.model.putBack(held, at: self.fixture.now)
+                let expected = self.model.requeue(held, at: self.fixture.now)
                 #expect(changed == expected)
                 return
             }
@@ -224,7 +224,7 @@ struct RandomOperationTests {
                 account: .root,
                 at: self.fixture.now
             )
-            let expected = self.model.putBack(unique, at: self.fixture.now)
+            let expected = self.model.requeue(unique, at: self.fixture.now)
             #expect(changed == expected)
         }
 

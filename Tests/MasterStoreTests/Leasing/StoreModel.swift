@@ -87,7 +87,7 @@ struct StoreModel {
                 granted.append(place)
             } else {
                 refused.append(place)
-                self.takeBack(serial, [place], at: now)
+                self.requeue(serial, [place], at: now)
             }
         }
         return (granted, refused)
@@ -131,7 +131,7 @@ struct StoreModel {
         return .applied
     }
 
-    mutating func takeBack(_ serial: LeaseSerial, _ places: [Int], at now: Timestamp) {
+    mutating func requeue(_ serial: LeaseSerial, _ places: [Int], at now: Timestamp) {
         guard let lease = self.leases[serial] else { return }
         for place in places where place < lease.grant.entries.count && !lease.closed.contains(place) {
             self.leases[serial]?.closed.insert(place)
@@ -154,7 +154,7 @@ struct StoreModel {
     mutating func revoke(_ serial: LeaseSerial, at now: Timestamp) {
         guard let lease = self.leases[serial], lease.open > 0 else { return }
         self.leases[serial]?.isRevoked = true
-        self.takeBack(serial, lease.grant.entries.indices.filter { !lease.started.contains($0) }, at: now)
+        self.requeue(serial, lease.grant.entries.indices.filter { !lease.started.contains($0) }, at: now)
     }
 
     mutating func settle(_ serial: LeaseSerial, at now: Timestamp, mailingEnds: Bool = false) -> Int {
@@ -196,7 +196,7 @@ struct StoreModel {
         if self.pending(id) == 0 { self.mailings[id]?.status = .finished }
     }
 
-    mutating func putBack(_ ids: [RecipientID], at now: Timestamp) -> Int {
+    mutating func requeue(_ ids: [RecipientID], at now: Timestamp) -> Int {
         var changed = 0
         for id in ids {
             guard var recipient = self.recipients[id], self.mailings[id.mailing]?.mayRetry == true,

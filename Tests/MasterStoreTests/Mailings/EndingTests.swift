@@ -61,7 +61,7 @@ struct EndingTests {
     @Test(
         "never finishes with a recipient that is not terminal (T2)",
         arguments: StoreFactory.all,
-        ["untouched", "leased", "started", "taken back", "deferred"]
+        ["untouched", "leased", "started", "requeued", "deferred"]
     )
     func notFinished(factory: StoreFactory, situation: String) async throws {
         try await factory.withStore { fixture in
@@ -76,7 +76,7 @@ struct EndingTests {
                     try await fixture.startAll(grants, by: satellite)
                 }
                 if situation == "deferred" { try await fixture.reportAll(grants, from: satellite, Outcomes.deferred) }
-                if situation == "taken back" {
+                if situation == "requeued" {
                     _ = try await fixture.store.revoke(grants.map(\.serial), at: fixture.now)
                 }
             }
@@ -195,8 +195,8 @@ struct EndingTests {
         }
     }
 
-    @Test("expires what a satellite gives back after the end, and finishes then", arguments: StoreFactory.all)
-    func givenBackAfterEnd(factory: StoreFactory) async throws {
+    @Test("expires what a satellite returns after the end, and finishes then", arguments: StoreFactory.all)
+    func returnedAfterEnd(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let id = try await fixture.makeMailing()
             let recipients = try await fixture.add(2, to: id)
@@ -205,7 +205,7 @@ struct EndingTests {
             try await fixture.startAll([grant], by: satellite)
             _ = try await fixture.store.expireRemaining(id, at: fixture.now)
             #expect(try await fixture.mailing(id).status == .running)
-            try await fixture.store.takeBack(
+            try await fixture.store.requeue(
                 grant.serial,
                 places: EntryBitmap([0, 1]),
                 from: satellite,

@@ -253,7 +253,7 @@ struct PartitionTests {
             try await fixture.deliverAll(satellite)
             #expect(try await fixture.counters(ids[1]).delivered == 20)
 
-            // Failed ones are put back, in both partitions at once.
+            // Failed ones are requeued, in both partitions at once.
             let failed = try #require(added[ids[0]])
             let reset = try await fixture.store.resetRecipients(
                 fixture.trackingIDs(failed),
@@ -272,7 +272,7 @@ struct PartitionTests {
         }
     }
 
-    @Test("expiry, taking back and settling reach both sides", arguments: StoreFactory.all)
+    @Test("expiry, requeueing and settling reach both sides", arguments: StoreFactory.all)
     func endings(factory: StoreFactory) async throws {
         try await factory.withStore(partitionThreshold: 5) { fixture in
             let satellite = try await fixture.makeSatellite()
@@ -281,14 +281,14 @@ struct PartitionTests {
             let grants = try await fixture.claimAll(satellite)
             try await fixture.startAll(grants, by: satellite)
             for grant in grants {
-                try await fixture.store.takeBack(
+                try await fixture.store.requeue(
                     grant.serial,
                     places: EntryBitmap([0]),
                     from: satellite,
                     at: fixture.now
                 )
             }
-            // Those that were taken back wait, the others are out; five more are untouched.
+            // Those that were requeued wait, the others are out; five more are untouched.
             _ = try await Self.add(12..<17, to: id, fixture)
             _ = try await fixture.store.expireRemaining(id, at: fixture.now)
             #expect(try await fixture.counters(id).expired == grants.count + 5)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Blobs, signing keys, satellites and API keys")
 struct RegistryTests {
-    @Test("stores a blob once under its hash and gives it back", arguments: StoreFactory.all)
+    @Test("stores a blob once under its hash and reads it again", arguments: StoreFactory.all)
     func blobs(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let bytes = (0..<70_000).map { UInt8(truncatingIfNeeded: $0) }

@@ -11,7 +11,7 @@ struct CodingTests {
     private let codec = TestSecrets.make().recipientIDs
 
     @Test(
-        "a generated id gives its recipient back, in either case, and is short",
+        "a generated id names its recipient, in either case, and is short",
         arguments: [(Int32(1), UInt16(0), UInt32(0)), (.max, 1023, RecipientID.maximumOrdinal), (9, 300, 77)]
     )
     func generatedIDs(mailing: Int32, bucket: UInt16, ordinal: UInt32) {

@@ -7,8 +7,8 @@ import SatelliteCore
 import SatelliteJournal
 import Testing
 
-@Suite("Taking work back, and losing the master", .timeLimit(.minutes(15)))
-struct TakingBackTests {
+@Suite("Revoking work, and losing the master", .timeLimit(.minutes(15)))
+struct RevokingTests {
     private let lease = LeaseSerial(rawValue: 1)
 
     /// Holds every message back once its content is here.
@@ -30,11 +30,11 @@ struct TakingBackTests {
             try await cluster.sink.state.until("a message held back") { $0.heldBack.count == 1 }
             #expect(cluster.master.state.value.started[self.lease]?.count ?? 0 > 1)
             cluster.master.say(.revoke(self.lease, reason))
-            try await cluster.master.state.until("what waits is given back") { state in
+            try await cluster.master.state.until("what waits is returned") { state in
                 state.returned[self.lease]?.count ?? 0 >= 98
             }
             cluster.sink.release()
-            try await cluster.master.state.until("all but one are given back") { $0.returned[self.lease]?.count == 99 }
+            try await cluster.master.state.until("all but one are returned") { $0.returned[self.lease]?.count == 99 }
             try await cluster.master.untilReported(1)
             #expect(cluster.master.outcomes.summary == "delivered 1")
             #expect(cluster.sink.state.value.messages.count == 1)
@@ -59,14 +59,14 @@ struct TakingBackTests {
             cluster.grant(1, self.addresses(10))
             try await held.until("a recipient held back") { $0 > 0 }
             cluster.master.say(.revoke(self.lease, .deleted))
-            try await cluster.master.state.until("all are given back") { $0.returned[self.lease]?.count == 10 }
+            try await cluster.master.state.until("all are returned") { $0.returned[self.lease]?.count == 10 }
             cluster.grant(2, ["other@x.mail.test"])
             try await cluster.master.untilReported(1)
             #expect(cluster.sink.state.value.messages == ["other@x.mail.test": 1])
         }
     }
 
-    @Test("what was started and given back is not taken up by the next process")
+    @Test("what was started and returned is not taken up by the next process")
     func revocationAndRestart() async throws {
         let directory = try Cluster.temporaryDirectory()
         defer { Cluster.remove(directory) }
@@ -76,7 +76,7 @@ struct TakingBackTests {
             cluster.grant(1, self.addresses(10))
             try await cluster.master.state.until("started") { $0.started[self.lease]?.count ?? 0 > 0 }
             cluster.master.say(.revoke(self.lease, .paused))
-            try await cluster.master.state.until("all are given back") { $0.returned[self.lease]?.count == 10 }
+            try await cluster.master.state.until("all are returned") { $0.returned[self.lease]?.count == 10 }
         }
         try await Cluster.with(directory: directory) { cluster in
             #expect(cluster.satellite.status().started == 0)
@@ -152,7 +152,7 @@ struct TakingBackTests {
         }
     }
 
-    @Test("never started and kept too long: given back")
+    @Test("never started and kept too long: returned")
     func sweeping() async throws {
         try await Cluster.with(configure: { $0.waitingLimit = .milliseconds(50) }) { cluster in
             cluster.master.state.change { $0.answersStarts = false }
@@ -202,7 +202,7 @@ struct TakingBackTests {
             try await cluster.sink.state.until("a message held back") { $0.heldBack.count == 1 }
             cluster.satellite.beginShutdown()
             try await cluster.master.state.until("credit withdrawn") { $0.credit[.bulk] == 0 }
-            try await cluster.master.state.until("the rest is given back") { state in
+            try await cluster.master.state.until("the rest is returned") { state in
                 (state.returned[self.lease]?.count ?? 0) + (state.started[self.lease]?.count ?? 0) >= 10
             }
             #expect(!cluster.master.state.value.isGone)
@@ -220,7 +220,7 @@ struct TakingBackTests {
         #expect(outcome.value.values.contains { $0.trace.replyCode == 250 })
     }
 
-    @Test("the goodbye does not overtake what is given back, over a link that is slow to take it")
+    @Test("the goodbye does not overtake what is returned, over a link that is slow to take it")
     func goodbyeComesLast() async throws {
         let master = Watched<ScriptedMaster?>(nil)
         try await Cluster.with(configure: {
@@ -235,7 +235,7 @@ struct TakingBackTests {
             for serial in Int64(1)...3 { cluster.grant(serial, self.addresses(4)) }
             try await cluster.master.state.until("all accepted") { $0.accepted.count == 3 }
             cluster.satellite.beginShutdown()
-            try await cluster.master.state.until("something is given back") { $0.heldReturns > 0 }
+            try await cluster.master.state.until("something is returned") { $0.heldReturns > 0 }
             #expect(!cluster.master.state.value.isGone)
             cluster.master.state.change { $0.holdsReturns = false }
         }

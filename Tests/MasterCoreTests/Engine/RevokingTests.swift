@@ -9,8 +9,8 @@ import Testing
 
 @testable import MasterCore
 
-@Suite("Taking work back", .timeLimit(.minutes(15)))
-struct TakingBackTests {
+@Suite("Revoking work", .timeLimit(.minutes(15)))
+struct RevokingTests {
     private static func count(_ test: TestMaster, _ state: RecipientState) async throws -> Int {
         var filter = RecipientFilter()
         filter.states = [state]
@@ -42,7 +42,7 @@ struct TakingBackTests {
         }
     }
 
-    @Test("started recipients that a satellite gives back at a pause wait again, and are sent once after it")
+    @Test("started recipients that a satellite returns at a pause wait again, and are sent once after it")
     func pausedStarted() async throws {
         try await TestMaster.run { test in
             let satellite = try await test.connected("a")
@@ -69,7 +69,7 @@ struct TakingBackTests {
         }
     }
 
-    @Test("started recipients that a satellite gives back at an end expire, and the mailing is finished")
+    @Test("started recipients that a satellite returns at an end expire, and the mailing is finished")
     func endedStarted() async throws {
         try await TestMaster.run { test in
             let satellite = try await test.connected("a")
@@ -86,7 +86,7 @@ struct TakingBackTests {
         }
     }
 
-    @Test("started recipients of a deleted mailing are given back to nobody")
+    @Test("returned recipients of a deleted mailing are requeued for nobody")
     func deletedStarted() async throws {
         try await TestMaster.run { test in
             let satellite = try await test.connected("a")
@@ -199,7 +199,7 @@ struct TakingBackTests {
         }
     }
 
-    @Test("pausing takes back what was never started, lets the rest finish, and starting goes on at once")
+    @Test("pausing requeues what was never started, lets the rest finish, and starting goes on at once")
     func pause() async throws {
         try await TestMaster.run { test in
             let satellite = try await test.connected("a")

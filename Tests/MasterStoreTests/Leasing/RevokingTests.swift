@@ -4,8 +4,8 @@ import MailingModel
 import MasterStore
 import Testing
 
-@Suite("Taking work back")
-struct TakingBackTests {
+@Suite("Revoking work")
+struct RevokingTests {
     /// Three recipients under one lease, of which the first is started.
     private func threeLeased(
         _ fixture: Fixture,
@@ -147,14 +147,14 @@ struct TakingBackTests {
         }
     }
 
-    @Test("a satellite gives back what it did not send, started or not", arguments: StoreFactory.all)
-    func givenBack(factory: StoreFactory) async throws {
+    @Test("a satellite returns what it did not send, started or not", arguments: StoreFactory.all)
+    func returned(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let (id, recipients, satellite, grant) = try await self.threeLeased(fixture)
             let other = try await fixture.makeSatellite("other")
-            try await fixture.store.takeBack(grant.serial, places: EntryBitmap(0..<3), from: other, at: fixture.now)
+            try await fixture.store.requeue(grant.serial, places: EntryBitmap(0..<3), from: other, at: fixture.now)
             #expect(try await fixture.store.leases(of: satellite).first?.open == 3)
-            try await fixture.store.takeBack(
+            try await fixture.store.requeue(
                 grant.serial,
                 places: EntryBitmap([0, 1, 50]),
                 from: satellite,
@@ -219,7 +219,7 @@ struct TakingBackTests {
         }
     }
 
-    @Test("puts terminal recipients back so that they are sent again", arguments: StoreFactory.all)
+    @Test("requeues terminal recipients so that they are sent again", arguments: StoreFactory.all)
     func reset(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let (id, recipients, satellite, grant) = try await self.threeLeased(fixture)

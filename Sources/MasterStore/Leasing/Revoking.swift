@@ -2,8 +2,8 @@
 
 internal import MailingModel
 
-/// Starts places of a lease, takes them back, and settles those that nobody reports.
-enum TakingBack {
+/// Starts places of a lease, requeues them, and settles those that nobody reports.
+enum Revoking {
     // MARK: Start
 
     /// Marks places as started: nothing may be sent before.
@@ -27,7 +27,7 @@ enum TakingBack {
             && mailing.map {
                 MailingLifecycle.mayStart(status: $0.status, isEnding: $0.ending != nil, lease.deliveryClass)
             } ?? false
-        var takenBack: [Int] = []
+        var requeued: [Int] = []
         if mayStart, lease.entries != nil {
             let asked = request.places.places.filter { $0 < lease.size && !lease.started.contains($0) }
             try transaction.readAhead(asked.map { lease.recipient(at: $0) }, withRecipients: false)
@@ -44,11 +44,11 @@ enum TakingBack {
                 decision.granted.insert(place)
             } else {
                 decision.refused.insert(place)
-                takenBack.append(place)
+                requeued.append(place)
             }
         }
         transaction.update(lease)
-        try Self.takeBack(takenBack, of: request.lease, at: now, transaction)
+        try Self.requeue(requeued, of: request.lease, at: now, transaction)
         return decision
     }
 
@@ -63,12 +63,12 @@ enum TakingBack {
         return delivery.lease == lease.serial && !delivery.deliveryState.state.isTerminal
     }
 
-    // MARK: Taking back
+    // MARK: Requeueing and revoking
 
     /// Closes places that were not sent; their recipients wait again, due at once, for their next attempt.
     ///
     /// In a mailing that is ending there is no next attempt: they expire.
-    static func takeBack(
+    static func requeue(
         _ places: [Int],
         of serial: LeaseSerial,
         at now: Timestamp,
@@ -97,8 +97,8 @@ enum TakingBack {
         if let mailing { try Ending.finishEnding(mailing.id, at: now, transaction) }
     }
 
-    /// Takes places back at the satellite's own word that nothing was sent, started or not.
-    static func takeBack(
+    /// Requeues places that the satellite returns because nothing was sent, started or not.
+    static func requeue(
         _ serial: LeaseSerial,
         _ places: EntryBitmap,
         from satellite: SatelliteID,
@@ -106,7 +106,7 @@ enum TakingBack {
         _ transaction: StoreTransaction
     ) throws {
         guard let lease = try transaction.lease(serial), lease.satellite == satellite else { return }
-        try Self.takeBack(places.places, of: serial, at: now, transaction)
+        try Self.requeue(places.places, of: serial, at: now, transaction)
     }
 
     /// Revokes leases: what was never started waits again; what was started stays with the lease.
@@ -124,7 +124,7 @@ enum TakingBack {
                 revoked.append(RevokedLease(serial: serial, satellite: lease.satellite))
             }
             let unstarted = (0..<lease.size).filter { !lease.started.contains($0) }
-            try Self.takeBack(unstarted, of: serial, at: now, transaction)
+            try Self.requeue(unstarted, of: serial, at: now, transaction)
         }
         return revoked
     }
