@@ -13,7 +13,7 @@ struct HeaderBlock {
 
     private(set) var fields: [Field] = []
 
-    /// Finds the fields of a header; lines without a colon are passed over.
+    /// Finds the fields of a header; lines without a colon are skipped.
     init(_ header: UnsafeBufferPointer<UInt8>) {
         self.fields.reserveCapacity(32)
         var start = 0

@@ -87,7 +87,7 @@ public final class DatabaseStore: Sendable {
 /// Steps of ``Deletion/purge(passingOver:_:)``, one at a time, however many mailings are deleted at once: between two of
 /// them every operation that waits gets its turn.
 ///
-/// Tables that somebody has in use are passed over and tried again later, and so is a step that failed: at first soon, then
+/// Tables that somebody has in use are skipped and tried again later, and so is a step that failed: at first soon, then
 /// after longer and longer.
 private final class PurgeChain: Sendable {
     private struct State {

@@ -146,7 +146,7 @@ public protocol MailingStore: Sendable {
     /// Leases recipients; all requests in one transaction. A request that finds nothing yields no grant.
     ///
     /// The first lease of a mailing sets it running and its `started` time. A recipient that `affinity` forbids becomes a
-    /// waiting entry of its own and is passed over.
+    /// retry entry of its own and is skipped.
     func claim(_ requests: [ClaimRequest], at now: Timestamp, lifetime: Duration) async throws -> [LeaseGrant]
     /// Marks recipients as started; nothing may be sent before.
     ///

@@ -187,8 +187,8 @@ public struct Backlog: Sendable, Hashable {
     public var home: Bucket
     /// What the recipients count against.
     public var deliveryClass: DeliveryClass
-    /// Whether these are exceptions (retries, requeued) rather than the untouched rest.
-    public var isWaiting: Bool
+    /// Whether these are retry entries (retries, requeued, skipped) rather than unleased recipients.
+    public var isRetry: Bool
     /// How many could be claimed now.
     public var count: Int
     /// Which satellites may take them.
@@ -204,7 +204,7 @@ public struct Backlog: Sendable, Hashable {
         bucket: Bucket,
         home: Bucket? = nil,
         deliveryClass: DeliveryClass,
-        isWaiting: Bool,
+        isRetry: Bool,
         count: Int,
         satelliteGroup: String?,
         domain: String?,
@@ -214,7 +214,7 @@ public struct Backlog: Sendable, Hashable {
         self.bucket = bucket
         self.home = home ?? bucket
         self.deliveryClass = deliveryClass
-        self.isWaiting = isWaiting
+        self.isRetry = isRetry
         self.count = count
         self.satelliteGroup = satelliteGroup
         self.domain = domain
@@ -230,8 +230,8 @@ public struct ClaimRequest: Sendable, Hashable {
     public var bucket: Bucket
     /// Their class.
     public var deliveryClass: DeliveryClass
-    /// Whether the bucket's exceptions are wanted, or its untouched rest.
-    public var isWaiting: Bool
+    /// Whether the bucket's retry entries are wanted, or its unleased recipients.
+    public var isRetry: Bool
     /// Whom they are for.
     public var satellite: SatelliteID
     /// Which domains that satellite may take.
@@ -246,7 +246,7 @@ public struct ClaimRequest: Sendable, Hashable {
         mailing: MailingID,
         bucket: Bucket,
         deliveryClass: DeliveryClass,
-        isWaiting: Bool,
+        isRetry: Bool,
         satellite: SatelliteID,
         affinity: DomainAffinity,
         limit: Int,
@@ -256,7 +256,7 @@ public struct ClaimRequest: Sendable, Hashable {
         self.mailing = mailing
         self.bucket = bucket
         self.deliveryClass = deliveryClass
-        self.isWaiting = isWaiting
+        self.isRetry = isRetry
         self.satellite = satellite
         self.affinity = affinity
         self.limit = limit

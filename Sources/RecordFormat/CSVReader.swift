@@ -3,7 +3,7 @@
 /// Reads CSV (RFC 4180 §2) from chunks of bytes in constant memory.
 ///
 /// Feed it, then take steps until it is hungry. A quote inside an unquoted field stands for itself, as spreadsheets have
-/// it; lines end with CRLF, LF or CR; empty lines are passed over. A record beyond a bound is refused and skipped to its
+/// it; lines end with CRLF, LF or CR; empty lines are skipped. A record beyond a bound is refused and skipped to its
 /// line's end; a quote that is never closed swallows at most ``RecordLimits/recordBytes``, because a reader in constant
 /// memory cannot go back.
 public struct CSVReader: Sendable {
@@ -248,7 +248,7 @@ public struct CSVReader: Sendable {
         }
     }
 
-    /// Passes over what is left of a refused record's line.
+    /// Skips what is left of a refused record's line.
     private mutating func skip() {
         let start = self.place
         self.place = self.input[start...].firstIndex { $0 == 0x0A || $0 == 0x0D } ?? self.input.count

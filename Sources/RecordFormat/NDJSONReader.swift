@@ -2,7 +2,7 @@
 
 /// Reads one JSON object a line from chunks of bytes in constant memory.
 ///
-/// Feed it, then take steps until it is hungry. Lines end with LF or CRLF; empty ones are passed over; a byte order mark
+/// Feed it, then take steps until it is hungry. Lines end with LF or CRLF; empty ones are skipped; a byte order mark
 /// at the beginning is dropped. A line beyond a bound is refused and skipped.
 public struct NDJSONReader: Sendable {
     private let limits: RecordLimits
@@ -89,7 +89,7 @@ public struct NDJSONReader: Sendable {
         }
     }
 
-    /// The next whole line without its end; the rest of a line that was refused is passed over.
+    /// The next whole line without its end; the rest of a line that was refused is skipped.
     private mutating func nextLine() -> [UInt8]? {
         while self.place < self.input.count {
             let start = self.place

@@ -25,7 +25,7 @@ struct MIMEEntityTests {
         #expect(outline == golden)
     }
 
-    @Test("writes an untouched message byte for byte", arguments: Self.corpus)
+    @Test("writes an unchanged message byte for byte", arguments: Self.corpus)
     func exactness(_ file: String) throws {
         let bytes = try Corpus.bytes("mime", file)
         #expect(try MIMEEntity(parsing: bytes).serialised() == bytes)

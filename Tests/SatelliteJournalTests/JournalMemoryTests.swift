@@ -95,9 +95,9 @@ struct JournalMemoryTests {
         let (third, again) = try openJournal(copied.afterProcessDeath(), incarnation: 3)
         #expect(!third.isCopy && again.uncertain.isEmpty && again.unacknowledged.count == 3)
         // The original, to which nothing has happened, goes on.
-        let (_, untouched) = try openJournal(directory.afterProcessDeath(), incarnation: 4)
-        #expect(untouched.uncertain.map(\.recipient.ordinal) == [0])
-        #expect(untouched.heldLeases.first?.started.places == [1, 2])
+        let (_, intact) = try openJournal(directory.afterProcessDeath(), incarnation: 4)
+        #expect(intact.uncertain.map(\.recipient.ordinal) == [0])
+        #expect(intact.heldLeases.first?.started.places == [1, 2])
     }
 
     @Test("a session that did not fit into its segment any more names the file in which it stands")

@@ -61,7 +61,7 @@ public struct OptionTable: Sendable {
     ///
     /// - Parameters:
     ///   - yaml: The file's text, or `nil` if there is none.
-    ///   - environment: The process's environment. Variables without the prefix are passed over, and so are those that
+    ///   - environment: The process's environment. Variables without the prefix are skipped, and so are those that
     ///     Kubernetes sets for a service whose name begins with it; any other that is no option is a problem.
     ///   - reserved: Variables with the prefix that are no options of this table and may be set all the same.
     ///   - flags: `key=value` for each `--set`; of two for one key the last counts.

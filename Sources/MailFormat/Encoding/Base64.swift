@@ -42,7 +42,7 @@ public enum Base64 {
 
     /// The bytes that a text stands for.
     ///
-    /// Line ends, spaces and whatever else is not of the alphabet are passed over; padding may be missing, and what
+    /// Line ends, spaces and whatever else is not of the alphabet are skipped; padding may be missing, and what
     /// follows padding is read as a further encoding. The letters of the URL-safe alphabet count as well.
     public static func decode(_ source: some Collection<UInt8>) -> [UInt8] {
         source.withContiguousStorageIfAvailable { self.decoded($0) }

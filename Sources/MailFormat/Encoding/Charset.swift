@@ -182,7 +182,7 @@ public struct Charset: Hashable, Sendable {
 
         func close() { iconv_close(self.handle) }
 
-        /// Converts everything; a byte at which the conversion stops becomes U+FFFD and is passed over.
+        /// Converts everything; a byte at which the conversion stops becomes U+FFFD and is skipped.
         func text(_ bytes: [UInt8]) -> (text: String, isWhole: Bool) {
             var input = bytes.map { CChar(bitPattern: $0) }
             var output = [CChar](repeating: 0, count: max(64, bytes.count * 2))

@@ -35,7 +35,7 @@ public struct MIMEEntity: Sendable {
 
     /// Parses a message.
     ///
-    /// There is no message that is not one: what does not look like a field is passed over, a multipart without its
+    /// There is no message that is not one: what does not look like a field is skipped, a multipart without its
     /// boundary is content, and a missing last boundary is the end.
     ///
     /// - Throws: `MIMEError` only if a limit is exceeded.

@@ -2,9 +2,9 @@
 
 /// Reads `token; name=value; …` with comments, quoted strings and the pieces of RFC 2231.
 struct ParameterScanner {
-    /// More parameters than any field has; what follows is passed over.
+    /// More parameters than any field has; what follows is skipped.
     private static let parameterLimit = 100
-    /// More bytes than any field has; what follows is passed over.
+    /// More bytes than any field has; what follows is skipped.
     private static let byteLimit = 65_536
 
     private let bytes: [UInt8]

@@ -242,7 +242,7 @@ struct ContentCompiler {
         }
     }
 
-    /// Whether a multipart is covered by a signature or encrypted, and can travel untouched.
+    /// Whether a multipart is covered by a signature or encrypted, and can travel unchanged.
     private static func isSealed(_ entity: MIMEEntity, _ type: ContentType) -> Bool {
         guard type.subtype == "signed" || type.subtype == "encrypted" else { return false }
         return Self.isTransportSafe(entity.serialised())

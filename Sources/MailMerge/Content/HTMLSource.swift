@@ -90,7 +90,7 @@ struct HTMLSource {
 
 /// Finds the links to track: the address of each `a` element that begins with `http://` or `https://`.
 enum LinkFinder {
-    /// Where the addresses lie; ones that a block tag begins in and another part of the template ends are passed over.
+    /// Where the addresses lie; ones that a block tag begins in and another part of the template ends are skipped.
     static func links(in source: TemplateSource) throws(TemplateError) -> [Range<Int>] {
         var html = try HTMLSource(source)
         var links: [Range<Int>] = []

@@ -190,7 +190,7 @@ struct PlainTextMaker {
         self.write([UInt8(ascii: "<")] + address + [UInt8(ascii: ">")])
     }
 
-    /// Passes over what an element holds that nobody sees.
+    /// Skips what an element holds that nobody sees.
     private mutating func passContent(of name: String) {
         while !self.html.isAtEnd {
             if let tag = self.html.tag {

@@ -75,7 +75,7 @@ public struct MergeCursor: Sendable {
         return self.offset + length
     }
 
-    /// Passes over a value.
+    /// Skips a value.
     public mutating func skip() throws(MergeEncodingError) {
         switch try self.tag() {
         case .null, .no, .yes: break

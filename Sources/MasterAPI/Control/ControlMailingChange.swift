@@ -119,7 +119,7 @@ enum ControlBody {
         init?(intValue: Int) { nil }
     }
 
-    /// Refuses a member that nothing would read: a misspelt one must not be passed over.
+    /// Refuses a member that nothing would read: a misspelt one must not be ignored.
     static func refuseUnknown(_ decoder: any Decoder, known: [String]) throws {
         let members = try decoder.container(keyedBy: Member.self).allKeys.map(\.stringValue).sorted()
         guard let unknown = members.first(where: { !known.contains($0) }) else { return }

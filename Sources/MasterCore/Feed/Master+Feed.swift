@@ -16,7 +16,7 @@ extension Master {
     ///
     /// - Parameters:
     ///   - cursor: As a former call gave it; `nil` and the empty string start at the beginning.
-    ///   - filter: Which recipients' events; the cursor passes over the others.
+    ///   - filter: Which recipients' events; the cursor skips the others.
     ///   - limit: 1 or more; capped at ``MasterConfiguration/maximumFeedPage``.
     /// - Returns: The events and where to continue.
     /// - Throws: ``MasterError/Code/badCursor(_:)``: it never skips silently.

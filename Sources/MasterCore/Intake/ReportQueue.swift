@@ -6,7 +6,7 @@ import MailingModel
 /// Reports between their arrival and the store; bounded, pure.
 ///
 /// What does not fit is dropped, and with it everything later from the same session until the dropped batch comes again:
-/// an acknowledgement covers all earlier numbers, so none may be passed over.
+/// an acknowledgement covers all earlier numbers, so none may be skipped.
 struct ReportQueue: Sendable {
     /// What a satellite sent under one number.
     struct Batch: Sendable {

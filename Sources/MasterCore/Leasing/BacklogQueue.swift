@@ -8,20 +8,20 @@ struct BacklogKey: Hashable, Sendable {
     var mailing: MailingID
     var bucket: Bucket
     var deliveryClass: DeliveryClass
-    var isWaiting: Bool
+    var isRetry: Bool
 
     init(_ row: Backlog) {
         self.mailing = row.mailing
         self.bucket = row.bucket
         self.deliveryClass = row.deliveryClass
-        self.isWaiting = row.isWaiting
+        self.isRetry = row.isRetry
     }
 
     init(_ request: ClaimRequest) {
         self.mailing = request.mailing
         self.bucket = request.bucket
         self.deliveryClass = request.deliveryClass
-        self.isWaiting = request.isWaiting
+        self.isRetry = request.isRetry
     }
 }
 

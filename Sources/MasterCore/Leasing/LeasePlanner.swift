@@ -130,7 +130,7 @@ struct LeasePlanner {
     /// - Returns: Whether the rows differ from what was read and should be read again.
     mutating func claimed(_ request: ClaimRequest, granted: Int) -> Bool {
         guard granted < request.limit else { return false }
-        if request.isWaiting, granted == 0, request.affinity != DomainAffinity() {
+        if request.isRetry, granted == 0, request.affinity != DomainAffinity() {
             let key = BacklogKey(request)
             let former = self.refusals[key]?[request.satellite] ?? 0
             self.refusals[key, default: [:]][request.satellite] = max(former, request.limit)
@@ -214,7 +214,7 @@ struct LeasePlanner {
                         mailing: row.key.mailing,
                         bucket: row.key.bucket,
                         deliveryClass: deliveryClass,
-                        isWaiting: row.key.isWaiting,
+                        isRetry: row.key.isRetry,
                         satellite: taker.id,
                         affinity: taker.affinity,
                         limit: count,
@@ -292,7 +292,7 @@ struct LeasePlanner {
     /// By mailing; of one mailing retries first, then by bucket.
     private static func comesBefore(_ left: Backlog, _ right: Backlog) -> Bool {
         if left.mailing != right.mailing { return left.mailing < right.mailing }
-        if left.isWaiting != right.isWaiting { return left.isWaiting }
+        if left.isRetry != right.isRetry { return left.isRetry }
         return left.bucket < right.bucket
     }
 }

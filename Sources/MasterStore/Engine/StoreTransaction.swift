@@ -223,7 +223,7 @@ final class StoreTransaction {
         return owners
     }
 
-    /// What is known of a recipient's delivery; `nil` if it is untouched.
+    /// What is known of a recipient's delivery; `nil` if it is unleased, or in its first lease.
     func delivery(_ id: RecipientID) throws -> DeliveryRow? {
         if let known = self.deliveries[id] { return known }
         let row = try DeliveryRow.fetch([id], self).first

@@ -47,7 +47,7 @@ enum Reporting {
             else { continue }
             let delivery = try transaction.delivery(id)
             var lease: LeaseRow?
-            // Only the lease tells of an untouched recipient whether it is held.
+            // Only the lease says whether a recipient without a row is held.
             if delivery == nil {
                 let place = id.packed >> 22
                 let near = try leases[place] ?? transaction.leases(of: id.mailing, bucket: id.bucket)

@@ -4,14 +4,14 @@ internal import MailingModel
 
 /// Leases recipients at a cost that depends on the size of the lease, never on the size of the mailing.
 ///
-/// The untouched are a range scan from the bucket's watermark; watermark and lease are written together, and no
-/// recipient's row changes. The exceptions (retries, requeued, passed over) are found by the time they are due.
+/// Unleased recipients are a range scan from the bucket's watermark; watermark and lease are written together, and no
+/// recipient's row changes. Retry entries (retries, requeued, skipped) are found by the time they are due.
 struct Claiming {
     /// The most recipients in one lease.
     static let largestLease = 4096
-    /// How many waiting entries are looked at before the rest is left for the next claim: most that a claim passes over
+    /// How many retry entries are looked at before the rest is left for the next claim: most that a claim skips
     /// are of domains that the affinity came to name only after they were placed.
-    private static let mostPassedOver = 100_000
+    private static let mostSkipped = 100_000
 
     private struct Candidate {
         var entry: LeaseRow.Entry
@@ -53,10 +53,10 @@ struct Claiming {
         if let domain = bucket.domain, !domain.isEmpty, !request.affinity.allows(domain) { return nil }
         let revision: Int64
         let candidates: [Candidate]
-        if request.isWaiting {
-            (candidates, revision) = try claiming.waiting()
+        if request.isRetry {
+            (candidates, revision) = try claiming.retries()
         } else {
-            candidates = try claiming.untouched(
+            candidates = try claiming.unleased(
                 from: UInt32(truncatingIfNeeded: bucket.watermark),
                 before: UInt32(truncatingIfNeeded: bucket.fill)
             )
@@ -69,16 +69,16 @@ struct Claiming {
     private var partition: Partition { self.mailing.partition(of: self.request.bucket) }
     private var limit: Int { min(self.request.limit, Self.largestLease) }
 
-    // MARK: The untouched
+    // MARK: Unleased recipients
 
-    private func untouched(from watermark: UInt32, before fill: UInt32) throws -> [Candidate] {
+    private func unleased(from watermark: UInt32, before fill: UInt32) throws -> [Candidate] {
         guard watermark < fill else { return [] }
         let mailing = self.request.mailing
         let bucket = self.request.bucket
         let start = RecipientID(mailing: mailing, bucket: bucket, ordinal: watermark)
         let count = min(fill - watermark, UInt32(self.limit))
         let end = start.packed + Int64(count)
-        // Normally there are none: a row past the watermark is an exception that was made out of turn.
+        // Normally there are none: a row past the watermark is a retry entry that was made out of turn.
         let touched = Set(try DeliveryRow.fetch(from: start, before: end, self.transaction).map(\.id))
         var candidates: [Candidate] = []
         var forbidden: [RecipientID] = []
@@ -125,15 +125,15 @@ struct Claiming {
         return candidates
     }
 
-    // MARK: The exceptions
+    // MARK: Retry entries
 
     /// Waiting recipients that share the content revision of the one that is due longest.
-    private func waiting() throws -> (candidates: [Candidate], revision: Int64) {
+    private func retries() throws -> (candidates: [Candidate], revision: Int64) {
         var chosen: [DeliveryRow] = []
         var revision: Int64?
         let ids = self.transaction.context.secrets.recipientIDs
         var candidates: [Candidate] = []
-        var passedOver = 0
+        var skipped = 0
         try DeliveryRow.fetchDue(
             mailing: self.request.mailing,
             bucket: self.request.bucket,
@@ -143,8 +143,8 @@ struct Claiming {
         ) { delivery, domain in
             let wanted = delivery.revision ?? self.mailing.revision
             guard revision == nil || revision == wanted, self.request.affinity.allows(domain) else {
-                passedOver += 1
-                return passedOver < Self.mostPassedOver
+                skipped += 1
+                return skipped < Self.mostSkipped
             }
             revision = wanted
             chosen.append(delivery)

@@ -2,9 +2,9 @@
 
 internal import MailingModel
 
-/// A row of `delivery`: what is known of a recipient that was reported, requeued, passed over or ended.
+/// A row of `delivery`: what is known of a recipient that was reported, requeued, skipped or ended.
 ///
-/// A recipient without a row is untouched: waiting if its ordinal is not below its bucket's watermark, else in its first
+/// A recipient without a row is unleased if its ordinal is not below its bucket's watermark, else in its first
 /// attempt under the lease of a range.
 struct DeliveryRow {
     var id: RecipientID
@@ -40,7 +40,7 @@ struct DeliveryRow {
         self.modified = modified
     }
 
-    /// An untouched recipient of a range, as if its first attempt had had a row all along.
+    /// A recipient of a range without a row, as if its first attempt had had a row all along.
     init(id: RecipientID, firstAttemptOf lease: LeaseRow) {
         self.init(id: id, modified: lease.granted)
         self.attempt = 1
@@ -77,7 +77,7 @@ struct DeliveryRow {
         revision, stage, code, enhanced, text, mx, satellite, leased_at, modified
         """
 
-    /// What is known of these recipients, in no order; the untouched have no row.
+    /// What is known of these recipients, in no order; those not yet reported or requeued have no row.
     static func fetch(_ ids: [RecipientID], _ transaction: StoreTransaction) throws -> [DeliveryRow] {
         guard !ids.isEmpty else { return [] }
         var found: [DeliveryRow] = []
@@ -106,7 +106,7 @@ struct DeliveryRow {
 
     /// Waiting recipients of a bucket that are due and their domains, the longest due first, until `read` returns `false`.
     ///
-    /// They are read in pages, so that what `read` passes over is never more than a page ahead.
+    /// They are read in pages, so that what `read` skips is never more than a page ahead.
     static func fetchDue(
         mailing: MailingID,
         bucket: Bucket,

@@ -19,7 +19,7 @@ struct LeaseRow {
     var bucket: Bucket
     var deliveryClass: DeliveryClass
     var revision: Int64
-    /// Of a dense range of untouched recipients, the first ordinal.
+    /// Of a dense range of recipients in their first lease, the first ordinal.
     var first: UInt32
     /// How many places it has.
     var size: Int

@@ -42,7 +42,7 @@ enum Deletion {
         return leases
     }
 
-    /// Removes some of what deleted mailings left, apart from those that are to be passed over.
+    /// Removes some of what deleted mailings left, apart from those that are to be skipped.
     static func purge(passingOver busy: [MailingID], _ transaction: StoreTransaction) throws -> Step {
         let next = try transaction.prepare(
             """

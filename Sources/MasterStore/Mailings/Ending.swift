@@ -44,7 +44,7 @@ enum Ending {
         try transaction.flush()  // the buckets are asked for what waits
         var left = Self.expiryStep
         left -= try Self.expireWaiting(id, limit: left, at: now, transaction)
-        left -= try Self.expireUntouched(id, limit: left, at: now, transaction)
+        left -= try Self.expireUnleased(id, limit: left, at: now, transaction)
         let isDone = left > 0
         if isDone { try Self.finishEnding(id, at: now, transaction) }
         return (isDone, try transaction.requireMailing(id).mailing, revoked)
@@ -85,7 +85,7 @@ enum Ending {
         return expired
     }
 
-    private static func expireUntouched(
+    private static func expireUnleased(
         _ id: MailingID,
         limit: Int,
         at now: Timestamp,

@@ -4,7 +4,7 @@ internal import MailingModel
 
 /// Answers what there is to do and how the store stands, without looking at recipients.
 enum Overview {
-    /// Waiting entries of a bucket are counted up to here; more makes no difference to who gets them.
+    /// Retry entries of a bucket are counted up to here; more makes no difference to who gets them.
     static let mostCounted = 10_000
 
     // MARK: Work
@@ -15,16 +15,16 @@ enum Overview {
             let mailing = row.mailing
             for bucket in try BucketRow.fetch(of: mailing.id, transaction)
             where MailingLifecycle.mayLease(mailing, bucket.deliveryClass, at: now) {
-                let untouched = Int(bucket.fill - bucket.watermark)
+                let unleased = Int(bucket.fill - bucket.watermark)
                 let due = bucket.waiting == 0 ? 0 : try Self.countDue(row, bucket.bucket, at: now, transaction)
-                for (isWaiting, count) in [(false, untouched), (true, due)] where count > 0 {
+                for (isRetry, count) in [(false, unleased), (true, due)] where count > 0 {
                     rows.append(
                         Backlog(
                             mailing: mailing.id,
                             bucket: bucket.bucket,
                             home: row.home(of: bucket),
                             deliveryClass: bucket.deliveryClass,
-                            isWaiting: isWaiting,
+                            isRetry: isRetry,
                             count: count,
                             satelliteGroup: mailing.properties.satelliteGroup,
                             domain: bucket.domain.flatMap { $0.isEmpty ? nil : $0 },

@@ -10,7 +10,7 @@ enum Recount {
     private struct Finding {
         /// The mailing with its counters as counted.
         var row: MailingRow
-        /// Buckets whose number of waiting entries differs, with the right one.
+        /// Buckets whose number of retry entries differs, with the right one.
         var waiting: [(bucket: Bucket, count: Int)]
         /// How many counters differ.
         var differences: Int

@@ -12,7 +12,7 @@ struct BucketRow {
     var fill: UInt32
     /// The first ordinal that was never leased.
     var watermark: UInt32
-    /// How many recipients of it wait as exceptions, due or not.
+    /// How many retry entries it has, due or not.
     var waiting: Int
 
     /// The buckets of a mailing in order of number; at most 1,024.

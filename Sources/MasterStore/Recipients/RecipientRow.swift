@@ -43,7 +43,7 @@ struct RecipientRow {
 
     /// The report of this recipient as its delivery stands.
     ///
-    /// For an untouched recipient `lease` is the one that holds it now.
+    /// For a recipient without a delivery row `lease` is the one that holds it now.
     func report(
         _ delivery: DeliveryRow?,
         heldBy lease: LeaseRow? = nil,

@@ -5,7 +5,7 @@ internal import GRDB
 /// The tables, as an ordered list of steps that are never edited once released; a change is a further step.
 ///
 /// A recipient's row never changes. What happens to it lies in `delivery`, which has a row only for recipients that
-/// were reported, requeued or passed over: an untouched one costs nothing. Claiming the untouched moves a watermark
+/// were reported, requeued or skipped: an unleased one costs nothing. Claiming unleased recipients moves a watermark
 /// in `bucket` and writes one `lease`, both in one transaction.
 enum Schema {
     /// The newest version that this code can read.

@@ -4,7 +4,7 @@
 ///
 /// A bare LF or CR never ends a line here. It is remembered as a fault, because another server may see a line end, and
 /// then an end of data, where we see none; that difference is what message smuggling lives on. Content past the limit
-/// is passed over up to its end.
+/// is skipped up to its end.
 struct ContentReader {
     private enum State { case lineStart, dot, dotCR, line, lineCR }
 
@@ -12,7 +12,7 @@ struct ContentReader {
     private(set) var content: [UInt8] = []
     /// Whether a CR or LF stood alone.
     private(set) var hasBareLineEnd = false
-    /// Whether content beyond the limit was passed over.
+    /// Whether content beyond the limit was skipped.
     private(set) var isTooLarge = false
 
     private var state = State.lineStart

@@ -22,7 +22,7 @@ public struct SMTPExtensions: Hashable, Sendable {
 
     /// Reads the text of an EHLO answer; the first line is the server's name, each further line a keyword.
     ///
-    /// Unknown keywords are passed over; keywords are compared without regard to case.
+    /// Unknown keywords are skipped; keywords are compared without regard to case.
     init(ehloText text: some Collection<UInt8>) {
         for line in text.split(separator: 0x0A).dropFirst() {
             let words = line.split(separator: 0x20)

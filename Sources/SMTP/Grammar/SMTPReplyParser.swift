@@ -5,7 +5,7 @@ import NIOCore
 
 /// Reads replies from a server's bytes, RFC 5321 §4.2, in whatever pieces they come.
 ///
-/// The text is kept up to a bound and the rest passed over, so that a reply of 64 KiB of invalid UTF-8 is only a long
+/// The text is kept up to a bound and the rest skipped, so that a reply of 64 KiB of invalid UTF-8 is only a long
 /// reply. A line or a reply past the hard limits, or a line that is not a reply line, is a violation: from there on
 /// nobody can say which command an answer belongs to. A bare LF ends a line too; the text's NULs are removed when a
 /// reply value is made of it. If the codes of a multi-line reply differ, the last one counts.

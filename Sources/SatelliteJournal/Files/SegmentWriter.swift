@@ -105,7 +105,7 @@ struct SegmentWriter {
         return room + self.ahead.count * self.segmentSize - (self.ahead.count + 1) * Self.slackPerSegment
     }
 
-    /// Whether a record of `size` bytes leaves what is reserved, and `places` more, untouched.
+    /// Whether a record of `size` bytes leaves what is reserved, and `places` more, alone.
     func hasRoom(for size: Int, places: Int) -> Bool {
         let room = self.segmentSize - self.current.offset - self.pending.bytes.count
         let waste = size > room ? room : 0

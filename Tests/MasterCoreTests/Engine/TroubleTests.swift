@@ -253,7 +253,7 @@ struct TroubleTests {
             let id = try await test.running(1)
             let grant = try await satellite.take(1)[0]
             test.store.swallowClaims(1)
-            // Once returned, it is an exception; the next claim for it finds nothing and looks like a refusal.
+            // Once returned, it is a retry entry; the next claim for it finds nothing and looks like a refusal.
             satellite.say(.returned(grant.serial, neverStarted: EntryBitmap([0])))
             try await test.until("refused") { test.store.calls(of: "claim") == 2 }
             #expect(satellite.arrived.isEmpty)

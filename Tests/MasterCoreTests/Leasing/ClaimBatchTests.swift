@@ -18,7 +18,7 @@ struct ClaimBatchTests {
             mailing: MailingID(rawValue: 1),
             bucket: Bucket(rawValue: bucket),
             deliveryClass: .bulk,
-            isWaiting: waiting,
+            isRetry: waiting,
             satellite: SatelliteID(rawValue: satellite),
             affinity: DomainAffinity(),
             limit: limit

@@ -42,7 +42,7 @@ struct LeasePlannerTests {
             bucket: Bucket(rawValue: bucket),
             home: home.map { Bucket(rawValue: $0) },
             deliveryClass: deliveryClass,
-            isWaiting: waiting,
+            isRetry: waiting,
             count: count,
             satelliteGroup: group,
             domain: domain,
@@ -347,10 +347,10 @@ struct LeasePlannerTests {
         #expect(result7.map(\.mailing.rawValue) == [2])
     }
 
-    @Test("retries are leased before the untouched rest of their mailing")
+    @Test("retries are leased before the unleased rest of their mailing")
     func retriesFirst() {
         var planner = Self.planner([Self.row(1, 0, 10), Self.row(1, 200, 10, waiting: true)], [Self.taker(1)])
         let requests = planner.plan([Self.one: Self.room(100)], maximumRequests: 10)
-        #expect(requests.map(\.isWaiting) == [true, false])
+        #expect(requests.map(\.isRetry) == [true, false])
     }
 }

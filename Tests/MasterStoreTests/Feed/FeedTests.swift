@@ -122,7 +122,7 @@ struct FeedTests {
                                     mailing: $0.mailing,
                                     bucket: $0.bucket,
                                     deliveryClass: $0.deliveryClass,
-                                    isWaiting: $0.isWaiting,
+                                    isRetry: $0.isRetry,
                                     satellite: satellite,
                                     affinity: DomainAffinity(),
                                     limit: 16

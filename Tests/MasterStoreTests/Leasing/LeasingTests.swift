@@ -28,7 +28,7 @@ struct LeasingTests {
         }
     }
 
-    @Test("ends a lease at its bytes, untouched and waiting, and loses nobody", arguments: StoreFactory.all)
+    @Test("ends a lease at its bytes, unleased and retries, and loses nobody", arguments: StoreFactory.all)
     func bytes(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let id = try await fixture.makeMailing()
@@ -42,16 +42,16 @@ struct LeasingTests {
             }
             _ = try await fixture.store.addRecipients(drafts, to: id, deliveryClass: .bulk, at: fixture.now)
             let satellite = try await fixture.makeSatellite()
-            for isWaiting in [false, true] {
+            for isRetry in [false, true] {
                 var seen: [RecipientID] = []
                 var serials: [LeaseSerial] = []
                 while let row = try await fixture.store.backlog(at: fixture.now).first(where: { $0.count > 0 }) {
-                    #expect(row.isWaiting == isWaiting)
+                    #expect(row.isRetry == isRetry)
                     let request = ClaimRequest(
                         mailing: id,
                         bucket: row.bucket,
                         deliveryClass: .bulk,
-                        isWaiting: row.isWaiting,
+                        isRetry: row.isRetry,
                         satellite: satellite,
                         affinity: DomainAffinity(),
                         limit: 1_000,
@@ -137,7 +137,7 @@ struct LeasingTests {
                         mailing: id,
                         bucket: recipients[0].bucket,
                         deliveryClass: .bulk,
-                        isWaiting: false,
+                        isRetry: false,
                         satellite: SatelliteID(rawValue: 1),
                         affinity: DomainAffinity(),
                         limit: 10
@@ -151,7 +151,7 @@ struct LeasingTests {
     }
 
     @Test(
-        "turns recipients that the satellite may not take into waiting entries for others",
+        "turns recipients that the satellite may not take into retry entries for others",
         arguments: StoreFactory.all
     )
     func affinity(factory: StoreFactory) async throws {
@@ -164,7 +164,7 @@ struct LeasingTests {
             let first = try await fixture.claimAll(one, affinity: DomainAffinity(exclude: [pair.excluded]))
             #expect(Set(first.flatMap(\.entries).map(\.recipient)) == Set(pair.allowedIDs))
             let backlog = try await fixture.store.backlog(at: fixture.now)
-            #expect(backlog.count == 1 && backlog[0].isWaiting && backlog[0].count == pair.excludedIDs.count)
+            #expect(backlog.count == 1 && backlog[0].isRetry && backlog[0].count == pair.excludedIDs.count)
             let second = try await fixture.claimAll(two)
             #expect(Set(second.flatMap(\.entries).map(\.recipient)) == Set(pair.excludedIDs))
             #expect(second.flatMap(\.entries).allSatisfy { $0.attempt.rawValue == 1 })
@@ -233,7 +233,7 @@ struct LeasingTests {
             try await fixture.add(3, to: id, domain: "big.example")
             #expect(try await fixture.claimAll(satellite, affinity: affinity).isEmpty)
             let backlog = try await fixture.store.backlog(at: fixture.now)
-            #expect(backlog.count == 1 && !backlog[0].isWaiting && backlog[0].count == 3)
+            #expect(backlog.count == 1 && !backlog[0].isRetry && backlog[0].count == 3)
         }
     }
 
@@ -347,7 +347,7 @@ struct LeasingTests {
                         mailing: id,
                         bucket: $0.bucket,
                         deliveryClass: .bulk,
-                        isWaiting: false,
+                        isRetry: false,
                         satellite: satellite,
                         affinity: DomainAffinity(),
                         limit: 4

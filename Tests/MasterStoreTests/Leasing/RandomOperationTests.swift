@@ -103,7 +103,7 @@ struct RandomOperationTests {
                         mailing: work.mailing,
                         bucket: work.bucket,
                         deliveryClass: work.deliveryClass,
-                        isWaiting: work.isWaiting,
+                        isRetry: work.isRetry,
                         satellite: satellite,
                         affinity: DomainAffinity(),
                         limit: self.random(1..<15)

@@ -61,7 +61,7 @@ struct EndingTests {
     @Test(
         "never finishes with a recipient that is not terminal (T2)",
         arguments: StoreFactory.all,
-        ["untouched", "leased", "started", "requeued", "deferred"]
+        ["unleased", "leased", "started", "requeued", "deferred"]
     )
     func notFinished(factory: StoreFactory, situation: String) async throws {
         try await factory.withStore { fixture in
@@ -70,7 +70,7 @@ struct EndingTests {
             let satellite = try await fixture.makeSatellite()
             try await fixture.deliverAll(satellite)
             try await fixture.add(1, to: id, domain: "last.example")
-            if situation != "untouched" {
+            if situation != "unleased" {
                 let grants = try await fixture.claimAll(satellite)
                 if situation == "started" || situation == "deferred" {
                     try await fixture.startAll(grants, by: satellite)
@@ -112,13 +112,13 @@ struct EndingTests {
                 by: satellite,
                 at: fixture.now
             )
-            let untouched = try await fixture.add(4, to: id, domain: "c.example")
+            let unleased = try await fixture.add(4, to: id, domain: "c.example")
             let ended = fixture.now
             let (mailing, revoked) = try await fixture.store.expireRemaining(id, at: ended)
             #expect(revoked.map(\.serial) == [grant.serial])
             #expect(mailing.status == .running && mailing.counters.expired == 8 && mailing.counters.pending == 1)
             #expect(mailing.ending == ended)
-            for recipient in done + untouched + Array(leased[1...]) {
+            for recipient in done + unleased + Array(leased[1...]) {
                 let report = try await fixture.report(of: recipient)
                 #expect(report.state == .expired && report.trace == nil && report.nextTry == nil)
             }

@@ -20,7 +20,7 @@ struct RecountTests {
             }
             try await fixture.deliverAll(satellite, outcome)
         }
-        try await fixture.add(4, to: id, domain: "untouched.example")
+        try await fixture.add(4, to: id, domain: "unleased.example")
         try await fixture.add(2, to: id, domain: "express.example", .express)
         return id
     }

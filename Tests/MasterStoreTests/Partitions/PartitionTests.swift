@@ -288,7 +288,7 @@ struct PartitionTests {
                     at: fixture.now
                 )
             }
-            // Those that were requeued wait, the others are out; five more are untouched.
+            // Those that were requeued wait, the others are out; five more are unleased.
             _ = try await Self.add(12..<17, to: id, fixture)
             _ = try await fixture.store.expireRemaining(id, at: fixture.now)
             #expect(try await fixture.counters(id).expired == grants.count + 5)

@@ -19,7 +19,7 @@ struct PartitionUpgradeTests {
             let (large, small) = (try await fixture.makeMailing(), try await fixture.makeMailing())
             let old = try await fixture.add(30, to: large)
             try await fixture.add(5, to: small)
-            // Some of it reported, some leased, some untouched.
+            // Some of it reported, some leased, some unleased.
             let grants = try await fixture.claimAll(satellite, limit: 10, of: small)
             try await fixture.startAll(grants, by: satellite)
             try await fixture.reportAll(grants, from: satellite, Outcomes.deferred)

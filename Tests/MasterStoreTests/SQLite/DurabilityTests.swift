@@ -29,7 +29,7 @@ struct DurabilityTests {
                                 mailing: id,
                                 bucket: fixture.store.backlog(at: fixture.now)[0].bucket,
                                 deliveryClass: .bulk,
-                                isWaiting: false,
+                                isRetry: false,
                                 satellite: satellite,
                                 affinity: DomainAffinity(),
                                 limit: 10

@@ -160,7 +160,7 @@ final class Fixture {
                         mailing: $0.mailing,
                         bucket: $0.bucket,
                         deliveryClass: $0.deliveryClass,
-                        isWaiting: $0.isWaiting,
+                        isRetry: $0.isRetry,
                         satellite: satellite,
                         affinity: affinity,
                         limit: limit
