@@ -222,7 +222,7 @@ public struct Backlog: Sendable, Hashable {
     }
 }
 
-/// A wish for a lease.
+/// A request for a lease, made by the dispatcher for a satellite.
 public struct ClaimRequest: Sendable, Hashable {
     /// The mailing to take from.
     public var mailing: MailingID
@@ -241,7 +241,7 @@ public struct ClaimRequest: Sendable, Hashable {
     /// About how many bytes they may take on their way; at least one recipient is granted however long it is.
     public var maximumBytes: Int
 
-    /// Composes a wish.
+    /// Composes a request.
     public init(
         mailing: MailingID,
         bucket: Bucket,
@@ -263,14 +263,14 @@ public struct ClaimRequest: Sendable, Hashable {
     }
 }
 
-/// A satellite's wish to start recipients of a lease.
+/// A satellite's request to start recipients of a lease.
 public struct StartRequest: Sendable, Hashable {
     /// The lease.
     public var lease: LeaseSerial
     /// The places to start.
     public var places: EntryBitmap
 
-    /// Composes a wish.
+    /// Composes a request.
     public init(lease: LeaseSerial, places: EntryBitmap) {
         self.lease = lease
         self.places = places

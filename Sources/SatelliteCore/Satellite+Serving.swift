@@ -14,7 +14,7 @@ extension Satellite {
             group.addTask { try await self.listen() }
             group.addTask { try await self.keepBooks() }
             group.addTask { await self.prepareLeases() }
-            group.addTask { await self.askAhead() }
+            group.addTask { await self.requestStarts() }
             group.addTask { await self.report() }
             group.addTask { await self.tick() }
             group.addTask { await self.awaitShutdown() }
@@ -154,7 +154,7 @@ extension Satellite {
         )
     }
 
-    private func askAhead() async {
+    private func requestStarts() async {
         for await _ in self.starting.stream {
             let plan = self.board.withLock { $0.planStarts(now: .now) }
             for (lease, places) in plan { await self.uplink.transmit(.start(lease, places)) }
@@ -252,7 +252,7 @@ extension Satellite {
         await self.wait(self.configuration.shutdownDrain) { satellite in
             // What still waits for a first Welcome stays in the journal, for the next process.
             let recovered = satellite.recoveredCount
-            return satellite.board.withLock { $0.startedCount == recovered && $0.askedCount == 0 }
+            return satellite.board.withLock { $0.startedCount == recovered && $0.requestedCount == 0 }
         }
         self.change { board, now in board.close(now: now) }
         self.forEachDriver { $0.drain() }

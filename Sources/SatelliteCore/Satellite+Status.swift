@@ -25,7 +25,7 @@ extension Satellite {
                 leases: board.leases.count,
                 waiting: board.waitingCount,
                 started: board.startedCount,
-                asked: board.askedCount,
+                asked: board.requestedCount,
                 inFlight: board.withConnections,
                 connections: board.connectionCount,
                 attemptsPerSecond: Self.rounded(board.rate),
@@ -87,7 +87,7 @@ extension Satellite {
         let sites = board.sites.values.map { site in
             SatelliteStatus.Site(
                 name: site.route.name,
-                waiting: site.unstartedCount + site.asked,
+                waiting: site.unstartedCount + site.requested,
                 ready: site.readyCount,
                 inFlight: site.withConnections,
                 connections: site.connections.count,

@@ -10,7 +10,7 @@ import SMTP
 public import SatelliteJournal
 import Synchronization
 
-/// Delivers what its master entrusts to it: journals leases, asks leave to start, renders, signs, sends, reports.
+/// Delivers what its master entrusts to it: journals leases, requests permission to start, renders, signs, sends, reports.
 ///
 /// What was left by an earlier process is taken up from the journal. ``run()`` runs once.
 public final class Satellite: Sendable {
@@ -62,7 +62,7 @@ public final class Satellite: Sendable {
         var resolverTrouble: String?
     }
 
-    /// Opens the journal and the cache; nothing is sent and nothing is asked before ``run()``.
+    /// Opens the journal and the cache; nothing is sent and nothing is requested before ``run()``.
     ///
     /// - Parameters:
     ///   - configuration: The bounds.

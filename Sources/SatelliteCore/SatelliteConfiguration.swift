@@ -23,15 +23,15 @@ public struct SatelliteConfiguration: Sendable {
     ///
     /// Default 500.
     public var expressCredit = 500
-    /// How long work is asked ahead at the present rate.
+    /// How far ahead starts are requested at the present rate.
     ///
     /// Default 15 s.
     public var startAhead: Duration = .seconds(15)
-    /// Recipients of a site that are asked ahead whatever its rate, at least.
+    /// Recipients of a site for which starts are requested ahead whatever its rate, at least.
     ///
     /// Default 32.
     public var startBlock = 32
-    /// Recipients asked ahead or started and not yet with a connection, at most.
+    /// Recipients requested ahead or started and not yet with a connection, at most.
     ///
     /// Default 2,000.
     public var maximumStarted = 2_000

@@ -40,7 +40,7 @@ public struct SatelliteStatus: Codable, Hashable, Sendable {
     public var waiting: Int
     /// Recipients started and not reported.
     public var started: Int
-    /// Recipients asked for and not answered.
+    /// Recipients with a start request that is not answered.
     public var asked: Int
     /// Recipients with a connection.
     public var inFlight: Int

@@ -153,7 +153,7 @@ def test_a_masters_files_put_back_are_recognised_without_any_lease_in_between(ki
         assert master.readiness()[0] == 503
         telstar.await_condition(
             lambda: "the master is in safe mode" in roles.satellite.text(), "the satellite has asked, and was told")
-        # What the satellite had leave to send goes out, and nothing else.
+        # What the satellite had permission to start goes out, and nothing else.
         with pytest.raises(telstar.Unmet):
             telstar.await_condition(lambda: len(sink.messages()) > at_loss + 600, "mail without leave", deadline=6)
         assert max(sink.copies().values()) == 1

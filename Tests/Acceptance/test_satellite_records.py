@@ -41,8 +41,8 @@ def satellite(ask):
 
 
 def test_each_property_of_a_satellite_is_set_and_cleared(ask, satellite):
-    wishes = {"group": "near", "enabled": False, "weight": 7, "affinity": {"include": ["One.test"], "exclude": ["two.test"]}}
-    status, changed = ask("PATCH", satellite, wishes)
+    changes = {"group": "near", "enabled": False, "weight": 7, "affinity": {"include": ["One.test"], "exclude": ["two.test"]}}
+    status, changed = ask("PATCH", satellite, changes)
     assert status == 200
     assert (changed["group"], changed["enabled"], changed["weight"]) == ("near", False, 7)
     assert changed["affinity"] == {"include": ["one.test"], "exclude": ["two.test"]}
@@ -55,13 +55,13 @@ def test_each_property_of_a_satellite_is_set_and_cleared(ask, satellite):
     assert ask("PATCH", satellite, {"group": ""})[1].get("group") is None
 
 
-@pytest.mark.parametrize("wish", [
+@pytest.mark.parametrize("change", [
     {"weight": 0}, {"weight": 1001}, {"affinity": {"include": ["two words"]}}, {"group": " edge"}, {"group": "g" * 65},
     {"colour": "red"}, {"public_key": "short"},
 ])
-def test_a_wrong_property_is_refused_and_changes_nothing(ask, satellite, wish):
+def test_a_wrong_property_is_refused_and_changes_nothing(ask, satellite, change):
     before = ask("PATCH", satellite, {})
-    status, error = ask("PATCH", satellite, wish)
+    status, error = ask("PATCH", satellite, change)
     assert (status, error["code"]) == (400, "bad_property") and error["message"]
     assert ask("PATCH", satellite, {}) == before
 

@@ -54,15 +54,15 @@ struct BoardTests {
         return actions
     }
 
-    @Test("asks a block ahead for a site of unknown rate, and no more until it is used")
+    @Test("requests a block ahead for a site of unknown rate, and no more until it is used")
     func asksABlock() throws {
         var (board, _) = try self.board(500)
         #expect(board.planStarts(now: self.now).map(\.1.count) == [32])
         #expect(board.planStarts(now: self.now).isEmpty)
-        #expect(board.askedCount == 32)
+        #expect(board.requestedCount == 32)
     }
 
-    @Test("never asks for more than the bound, however many sites there are")
+    @Test("never requests more than the bound, however many sites there are")
     func bound() throws {
         var board = DeliveryBoard(self.configuration { $0.maximumStarted = 100 })
         board.isConnected = true
@@ -95,8 +95,8 @@ struct BoardTests {
         #expect(revoked.finished.isEmpty && given.finished.isEmpty && last.finished.isEmpty)
     }
 
-    @Test("an answer to a wish that crossed the revocation sends nothing")
-    func revokedWhileAsked() throws {
+    @Test("an answer to a start request that crossed the revocation sends nothing")
+    func revokedWhileRequested() throws {
         var (board, lease) = try self.board(10)
         let plan = board.planStarts(now: self.now)
         var returned = board.revoke(lease.serial).returned
@@ -106,10 +106,10 @@ struct BoardTests {
             returned += actions.returned
         }
         #expect(EntryBitmap(returned.flatMap(\.places.places)).count == 10)
-        #expect(board.leases.isEmpty && board.startedCount == 0 && board.askedCount == 0)
+        #expect(board.leases.isEmpty && board.startedCount == 0 && board.requestedCount == 0)
     }
 
-    @Test("express recipients are asked for and taken first")
+    @Test("express recipients are requested and taken first")
     func expressFirst() throws {
         var (board, _) = try self.board(100)
         let express = try self.lease(2, 3, .express)
@@ -166,7 +166,7 @@ struct BoardTests {
         let site = try #require(board.sites["site"])
         #expect(site.isPaused(self.now + .seconds(59)))
         #expect(!site.isPaused(self.now + .seconds(61)))
-        #expect(board.planStarts(now: self.now).isEmpty, "nothing is asked for while the site is left alone")
+        #expect(board.planStarts(now: self.now).isEmpty, "nothing is requested while the site is left alone")
         _ = board.tick(.seconds(1), now: self.now + .seconds(61))
         var second = BoardActions()
         for (lease, places) in board.planStarts(now: self.now + .seconds(61)) {
@@ -258,8 +258,8 @@ struct BoardTests {
                 closed.append(place.index)
             }
             for (serial, state) in board.leases {
-                let asked = EntryBitmap(state.asked.keys)
-                note(board.decideStart(serial, started: EntryBitmap(), refused: asked, now: self.now))
+                let requested = EntryBitmap(state.requested.keys)
+                note(board.decideStart(serial, started: EntryBitmap(), refused: requested, now: self.now))
             }
             note(board.close(now: self.now))
             #expect(closed.sorted() == Array(0..<60))

@@ -144,7 +144,7 @@ struct CrashTests {
         }
     }
 
-    @Test("a journal that the master distrusts: what was found started is uncertain, what was not is asked for")
+    @Test("a journal that the master distrusts: what was found started is uncertain, what was not is requested")
     func distrusted() async throws {
         let directory = try self.afterDeath()
         defer { Cluster.remove(directory) }

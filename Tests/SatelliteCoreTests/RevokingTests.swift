@@ -134,7 +134,7 @@ struct RevokingTests {
         }
     }
 
-    @Test("a Start whose answer was lost is asked again, and nothing is sent twice")
+    @Test("a Start whose answer was lost is requested again, and nothing is sent twice")
     func lostAnswer() async throws {
         try await Cluster.with { cluster in
             cluster.master.state.change { $0.answersStarts = false }
@@ -157,11 +157,15 @@ struct RevokingTests {
         try await Cluster.with(configure: { $0.waitingLimit = .milliseconds(50) }) { cluster in
             cluster.master.state.change { $0.answersStarts = false }
             cluster.grant(1, self.addresses(100))
-            try await cluster.master.state.until("the unasked ones back") { ($0.returned[self.lease]?.count ?? 0) > 0 }
-            let asked = cluster.master.state.value.unanswered.reduce(0) { $0 + $1.1.count }
-            try await cluster.master.state.until("all others back") { $0.returned[self.lease]?.count == 100 - asked }
+            try await cluster.master.state.until("those without a request are returned") {
+                ($0.returned[self.lease]?.count ?? 0) > 0
+            }
+            let requested = cluster.master.state.value.unanswered.reduce(0) { $0 + $1.1.count }
+            try await cluster.master.state.until("all others back") {
+                $0.returned[self.lease]?.count == 100 - requested
+            }
             cluster.master.answerStarts()
-            try await cluster.master.untilReported(asked)
+            try await cluster.master.untilReported(requested)
         }
     }
 

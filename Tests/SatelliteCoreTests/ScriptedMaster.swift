@@ -74,7 +74,7 @@ final class ScriptedMaster: MasterUplink {
         var keys: [BlobHash: String] = [:]
         /// Whether Starts are answered at once.
         var answersStarts = true
-        /// Places that are refused when asked for.
+        /// Places that are refused when requested.
         var refusals: [LeaseSerial: EntryBitmap] = [:]
         var acknowledgesReports = true
         var isConnected = false

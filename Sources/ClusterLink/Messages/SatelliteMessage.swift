@@ -12,7 +12,7 @@ public enum SatelliteMessage: Sendable, Hashable {
     case credit([DeliveryClass: Int])
     /// The lease is in the satellite's journal.
     case leaseAccepted(LeaseSerial)
-    /// Asks leave to send to these entries of a lease.
+    /// Requests permission to start these entries of a lease.
     case start(LeaseSerial, EntryBitmap)
     /// Outcomes, repeated until ``MasterMessage/reportsApplied(sequence:)`` names this number or a later one.
     case reports(sequence: UInt64, [DeliveryReport])

@@ -20,7 +20,7 @@ public enum CrashPoint: String, Sendable, CaseIterable {
     case masterBeforeAddRecipients
     /// Recipients are stored and not yet answered for.
     case masterAfterAddRecipients
-    /// A start was asked for and is not yet stored.
+    /// A start was requested and is not yet stored.
     case masterBeforeStartMailing
     /// A start is stored and not yet answered for.
     case masterAfterStartMailing

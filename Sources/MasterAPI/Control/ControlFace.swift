@@ -144,8 +144,8 @@ extension ControlFace {
         case (.post, "close"):
             return try Self.encode(ControlMailing(try await self.master.closeMailing(id)))
         case (.post, "resolve"):
-            let wish = try await self.body(request, as: [String: String].self)
-            guard let resolution = wish["as"].flatMap(UncertainResolution.init) else {
+            let body = try await self.body(request, as: [String: String].self)
+            guard let resolution = body["as"].flatMap(UncertainResolution.init) else {
                 throw ControlRefusal(.badRequest, "bad_body", "`as` is one of delivered, failed, resend")
             }
             return try Self.encode(["changed": try await self.master.resolveUncertain(id, as: resolution)])
@@ -191,8 +191,8 @@ extension ControlFace {
     }
 
     private func backup(_ request: Request) async throws -> Data {
-        let wish = try await self.body(request, as: [String: String].self)
-        guard let path = wish["path"], path.hasPrefix("/") else {
+        let body = try await self.body(request, as: [String: String].self)
+        guard let path = body["path"], path.hasPrefix("/") else {
             throw ControlRefusal(.badRequest, "bad_body", "`path` has to be an absolute path")
         }
         guard case .controlSocket = self.door else {
@@ -237,8 +237,8 @@ extension ControlFace {
                 var name: String
                 var autoescape: Bool?
             }
-            let wish = try await self.body(request, as: Body.self)
-            let created = try await self.master.createKey(name: wish.name, autoescape: wish.autoescape)
+            let body = try await self.body(request, as: Body.self)
+            let created = try await self.master.createKey(name: body.name, autoescape: body.autoescape)
             return try Self.encode(ControlKey(created.record, secret: created.secret))
         case (.delete, let id?):
             try await self.master.revokeKey(id)

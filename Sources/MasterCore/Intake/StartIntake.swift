@@ -8,12 +8,12 @@ import Synchronization
 
 /// Commits which recipients may be sent, many leases at a time, and then says so.
 ///
-/// While one commit is under way, what arrives is gathered for the next. Wishes for one lease are joined, so that what
+/// While one commit is under way, what arrives is gathered for the next. Requests for one lease are joined, so that what
 /// waits is bounded by the leases that are out.
 final class StartIntake: Sendable {
     private struct Pending {
         /// By session, then by lease.
-        var wishes: [SatelliteSession: [LeaseSerial: EntryBitmap]] = [:]
+        var requests: [SatelliteSession: [LeaseSerial: EntryBitmap]] = [:]
     }
 
     private let store: any MailingStore
@@ -41,30 +41,30 @@ final class StartIntake: Sendable {
         self.logger = logger
     }
 
-    /// Takes a wish in.
+    /// Adds a start request.
     func add(_ lease: LeaseSerial, _ places: EntryBitmap, from session: SatelliteSession) {
-        self.pending.withLock { $0.wishes[session, default: [:]][lease, default: EntryBitmap()].formUnion(places) }
+        self.pending.withLock { $0.requests[session, default: [:]][lease, default: EntryBitmap()].formUnion(places) }
         self.bell.ring()
     }
 
-    /// Forgets the wishes of a session that has ended: its satellite asks again.
-    func ended(_ session: SatelliteSession) { self.pending.withLock { $0.wishes[session] = nil } }
+    /// Forgets the start requests of a session that has ended: its satellite repeats them.
+    func ended(_ session: SatelliteSession) { self.pending.withLock { $0.requests[session] = nil } }
 
     /// Decides until cancelled.
     ///
     /// - Parameter decided: Told of each decision after it is committed and sent.
     func run(_ decided: @escaping @Sendable ([StartDecision], SatelliteID) async -> Void) async {
         while !Task.isCancelled {
-            let wishes = self.pending.withLock { pending in
-                defer { pending.wishes = [:] }
-                return pending.wishes
+            let requests = self.pending.withLock { pending in
+                defer { pending.requests = [:] }
+                return pending.requests
             }
-            if wishes.isEmpty {
+            if requests.isEmpty {
                 await self.bell.wait()
                 continue
             }
             await withTaskGroup { group in
-                for (session, leases) in wishes {
+                for (session, leases) in requests {
                     group.addTask { await self.decide(leases, of: session, decided) }
                 }
             }

@@ -17,7 +17,7 @@ extension Dispatcher {
         self.safeMode.saw(handshake.highestLeaseSerial)
         guard let reason = try await self.reasonToDistrustStore(handshake, of: session) else { return false }
         if self.safeMode.enter("satellite \(session.serial) \(reason)", logger: self.logger) {
-            // Whoever was welcomed before would wait for leave to start that it is not given.
+            // Whoever was welcomed before would wait for start permission that it is not given.
             await self.dropAll(except: session)
         }
         return true
@@ -48,7 +48,7 @@ extension Dispatcher {
         }
         if let lease = try await self.store.unknownStart(among: handshake.journaledLeases, of: session.satellite) {
             return
-                "has leave to start recipients of lease \(lease) that the store never gave: it is a restored or cloned "
+                "has permission to start recipients of lease \(lease) that the store never gave: it is a restored or cloned "
                 + "copy"
         }
         return nil

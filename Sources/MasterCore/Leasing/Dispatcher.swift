@@ -162,7 +162,7 @@ actor Dispatcher {
         self.bell.ring()
     }
 
-    /// The store decided on wishes to start.
+    /// The store decided on start requests.
     func decided(_ decisions: [StartDecision], for satellite: SatelliteID) {
         for decision in decisions { self.ledgers[satellite]?.decided(decision) }
         if self.ledgers[satellite]?.needsRecount == true { self.bell.ring() }

@@ -127,7 +127,7 @@ struct SatelliteLedger: Sendable {
         self.unaccepted -= 1
     }
 
-    /// The store decided on a wish to start.
+    /// The store decided on a start request.
     mutating func decided(_ decision: StartDecision) {
         guard decision.refused.count > 0 else { return }
         // Whether they are closed, and were counted so by a recount since, only the store knows.

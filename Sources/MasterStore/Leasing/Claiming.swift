@@ -33,7 +33,7 @@ struct Claiming {
     private let mailing: MailingRow
     private let now: Timestamp
 
-    /// Serves one wish; `nil` if nothing is to be had.
+    /// Serves one claim request; `nil` if there is nothing to lease.
     static func claim(
         _ request: ClaimRequest,
         at now: Timestamp,

@@ -29,8 +29,8 @@ enum Revoking {
             } ?? false
         var requeued: [Int] = []
         if mayStart, lease.entries != nil {
-            let asked = request.places.places.filter { $0 < lease.size && !lease.started.contains($0) }
-            try transaction.readAhead(asked.map { lease.recipient(at: $0) }, withRecipients: false)
+            let unstarted = request.places.places.filter { $0 < lease.size && !lease.started.contains($0) }
+            try transaction.readAhead(unstarted.map { lease.recipient(at: $0) }, withRecipients: false)
         }
         for place in request.places.places {
             guard place < lease.size, !lease.closed.contains(place) else {

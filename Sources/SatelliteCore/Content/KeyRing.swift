@@ -4,11 +4,11 @@ import ClusterLink
 import DKIM
 import MailingModel
 
-/// Signing keys, asked for once and kept in memory only.
+/// Signing keys, requested once and kept in memory only.
 actor KeyRing {
     private struct Waiting {
         var continuations: [CheckedContinuation<String?, Never>] = []
-        var askedAt: ContinuousClock.Instant
+        var requestedAt: ContinuousClock.Instant
     }
 
     private let uplink: any MasterUplink
@@ -46,8 +46,8 @@ actor KeyRing {
 
     /// Asks again for what was not answered in time.
     func repeatRequests(now: ContinuousClock.Instant) async {
-        for (hash, waiting) in self.waiting where now - waiting.askedAt > self.timeout {
-            self.waiting[hash]?.askedAt = now
+        for (hash, waiting) in self.waiting where now - waiting.requestedAt > self.timeout {
+            self.waiting[hash]?.requestedAt = now
             await self.uplink.transmit(.signingKeyRequest(hash))
         }
     }
@@ -61,12 +61,12 @@ actor KeyRing {
     private func ask(_ hash: BlobHash) async -> String? {
         guard !self.isStopped else { return nil }
         let isFirst = self.waiting[hash] == nil
-        if isFirst { self.waiting[hash] = Waiting(askedAt: .now) }
+        if isFirst { self.waiting[hash] = Waiting(requestedAt: .now) }
         if isFirst { await self.uplink.transmit(.signingKeyRequest(hash)) }
         // The answer, or the end, may have come during the wait above: then it is asked for again by the next one.
         guard !self.isStopped else { return nil }
         return await withCheckedContinuation { continuation in
-            self.waiting[hash, default: Waiting(askedAt: .now - self.timeout)].continuations.append(continuation)
+            self.waiting[hash, default: Waiting(requestedAt: .now - self.timeout)].continuations.append(continuation)
         }
     }
 }

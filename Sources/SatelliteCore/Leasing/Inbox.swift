@@ -6,7 +6,7 @@ import MailingModel
 struct Inbox: Sendable {
     /// Grants to be accepted.
     var grants: [LeaseGrant] = []
-    /// Decisions of the master on places asked for.
+    /// Decisions of the master on start requests.
     var started: [(lease: LeaseSerial, started: EntryBitmap, refused: EntryBitmap)] = []
     /// Reports that the master has acknowledged.
     var acknowledged: [DeliveryReport] = []

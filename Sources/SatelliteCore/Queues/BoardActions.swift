@@ -18,7 +18,7 @@ struct BoardActions: Sendable {
     var pauses: [SitePause] = []
     /// Places that the master refused: the journal closes them, nobody needs to be told.
     var refused: [(lease: LeaseSerial, places: EntryBitmap)] = []
-    /// Whether there may be something to ask leave for.
+    /// Whether there may be something to request permission for.
     var mayStart = false
     /// Whether connections may hold places of revoked leases.
     var recall = false

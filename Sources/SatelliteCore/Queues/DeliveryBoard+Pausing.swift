@@ -2,7 +2,7 @@
 
 // What happens to the recipients of a site that cannot be used just now.
 //
-// A pause costs nobody an attempt who was not tried: started recipients go back to the site's queue, and are asked for again
+// A pause costs nobody an attempt who was not tried: started recipients go back to the site's queue, and are requested again
 // when the pause is over (the master grants a started recipient again). Only once a site has been in trouble for as long
 // as `siteOutage` are its recipients deferred as they come, so that the retry schedule, and at its end giving up, takes
 // its course and the site's recipients do not fill the satellite. What the satellite itself lacks (descriptors, memory,
@@ -100,7 +100,7 @@ extension DeliveryBoard {
         }
     }
 
-    /// Requeues started places at their site, in order, as if they had never been asked for; those of a lease that
+    /// Requeues started places at their site, in order, as if they had never been requested; those of a lease that
     /// was revoked meanwhile are returned to the master.
     ///
     /// The master grants a place again that it has committed as started before, and requeues it when the satellite returns it.

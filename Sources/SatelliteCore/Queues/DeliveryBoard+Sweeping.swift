@@ -31,7 +31,7 @@ extension DeliveryBoard {
         return actions
     }
 
-    /// Returns every lease as far as nothing of it was started, and asks for nothing more.
+    /// Returns every lease as far as nothing of it was started, and requests nothing more.
     mutating func drain() -> BoardActions {
         self.isDraining = true
         var actions = BoardActions()

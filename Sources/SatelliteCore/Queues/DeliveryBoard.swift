@@ -2,9 +2,9 @@
 
 // The satellite's floor: which recipient waits where, which connection takes which.
 //
-// A recipient goes: held (its content and destination are being found) → unstarted, in its site's queue → asked for → ready,
+// A recipient goes: held (its content and destination are being found) → unstarted, in its site's queue → requested → ready,
 // once the master has committed it as started and the journal holds that → with a connection → ended. One whose outcome is
-// known before any connection (no such domain, content that does not compile) is asked for all the same, because only started
+// known before any connection (no such domain, content that does not compile) is requested all the same, because only started
 // recipients may be reported. Connections take blocks, so that the lock around the board is taken a few hundred times a
 // second. Pure: time comes in, actions go out, nothing waits.
 
@@ -18,18 +18,18 @@ struct DeliveryBoard {
     var sites: [String: Site] = [:]
     /// Unstarted places whose outcome is known.
     var decided = Deque<Place>()
-    /// In which order sites are asked for; the first was asked for longest ago.
+    /// In which order starts are requested for sites; the first was served longest ago.
     private var rotation = Deque<String>()
     private var nextConnection: UInt64 = 1
 
-    /// Whether a master is there to ask.
+    /// Whether a master is connected.
     var isConnected = false
-    /// No more is asked for.
+    /// No more starts are requested.
     var isDraining = false
     /// Nothing more goes to connections.
     var isClosed = false
-    /// Places asked for and not answered.
-    var askedCount = 0
+    /// Places requested and not answered.
+    var requestedCount = 0
     /// Connections open or being opened.
     var connectionCount = 0
     /// Attempts that ended per second.
@@ -47,7 +47,7 @@ struct DeliveryBoard {
     /// Started and not reported.
     var startedCount: Int { self.leases.values.reduce(0) { $0 + $1.started } }
     /// Never started.
-    var waitingCount: Int { self.leases.values.reduce(0) { $0 + $1.waitingCount + $1.asked.count } }
+    var waitingCount: Int { self.leases.values.reduce(0) { $0 + $1.waitingCount + $1.requested.count } }
 
     // MARK: Leases
 
@@ -101,7 +101,7 @@ struct DeliveryBoard {
         return actions
     }
 
-    /// Takes everything out that was never started and is not asked for; an answer that is under way decides the rest.
+    /// Takes everything out that was never started and is not requested; an answer that is under way decides the rest.
     mutating func withdraw(_ serial: LeaseSerial) -> BoardActions {
         var actions = BoardActions()
         guard var state = self.leases.removeValue(forKey: serial) else { return actions }
@@ -117,7 +117,7 @@ struct DeliveryBoard {
 
     /// Revokes a lease on the master's order: what has no final dot on its way is not sent, started or not.
     ///
-    /// What waits is returned now. What a connection has begun with follows from ``returnRevoked(_:at:)``, and what is asked
+    /// What waits is returned now. What a connection has begun with follows from ``returnRevoked(_:at:)``, and what is requested
     /// for when its answer comes.
     mutating func revoke(_ serial: LeaseSerial) -> BoardActions {
         let lease = self.leases[serial]?.lease
@@ -190,7 +190,7 @@ struct DeliveryBoard {
         guard let lease = self.leases[serial]?.lease else { return BoardActions() }
         var actions = BoardActions()
         self.leases[serial]?.disowned = outcome
-        for asked in (self.leases[serial]?.asked ?? [:]).values { self.unask(asked.place, site: asked.site) }
+        for requested in (self.leases[serial]?.requested ?? [:]).values { self.withdrawRequest(requested.place, site: requested.site) }
         self.finishCommitted(outcome, &actions) { $0.lease.serial == serial }
         actions.append(self.withdraw(serial))
         lease.revoke()
@@ -246,7 +246,7 @@ struct DeliveryBoard {
         text: "the satellite's journal is an older copy, and the recipient may have been sent after it was made"
     )
 
-    /// Takes note of the master's decision on places asked for.
+    /// Takes note of the master's decision on requested places.
     mutating func decideStart(
         _ serial: LeaseSerial,
         started: EntryBitmap,
@@ -257,27 +257,27 @@ struct DeliveryBoard {
         actions.mayStart = true
         var dropped = EntryBitmap()
         for index in refused.places {
-            guard let asked = self.leases[serial]?.asked.removeValue(forKey: index) else { continue }
-            self.askedCount -= 1
-            if let site = asked.site { self.sites[site]?.asked -= 1 }
+            guard let requested = self.leases[serial]?.requested.removeValue(forKey: index) else { continue }
+            self.requestedCount -= 1
+            if let site = requested.site { self.sites[site]?.requested -= 1 }
             if self.leases[serial]?.committed.remove(index) != nil {
                 // The master had started it, or may have, and has counted it as uncertain since.
                 self.leases[serial]?.started += 1
-                self.finish(asked.place, .deferred(Self.abandonment), &actions)
+                self.finish(requested.place, .deferred(Self.abandonment), &actions)
             } else {
                 dropped.insert(index)
             }
         }
         var touched: Set<String> = []
         for index in started.places {
-            guard let asked = self.leases[serial]?.asked.removeValue(forKey: index) else { continue }
-            self.askedCount -= 1
+            guard let requested = self.leases[serial]?.requested.removeValue(forKey: index) else { continue }
+            self.requestedCount -= 1
             self.leases[serial]?.started += 1
             self.leases[serial]?.committed.remove(index)
-            var place = asked.place
+            var place = requested.place
             place.since = now
-            if let site = asked.site {
-                self.sites[site]?.asked -= 1
+            if let site = requested.site {
+                self.sites[site]?.requested -= 1
                 self.makeReady(place, site, now, &actions)
                 touched.insert(site)
             } else if let verdict = place.verdict {
@@ -290,26 +290,26 @@ struct DeliveryBoard {
         return actions
     }
 
-    /// Requeues places whose answer will not come, so that they are asked for again; the master may have committed them.
+    /// Requeues places whose answer will not come, so that they are requested again; the master may have committed them.
     mutating func disconnected() {
         self.isConnected = false
         for serial in self.leases.keys.sorted() {
-            for (_, asked) in (self.leases[serial]?.asked ?? [:]).sorted(by: { $0.key > $1.key }) {
-                self.unask(asked.place, site: asked.site)
+            for (_, requested) in (self.leases[serial]?.requested ?? [:]).sorted(by: { $0.key > $1.key }) {
+                self.withdrawRequest(requested.place, site: requested.site)
             }
         }
     }
 
-    // MARK: Asking ahead
+    // MARK: Start requests
 
-    /// Chooses what to ask leave for: every site by its rate, express first, sites in turn.
+    /// Chooses what to request permission for: every site by its rate, express first, sites in turn.
     mutating func planStarts(now: ContinuousClock.Instant) -> [(LeaseSerial, EntryBitmap)] {
         guard self.isConnected, !self.isDraining else { return [] }
         var plan: [LeaseSerial: EntryBitmap] = [:]
-        while self.askedCount < self.limits.maximumStarted, let place = self.decided.popFirst() {
-            self.ask(place, site: nil, &plan)
+        while self.requestedCount < self.limits.maximumStarted, let place = self.decided.popFirst() {
+            self.requestStart(place, site: nil, &plan)
         }
-        var outstanding = self.askedCount + self.readyCount
+        var outstanding = self.requestedCount + self.readyCount
         let ahead = self.limits.startAhead.seconds
         for _ in 0..<self.rotation.count {
             guard outstanding < self.limits.maximumStarted, let key = self.rotation.popFirst() else { break }
@@ -318,11 +318,11 @@ struct DeliveryBoard {
             guard !site.isHeld(now, self.limits), !self.isShort(now) || !site.connections.isEmpty else { continue }
             let floor = max(self.limits.startBlock, self.limits.connectionBlock * site.connections.count)
             let target = min(self.limits.maximumStarted, max(floor, Int(site.rate * ahead)))
-            let have = site.asked + site.readyCount
+            let have = site.requested + site.readyCount
             guard have == 0 || target - have >= target / 4 else { continue }
             let wanted = min(target - have, self.limits.maximumStarted - outstanding)
             for place in self.takeUnstarted(key, atMost: wanted) {
-                self.ask(place, site: key, &plan)
+                self.requestStart(place, site: key, &plan)
                 outstanding += 1
             }
         }
@@ -340,23 +340,23 @@ struct DeliveryBoard {
         return places
     }
 
-    private mutating func ask(_ place: Place, site: String?, _ plan: inout [LeaseSerial: EntryBitmap]) {
+    private mutating func requestStart(_ place: Place, site: String?, _ plan: inout [LeaseSerial: EntryBitmap]) {
         let serial = place.lease.serial
         guard self.leases[serial]?.removeWaiting(place.index) == true else { return }
-        self.leases[serial]?.asked[place.index] = (place, site)
-        self.askedCount += 1
-        if let site { self.sites[site]?.asked += 1 }
+        self.leases[serial]?.requested[place.index] = (place, site)
+        self.requestedCount += 1
+        if let site { self.sites[site]?.requested += 1 }
         plan[serial, default: EntryBitmap()].insert(place.index)
     }
 
-    private mutating func unask(_ place: Place, site: String?) {
+    private mutating func withdrawRequest(_ place: Place, site: String?) {
         let serial = place.lease.serial
-        guard self.leases[serial]?.asked.removeValue(forKey: place.index) != nil else { return }
+        guard self.leases[serial]?.requested.removeValue(forKey: place.index) != nil else { return }
         self.leases[serial]?.insertWaiting(place.index)
         self.leases[serial]?.committed.insert(place.index)
-        self.askedCount -= 1
+        self.requestedCount -= 1
         guard let site else { return self.decided.prepend(place) }
-        self.sites[site]?.asked -= 1
+        self.sites[site]?.requested -= 1
         self.sites[site]?.unstarted[Int(place.deliveryClass.rawValue)].prepend(place)
     }
 
@@ -510,7 +510,7 @@ struct DeliveryBoard {
         var limit = self.limits.connectionsPerSite + extra
         if let ceiling = site.ceiling, now < ceiling.until { limit = min(limit, max(1, ceiling.connections)) }
         if site.failures > 0 || (site.barren > 0 && site.connections.count > 0) { limit = 1 }
-        let backlog = ready + site.asked + site.unstartedCount
+        let backlog = ready + site.requested + site.unstartedCount
         let wanted = min(
             limit,
             (backlog + self.limits.recipientsPerConnection - 1) / self.limits.recipientsPerConnection

@@ -5,12 +5,12 @@ import MailingModel
 /// The state of a lease's places, as long as one of them is not reported or returned.
 struct LeaseState {
     let lease: HeldLease
-    /// Never started and not asked for: in preparation, or in a site's queue.
+    /// Never started and not requested: in preparation, or in a site's queue.
     private(set) var waiting: [Bool]
     private(set) var waitingCount = 0
-    /// Asked for and not answered, with their site; `nil` for one whose outcome is known.
-    var asked: [Int: (place: Place, site: String?)] = [:]
-    /// Started, in preparation: a process before this one had asked.
+    /// Requested and not answered, with their site; `nil` for one whose outcome is known.
+    var requested: [Int: (place: Place, site: String?)] = [:]
+    /// Started, in preparation: requested by a process before this one.
     var startedUnprepared: Set<Int> = []
     /// Started and not reported, those in preparation too.
     var started = 0
@@ -21,7 +21,7 @@ struct LeaseState {
     var committed: Set<Int> = []
     /// What becomes of its started places once the master has disowned the lease: they must not go out any more.
     var disowned: DeliveryOutcome?
-    /// Revoked by the master, or ended by a shutdown: nothing more is asked for.
+    /// Revoked by the master, or ended by a shutdown: nothing more is requested.
     var isWithdrawn = false
 
     init(_ lease: HeldLease, waiting places: [Int], started: [Int]) {
@@ -32,7 +32,7 @@ struct LeaseState {
         self.started = started.count
     }
 
-    var isClosed: Bool { self.waitingCount == 0 && self.asked.isEmpty && self.started == 0 }
+    var isClosed: Bool { self.waitingCount == 0 && self.requested.isEmpty && self.started == 0 }
 
     func isWaiting(_ place: Int) -> Bool { self.waiting.indices.contains(place) && self.waiting[place] }
 
@@ -51,7 +51,7 @@ struct LeaseState {
         return true
     }
 
-    /// Takes out every place that was never started and is not asked for; those that the master holds for started only
+    /// Takes out every place that was never started and is not requested; those that the master holds for started only
     /// while it hears of it.
     mutating func removeAllWaiting(isConnected: Bool) -> EntryBitmap {
         let places = self.waiting.indices.filter {

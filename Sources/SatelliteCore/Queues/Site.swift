@@ -10,8 +10,8 @@ struct Site {
     var unstarted: [Deque<Place>] = DeliveryClass.allCases.map { _ in Deque() }
     /// Started and waiting for a connection, by class.
     var ready: [Deque<Place>] = DeliveryClass.allCases.map { _ in Deque() }
-    /// How many of its places are asked for and not answered.
-    var asked = 0
+    /// How many of its places are requested and not answered.
+    var requested = 0
     /// Places that connections hold.
     var withConnections = 0
     /// Connections open or being opened.
@@ -20,7 +20,7 @@ struct Site {
     var idle: [ConnectionID] = []
     /// Fewer connections than the configuration allows, after the site objected.
     var ceiling: (connections: Int, until: ContinuousClock.Instant)?
-    /// No connection is opened before, and nothing is asked for: what is started meanwhile goes back to the queue.
+    /// No connection is opened before, and no start is requested: what is started meanwhile goes back to the queue.
     var pausedUntil: ContinuousClock.Instant?
     /// Why it is paused.
     var pauseTrace: AttemptTrace?
@@ -50,7 +50,7 @@ struct Site {
     var unstartedCount: Int { self.unstarted.reduce(0) { $0 + $1.count } }
     var readyCount: Int { self.ready.reduce(0) { $0 + $1.count } }
     var isEmpty: Bool {
-        self.connections.isEmpty && self.asked == 0 && self.withConnections == 0 && self.readyCount == 0
+        self.connections.isEmpty && self.requested == 0 && self.withConnections == 0 && self.readyCount == 0
             && self.unstartedCount == 0
     }
 

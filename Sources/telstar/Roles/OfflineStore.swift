@@ -112,16 +112,16 @@ struct OfflineStore: Sendable {
         return SatelliteView(try await self.master.addSatellite(draft))
     }
 
-    func setSatellite(_ serial: String, _ wish: SatellitesCommand.Set.Change) async throws -> SatelliteView {
+    func setSatellite(_ serial: String, _ requested: SatellitesCommand.Set.Change) async throws -> SatelliteView {
         let record = try await self.satellite(serial)
         var change = SatelliteChange()
-        change.group = wish.group.map { $0.map { .set($0) } ?? .clear }
-        change.weight = wish.weight
-        change.enabled = wish.enabled
-        if wish.include != nil || wish.exclude != nil {
+        change.group = requested.group.map { $0.map { .set($0) } ?? .clear }
+        change.weight = requested.weight
+        change.enabled = requested.enabled
+        if requested.include != nil || requested.exclude != nil {
             change.affinity = DomainAffinity(
-                include: wish.include ?? record.affinity.include,
-                exclude: wish.exclude ?? record.affinity.exclude
+                include: requested.include ?? record.affinity.include,
+                exclude: requested.exclude ?? record.affinity.exclude
             )
         }
         return SatelliteView(try await self.master.setSatellite(record.id, to: change))

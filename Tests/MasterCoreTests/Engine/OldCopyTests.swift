@@ -38,11 +38,11 @@ struct OldCopyTests {
     }
 
     static let memories: [Memory] = [
-        Memory("leave to start") { test, satellite, grant in
+        Memory("start permission") { test, satellite, grant in
             _ = try await satellite.start(grant.serial, [0])
             return Self.told(by: test)
         },
-        Memory("leave to start, by its journal alone") { _, satellite, grant in
+        Memory("start permission, by its journal alone") { _, satellite, grant in
             _ = try await satellite.start(grant.serial, [0])
             return {
                 $0.journaledLeases = [JournaledLease(grant.serial, started: EntryBitmap([0]), closed: EntryBitmap())]
@@ -298,7 +298,7 @@ struct OldCopyTests {
             #expect(first.welcome?.journalIsDistrusted == false)
             first.credit(bulk: 100)
             let grant = try await first.take(5)[0]
-            // What its link tells beside the wish to start.
+            // What its link tells beside the start request.
             test.directory.noteJournal(JournalPosition(written: 90, synced: 90), of: first.session)
             _ = try await first.start(grant.serial, [0, 1])
             left = (record, grant)

@@ -117,7 +117,7 @@ struct MemoryTests {
         }
     }
 
-    @Test("leave to start that the store never gave is found", arguments: StoreFactory.all)
+    @Test("start permission that the store never gave is found", arguments: StoreFactory.all)
     func unknownStart(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let id = try await fixture.makeMailing()
