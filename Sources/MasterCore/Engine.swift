@@ -21,7 +21,7 @@ final class Engine: Sendable {
     private let schedules: ScheduleKeeper
     private let counters: CounterKeeper
     private let keyRequests = Mutex<[(session: SatelliteSession, key: BlobHash)]>([])
-    private let keyBell = Nudge()
+    private let keySignal = Signal()
     private let started: Timestamp
     let dispatcher: Dispatcher
     /// Rung when events may have been appended to the feed.
@@ -65,7 +65,7 @@ final class Engine: Sendable {
             store: store,
             configuration: configuration,
             time: time,
-            bell: Nudge(),
+            signal: Signal(),
             logger: logger
         )
         self.counters = CounterKeeper(store: store, configuration: configuration.upkeep, time: time, logger: logger)
@@ -97,19 +97,19 @@ final class Engine: Sendable {
 
     /// Runs until the task is cancelled, then ends in order: refuse calls, stop granting, apply what was taken, stop.
     func run(gate: CallGate) async throws {
-        let stop = Nudge()
+        let stop = Signal()
         // The bridge of the shutdown: this task is not cancelled with ours, so that it can end in order.
         let work = Task { await self.serve(until: stop, gate: gate) }
         await withTaskCancellationHandler {
             await work.value
         } onCancel: {
             gate.refuse()
-            stop.ring()
+            stop.notify()
         }
     }
 
-    private func serve(until stop: Nudge, gate: CallGate) async {
-        let intakeEnded = Nudge()
+    private func serve(until stop: Signal, gate: CallGate) async {
+        let intakeEnded = Signal()
         await withTaskGroup { group in
             group.addTask { await self.listen() }
             group.addTask { await self.dispatch() }
@@ -125,7 +125,7 @@ final class Engine: Sendable {
             }
             group.addTask {
                 await self.intake()
-                intakeEnded.ring()
+                intakeEnded.notify()
             }
             await stop.wait()
             await gate.close()
@@ -164,7 +164,7 @@ final class Engine: Sendable {
                 // A satellite asks for few keys; one that asks without end is not served.
                 if requests.count < 1_024 { requests.append((session, key)) }
             }
-            self.keyBell.ring()
+            self.keySignal.notify()
         case .handshake, .goodbye: break  // The link turns them into events of their own.
         }
     }
@@ -177,7 +177,7 @@ final class Engine: Sendable {
                 let leased = await self.dispatcher.takeNewlyLeased()
                 if !leased.isEmpty { await self.schedules.leasedFirst(leased) }
                 await self.schedules.mayBeComplete(await self.dispatcher.takeSettled())
-                await self.dispatcher.bell.wait(until: deadline, by: self.time)
+                await self.dispatcher.signal.wait(until: deadline, by: self.time)
             } catch {
                 await self.pause(after: error, while: "leasing")
             }
@@ -192,7 +192,7 @@ final class Engine: Sendable {
                 await self.carryOut(effects)
                 let latest = self.time.elapsed() + self.configuration.longestSleep
                 let deadline = next.map { min(latest, self.time.elapsed(at: $0)) } ?? latest
-                await self.schedules.bell.wait(until: deadline, by: self.time)
+                await self.schedules.signal.wait(until: deadline, by: self.time)
             } catch {
                 await self.pause(after: error, while: "keeping schedules")
             }
@@ -263,7 +263,7 @@ final class Engine: Sendable {
     private func serveKeys() async {
         while !Task.isCancelled {
             guard let request = self.keyRequests.withLock({ $0.first }) else {
-                await self.keyBell.wait()
+                await self.keySignal.wait()
                 continue
             }
             do {
@@ -302,7 +302,7 @@ final class Engine: Sendable {
         let deadline = self.time.elapsed() + longest
         await withTaskGroup { group in
             group.addTask { await self.feedWatch.wait(past: version) }
-            // A sleep that is cancelled has nothing to tell.
+            // A sleep that is cancelled has nothing to report.
             group.addTask { try? await self.time.sleep(until: deadline) }
             await group.next()
             group.cancelAll()
@@ -334,7 +334,7 @@ final class Engine: Sendable {
     func end(_ id: MailingID) async throws -> Mailing {
         let (mailing, effects) = try await self.schedules.end(id)
         await self.carryOut(effects)
-        self.schedules.bell.ring()
+        self.schedules.signal.notify()
         return mailing
     }
 

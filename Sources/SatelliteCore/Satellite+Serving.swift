@@ -65,8 +65,8 @@ extension Satellite {
             await self.uplink.transmit(.returned(lease, neverStarted: places))
         }
         self.outbox.withLock { $0.connected(connection, now: .now) }
-        self.reporting.fire()
-        self.starting.fire()
+        self.reporting.notify()
+        self.starting.notify()
     }
 
     /// Goes on with what an earlier process had started, or reports it as uncertain if the master has seen a newer journal.
@@ -107,15 +107,15 @@ extension Satellite {
         switch message {
         case .grant(let grant):
             self.inbox.withLock { $0.grants.append(grant) }
-            self.bookkeeping.fire()
+            self.bookkeeping.notify()
         case .started(let lease, let started, let refused):
             self.inbox.withLock { $0.started.append((lease, started, refused)) }
-            self.bookkeeping.fire()
+            self.bookkeeping.notify()
         case .reportsApplied(let sequence):
             let reports = self.outbox.withLock { $0.acknowledged(sequence, now: .now) }
             self.inbox.withLock { $0.acknowledged += reports }
-            self.bookkeeping.fire()
-            self.reporting.fire()
+            self.bookkeeping.notify()
+            self.reporting.notify()
         case .revoke(let lease, let reason):
             self.logger.debug("lease revoked", metadata: ["lease": "\(lease)", "reason": "\(reason)"])
             self.change { board, _ in reason == .unknown ? board.abandon(lease) : board.revoke(lease) }
@@ -186,7 +186,7 @@ extension Satellite {
             if self.outbox.withLock({ $0.repeatOverdue(after: patience, now: now) }) {
                 self.logger.warning("the master has not acknowledged reports for a while; they are repeated")
             }
-            self.reporting.fire()
+            self.reporting.notify()
             self.measure()
         }
     }

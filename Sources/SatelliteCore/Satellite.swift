@@ -167,7 +167,7 @@ public final class Satellite: Sendable {
     /// Then ``run()`` returns. May be called from any thread, more than once.
     public func beginShutdown() {
         self.condition.withLock { $0.isStopping = true }
-        self.stopping.fire()
+        self.stopping.notify()
     }
 
     // MARK: What connections ask
@@ -181,7 +181,7 @@ public final class Satellite: Sendable {
 
     func take(for request: OpenRequest) -> [Place] {
         let places = self.board.withLock { $0.take(for: request.id, at: request.site, now: .now) }
-        if !places.isEmpty { self.starting.fire() }
+        if !places.isEmpty { self.starting.notify() }
         return places
     }
 
@@ -222,7 +222,7 @@ public final class Satellite: Sendable {
         }
         CrashPoint.reached(.satelliteAfterDone)
         self.outbox.withLock { $0.append(attempts.map(\.report)) }
-        self.reporting.fire()
+        self.reporting.notify()
         self.counters.add(attempts)
         let ended = attempts.compactMap { attempt in
             attempt.site.map { (site: $0, lease: attempt.report.lease, clears: attempt.clears) }
@@ -252,7 +252,7 @@ public final class Satellite: Sendable {
         }
         guard isFirst else { return }
         self.logger.critical("journal failed; the satellite stops", metadata: ["reason": "\(error.description)"])
-        self.stopping.fire()
+        self.stopping.notify()
     }
 
     // MARK: Carrying out
@@ -278,10 +278,10 @@ public final class Satellite: Sendable {
                 inbox.returned += actions.returned
                 inbox.refused += actions.refused
             }
-            self.bookkeeping.fire()
+            self.bookkeeping.notify()
         }
         if actions.recall { self.forEachDriver { $0.returnRevoked() } }
-        if actions.mayStart { self.starting.fire() }
+        if actions.mayStart { self.starting.notify() }
     }
 
     private func open(_ request: OpenRequest) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Tells one waiting task that there is something to do; any number of calls before it looks are one.
+/// Notifies one waiting task that there is something to do; any number of calls before it looks are one.
 struct Signal: Sendable {
     let stream: AsyncStream<Void>
     private let continuation: AsyncStream<Void>.Continuation
@@ -10,7 +10,7 @@ struct Signal: Sendable {
     }
 
     /// May be called from any thread.
-    func fire() { self.continuation.yield() }
+    func notify() { self.continuation.yield() }
 
     /// Ends the stream.
     func finish() { self.continuation.finish() }

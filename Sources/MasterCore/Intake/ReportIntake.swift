@@ -19,7 +19,7 @@ final class ReportIntake: Sendable {
     private let queue: Mutex<ReportQueue>
     private let isStopping = Mutex(false)
     private let dropped = Mutex(0)
-    private let bell = Nudge()
+    private let signal = Signal()
 
     init(
         store: any MailingStore,
@@ -56,7 +56,7 @@ final class ReportIntake: Sendable {
             reports: reports,
             arrived: self.time.elapsed()
         )
-        if self.queue.withLock({ $0.add(batch) }) { self.bell.ring() }
+        if self.queue.withLock({ $0.add(batch) }) { self.signal.notify() }
     }
 
     /// A session has ended.
@@ -65,7 +65,7 @@ final class ReportIntake: Sendable {
     /// Ends ``run(_:)`` once nothing waits, or at the next failure of the store.
     func stop() {
         self.isStopping.withLock { $0 = true }
-        self.bell.ring()
+        self.signal.notify()
     }
 
     /// Applies until stopped or cancelled.
@@ -81,7 +81,7 @@ final class ReportIntake: Sendable {
             let works = self.queue.withLock { $0.take(limit: self.configuration.maximumBatch) }
             if works.isEmpty {
                 if self.isStopping.withLock({ $0 }) { return }
-                await self.bell.wait()
+                await self.signal.wait()
                 continue
             }
             await withTaskGroup { group in

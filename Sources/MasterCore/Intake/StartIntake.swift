@@ -23,7 +23,7 @@ final class StartIntake: Sendable {
     private let health: StoreHealth
     private let logger: Logger
     private let pending = Mutex(Pending())
-    private let bell = Nudge()
+    private let signal = Signal()
 
     init(
         store: any MailingStore,
@@ -44,7 +44,7 @@ final class StartIntake: Sendable {
     /// Adds a start request.
     func add(_ lease: LeaseSerial, _ places: EntryBitmap, from session: SatelliteSession) {
         self.pending.withLock { $0.requests[session, default: [:]][lease, default: EntryBitmap()].formUnion(places) }
-        self.bell.ring()
+        self.signal.notify()
     }
 
     /// Forgets the start requests of a session that has ended: its satellite repeats them.
@@ -60,7 +60,7 @@ final class StartIntake: Sendable {
                 return pending.requests
             }
             if requests.isEmpty {
-                await self.bell.wait()
+                await self.signal.wait()
                 continue
             }
             await withTaskGroup { group in

@@ -16,7 +16,7 @@ extension Dispatcher {
         self.ledgers[session.satellite] = ledger
         self.pendingHandshakes.append((session, handshake))
         self.backlogIsStale = true
-        self.bell.ring()
+        self.signal.notify()
     }
 
     /// A session has ended.
@@ -29,7 +29,7 @@ extension Dispatcher {
             metadata: ["satellite": "\(session.serial)", "end": "\(end)"]
         )
         self.backlogIsStale = true
-        self.bell.ring()
+        self.signal.notify()
     }
 
     /// Answers the handshakes that have arrived.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One loop makes every decision about leases, one after the other: answer handshakes, revoke, plan, claim, grant. Whatever
-// happens elsewhere only changes what this actor knows and rings its bell, so that no two decisions ever cross while one
+// happens elsewhere only changes what this actor knows and notifies its loop, so that no two decisions ever cross while one
 // waits for the store.
 
 import ClusterLink
@@ -19,7 +19,7 @@ actor Dispatcher {
     let rates: RateWindow
     let safeMode: SafeMode
     let logger: Logger
-    nonisolated let bell = Nudge()
+    nonisolated let signal = Signal()
 
     var ledgers: [SatelliteID: SatelliteLedger] = [:]
     var pendingHandshakes: [(session: SatelliteSession, handshake: Handshake)] = []
@@ -97,7 +97,7 @@ actor Dispatcher {
     /// Work has come or gone: read the backlog again.
     func workChanged() {
         self.backlogIsStale = true
-        self.bell.ring()
+        self.signal.notify()
     }
 
     /// A mailing's recipients must not be leased any more, or not as before.
@@ -122,13 +122,13 @@ actor Dispatcher {
     /// A satellite says how much it will hold.
     func credit(_ session: SatelliteSession, _ limits: [DeliveryClass: Int]) {
         self.change(session) { $0.credit(limits) }
-        self.bell.ring()
+        self.signal.notify()
     }
 
     /// A satellite has a lease in its journal.
     func accepted(_ session: SatelliteSession, _ lease: LeaseSerial) {
         self.change(session) { $0.accepted(lease) }
-        self.bell.ring()
+        self.signal.notify()
     }
 
     /// A satellite lives and says how busy it is.
@@ -140,7 +140,7 @@ actor Dispatcher {
     func returned(_ session: SatelliteSession, _ lease: LeaseSerial, _ places: EntryBitmap) {
         self.change(session) { _ in }
         self.returns.append((session, lease, places))
-        self.bell.ring()
+        self.signal.notify()
     }
 
     /// The generation of a satellite's counts, to be read before reports are applied.
@@ -159,13 +159,13 @@ actor Dispatcher {
             if retry <= self.time.now() { self.backlogIsStale = true }
             self.nextDue = min(self.nextDue ?? retry, retry)
         }
-        self.bell.ring()
+        self.signal.notify()
     }
 
     /// The store decided on start requests.
     func decided(_ decisions: [StartDecision], for satellite: SatelliteID) {
         for decision in decisions { self.ledgers[satellite]?.decided(decision) }
-        if self.ledgers[satellite]?.needsRecount == true { self.bell.ring() }
+        if self.ledgers[satellite]?.needsRecount == true { self.signal.notify() }
     }
 
     /// Leases were revoked: tells their satellites.
@@ -228,7 +228,7 @@ actor Dispatcher {
         for (id, old) in due {
             // What was read may be older than what was counted meanwhile; then it is asked again in the next turn.
             guard let ledger = self.ledgers[id], ledger.changes == old.changes else {
-                self.bell.ring()
+                self.signal.notify()
                 continue
             }
             self.ledgers[id]?.recount(summaries[id] ?? [], now: self.time.elapsed())
@@ -319,7 +319,7 @@ actor Dispatcher {
         guard let ledger = self.ledgers[satellite] else {
             // The satellite was removed while its lease was being claimed.
             self.unsendable.append((grant.serial, .zero))
-            self.bell.ring()
+            self.signal.notify()
             return
         }
         guard let session = ledger.session else { return }
@@ -337,7 +337,7 @@ actor Dispatcher {
             let isAlone = grant.entries.count == 1
             self.unsendable.append((grant.serial, isAlone ? now + self.configuration.longestSleep : .zero))
             self.tooLong[grant.mailing] = grant.bytes
-            self.bell.ring()
+            self.signal.notify()
         }
     }
 

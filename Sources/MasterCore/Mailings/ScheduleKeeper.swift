@@ -12,7 +12,7 @@ actor ScheduleKeeper {
     private let configuration: MasterConfiguration
     private let time: MasterTime
     private let logger: Logger
-    nonisolated let bell: Nudge
+    nonisolated let signal: Signal
 
     /// When the schedule ends a mailing.
     private var ends: [MailingID: Timestamp] = [:]
@@ -43,13 +43,13 @@ actor ScheduleKeeper {
         store: any MailingStore,
         configuration: MasterConfiguration,
         time: MasterTime,
-        bell: Nudge,
+        signal: Signal,
         logger: Logger
     ) {
         self.store = store
         self.configuration = configuration
         self.time = time
-        self.bell = bell
+        self.signal = signal
         self.logger = logger
     }
 
@@ -63,7 +63,7 @@ actor ScheduleKeeper {
         } else {
             self.candidates[mailing.id] = self.time.now()
         }
-        self.bell.ring()
+        self.signal.notify()
     }
 
     /// Recipients of these mailings became terminal.
@@ -71,7 +71,7 @@ actor ScheduleKeeper {
         guard !ids.isEmpty else { return }
         let now = self.time.now()
         for id in ids { self.candidates[id] = now }
-        self.bell.ring()
+        self.signal.notify()
     }
 
     /// A mailing is no more.
@@ -85,7 +85,7 @@ actor ScheduleKeeper {
     /// Mailings were leased for the first time: their limit of duration counts from now.
     func leasedFirst(_ ids: Set<MailingID>) {
         self.toReadAgain.formUnion(ids)
-        self.bell.ring()
+        self.signal.notify()
     }
 
     // MARK: The loop
