@@ -84,7 +84,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
     }
 }
 
-/// Tells the guard of a connection where requests and answers begin and end.
+/// Notifies the guard of a connection where requests and answers begin and end.
 final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart
@@ -94,7 +94,7 @@ final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
     private var connection: ConnectionGuard?
 
     func handlerAdded(context: ChannelHandlerContext) {
-        // Without a guard there is nothing to tell.
+        // Without a guard there is nothing to notify.
         self.connection = try? context.pipeline.syncOperations.handler(type: ConnectionGuard.self)
     }
 

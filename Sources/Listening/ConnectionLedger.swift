@@ -12,9 +12,9 @@ import Musl
 import Darwin
 #endif
 
-/// Counts the connections of a listener, judges new ones, and tells of those that are refused or cut.
+/// Counts the connections of a listener, judges new ones, and logs those that are refused or cut.
 ///
-/// Used by every event loop at once. What is told at most once in ten seconds of a kind is counted always.
+/// Used by every event loop at once. Of each kind one is logged in ten seconds at most; all are counted.
 public final class ConnectionLedger: Sendable {
     /// Why a connection is not taken.
     public enum Refusal: String, CaseIterable, Hashable, Sendable {
@@ -41,12 +41,12 @@ public final class ConnectionLedger: Sendable {
         /// Those that were accepted and are not closed, be they taken or being refused.
         var accepted = 0
         var byAddress: [String: Int] = [:]
-        var told: [String: (last: ContinuousClock.Instant, suppressed: Int)] = [:]
+        var logged: [String: (last: ContinuousClock.Instant, suppressed: Int)] = [:]
     }
 
     /// How many that are refused may stay for the time that their answer takes.
     private static let beingRefused = 16
-    private static let tellingInterval = Duration.seconds(10)
+    private static let logInterval = Duration.seconds(10)
 
     /// The listener's name in metrics and the log: the setting of its address.
     public let name: String
@@ -152,7 +152,7 @@ public final class ConnectionLedger: Sendable {
         }
     }
 
-    // MARK: Telling
+    // MARK: Logging
 
     private func refused(_ reason: Refusal, from address: SocketAddress?) {
         let why =
@@ -161,7 +161,7 @@ public final class ConnectionLedger: Sendable {
             case .address: "this address has \(self.limits.connectionsPerAddress) connections open"
             case .descriptors: "the process has few file descriptors left"
             }
-        self.tell(reason.rawValue, { $0.refused[reason.rawValue, default: 0] += 1 }) { metadata in
+        self.log(reason.rawValue, { $0.refused[reason.rawValue, default: 0] += 1 }) { metadata in
             self.logger.warning(
                 "a connection is refused",
                 metadata: metadata.merging(["reason": "\(why)", "address": "\(Self.text(address))"]) { $1 }
@@ -172,14 +172,14 @@ public final class ConnectionLedger: Sendable {
     /// A connection was closed because a deadline had passed.
     ///
     /// - Parameters:
-    ///   - deadline: Which one, as a word for metrics.
-    ///   - words: What was waited for.
+    ///   - deadline: Which one, as a label for metrics.
+    ///   - reason: What was waited for.
     ///   - address: Whose connection it was.
-    public func cut(_ deadline: String, _ words: String, from address: SocketAddress?) {
-        self.tell(deadline, { $0.cut[deadline, default: 0] += 1 }) { metadata in
+    public func cut(_ deadline: String, _ reason: String, from address: SocketAddress?) {
+        self.log(deadline, { $0.cut[deadline, default: 0] += 1 }) { metadata in
             self.logger.info(
                 "a connection is closed",
-                metadata: metadata.merging(["reason": "\(words)", "address": "\(Self.text(address))"]) { $1 }
+                metadata: metadata.merging(["reason": "\(reason)", "address": "\(Self.text(address))"]) { $1 }
             )
         }
     }
@@ -188,7 +188,7 @@ public final class ConnectionLedger: Sendable {
     func acceptFailed(_ error: any Error) {
         // Whatever is missing, a few descriptors more can only help.
         self.reserve.release()
-        self.tell("accept", { $0.refused[Refusal.descriptors.rawValue, default: 0] += 1 }) { metadata in
+        self.log("accept", { $0.refused[Refusal.descriptors.rawValue, default: 0] += 1 }) { metadata in
             self.logger.error(
                 "connections cannot be accepted; trying again",
                 metadata: metadata.merging(["reason": "\(ListeningError.words(error))"]) { $1 }
@@ -196,16 +196,16 @@ public final class ConnectionLedger: Sendable {
         }
     }
 
-    private func tell(_ kind: String, _ count: (inout Counts) -> Void, _ log: (Logger.Metadata) -> Void) {
+    private func log(_ kind: String, _ count: (inout Counts) -> Void, _ log: (Logger.Metadata) -> Void) {
         let now = ContinuousClock.now
         let (suppressed, open) = self.state.withLock { state -> (Int?, Int) in
             count(&state.counts)
-            if let told = state.told[kind], now - told.last < Self.tellingInterval {
-                state.told[kind]?.suppressed += 1
+            if let logged = state.logged[kind], now - logged.last < Self.logInterval {
+                state.logged[kind]?.suppressed += 1
                 return (nil, state.counts.open)
             }
-            defer { state.told[kind] = (now, 0) }
-            return (state.told[kind]?.suppressed ?? 0, state.counts.open)
+            defer { state.logged[kind] = (now, 0) }
+            return (state.logged[kind]?.suppressed ?? 0, state.counts.open)
         }
         guard let suppressed else { return }
         var metadata: Logger.Metadata = ["listener": "\(self.name)", "open": "\(open)"]

@@ -36,11 +36,11 @@ public enum Descriptors {
         return Int(clamping: limit.rlim_cur)
     }
 
-    /// How many descriptors the process has; `nil` if the system does not tell.
+    /// How many descriptors the process has; `nil` if the system does not report it.
     public static var inUse: Int? {
         var entry = stat()
         guard stat("/proc/self/fd", &entry) == 0 else { return nil }
-        // Linux 6.2 and later tell the number as the directory's size, which costs no descriptor.
+        // Linux 6.2 and later report the number as the directory's size, which costs no descriptor.
         if entry.st_size > 0 { return Int(entry.st_size) }
         guard let directory = opendir("/proc/self/fd") else { return errno == EMFILE ? Self.limit : nil }
         defer { closedir(directory) }

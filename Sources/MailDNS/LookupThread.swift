@@ -202,7 +202,7 @@ struct LookupThread: ~Copyable {
             return .failure("DNSSEC: \(result.why_bogus.map { String(cString: $0) } ?? "the answer is forged")")
         }
         if result.nxdomain != 0 { return .noName(timeToLive: timeToLive) }
-        // 2 SERVFAIL, 5 REFUSED and the like: not the domain's last word.
+        // 2 SERVFAIL, 5 REFUSED and the like: not the domain's final answer.
         guard result.rcode == 0 else { return .failure(result.rcode == 2 ? "SERVFAIL" : "DNS error \(result.rcode)") }
         guard result.havedata != 0, let data = result.data, let lengths = result.len else {
             return .noData(timeToLive: timeToLive)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Asks the DNS by libunbound, which caches, retries and, if told so, validates.
+/// Asks the DNS by libunbound, which caches, retries and, if configured, validates.
 ///
 /// Questions go to a thread of the resolver's own; the caller's task is suspended meanwhile. Ends when it is released.
 public final class UnboundResolver: MailResolver {

@@ -88,8 +88,8 @@ final class Engine: Sendable {
 
     // MARK: The loops
 
-    /// Trusts no copy before the operator does: its satellites may have sent what it believes unsent, and cannot always
-    /// tell, since one that finished a lease of the copied time has nothing of it left.
+    /// Trusts no copy before the operator does: its satellites may have sent what it believes unsent, and do not always
+    /// notice, since one that finished a lease of the copied time has nothing of it left.
     func distrustCopy() {
         guard self.store.identity.isCopy else { return }
         self.safeMode.enter("the store is a restored or cloned copy", logger: self.logger)

@@ -98,7 +98,7 @@ public final class Master: Sendable {
             // Cancelled while starting: the end is the same.
         } catch let error as StoreError {
             await self.gate.close()
-            // The first error is the one to tell.
+            // The first error is the one to report.
             try? await self.store.close()
             throw MasterError(error)
         }

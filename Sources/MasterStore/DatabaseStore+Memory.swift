@@ -2,7 +2,7 @@
 
 public import MailingModel
 
-/// How far a satellite's process has written its journal, as it told last.
+/// How far a satellite's process has written its journal, as it last reported.
 public struct JournalSighting: Hashable, Sendable {
     /// The process.
     public var incarnation: UInt64

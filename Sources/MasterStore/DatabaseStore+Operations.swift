@@ -256,7 +256,7 @@ extension DatabaseStore: MailingStore {
         }
     }
 
-    /// Takes recipients back at the satellite's own word that they were not sent.
+    /// Requeues recipients that the satellite returns because they were not sent.
     public func requeue(
         _ lease: LeaseSerial,
         places: EntryBitmap,

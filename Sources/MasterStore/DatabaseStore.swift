@@ -32,7 +32,7 @@ public final class DatabaseStore: Sendable {
     /// - Parameters:
     ///   - configuration: Which database, and who asks.
     ///   - secrets: The cryptography.
-    ///   - onWait: Told who the leader is, once for each master that has to be waited for.
+    ///   - onWait: Called with who the leader is, once for each master that has to be waited for.
     /// - Returns: The open store.
     /// - Throws: ``StoreError`` with ``StoreError/Code/newerSchema``, ``StoreError/Code/refused`` or
     ///   ``StoreError/Code/database``; `CancellationError` while waiting.

@@ -93,7 +93,7 @@ public protocol MailingStore: Sendable {
     ///   - drafts: Who.
     ///   - mailing: Where to.
     ///   - source: Where they come from, if the import may be repeated: a line that has become a recipient becomes no
-    ///     second one. Drafts with ids of their own are told apart by those.
+    ///     second one. Drafts with ids of their own are distinguished by those.
     ///   - now: The time.
     /// - Returns: One admission per draft.
     /// - Throws: ``StoreError/Code/unknownMailing``, ``StoreError/Code/mailingFinished``.
@@ -128,7 +128,7 @@ public protocol MailingStore: Sendable {
     func feedHead() async throws -> Int64
     /// Removes the oldest events as long as they are older than `timestamp`: one step, so that other operations get their turn.
     ///
-    /// The horizon moves up with them, in the same transaction. An event's age is that of the change that it tells of.
+    /// The horizon moves up with them, in the same transaction. An event's age is that of the change that it describes.
     ///
     /// - Returns: How many were removed, and whether to call again.
     func purgeEvents(before timestamp: Timestamp) async throws -> (purged: Int, isMoreLeft: Bool)
@@ -262,7 +262,7 @@ public protocol MailingStore: Sendable {
 }
 
 extension MailingStore {
-    /// Marks recipients as started without a word on the satellite's journal.
+    /// Marks recipients as started without noting how far the satellite's journal was seen.
     public func start(
         _ requests: [StartRequest],
         by satellite: SatelliteID,
@@ -271,7 +271,7 @@ extension MailingStore {
         try await self.start(requests, by: satellite, at: now, journal: nil)
     }
 
-    /// Applies reports without a word on the satellite's journal.
+    /// Applies reports without noting how far the satellite's journal was seen.
     public func apply(
         _ reports: [DeliveryReport],
         from satellite: SatelliteID,

@@ -4,7 +4,7 @@
 ///
 /// RFC 4180 has commas, quotes and CRLF; spreadsheets also write semicolons, tabs and bars, and every line end.
 public struct CSVDialect: Sendable, Hashable {
-    /// How many bytes are enough to tell.
+    /// How many bytes are enough to recognise it.
     public static let detectionBytes = 64 * 1_024
 
     /// What separates fields: one of `, ; |` and tab.

@@ -143,7 +143,7 @@ extension Satellite {
 
     // MARK: To the master
 
-    /// Tells the master how much is taken: nothing while the journal has no room, or at the end.
+    /// Reports to the master how much is taken: nothing while the journal has no room, or at the end.
     func sendCredit() async {
         let takesNothing = self.condition.withLock { $0.isDiskFull || $0.isStopping || $0.shortage != nil }
         await self.uplink.transmit(

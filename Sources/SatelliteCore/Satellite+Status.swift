@@ -107,7 +107,7 @@ extension Satellite {
     /// Takes up what the journal holds.
     ///
     /// - Returns: What is to be prepared now, and the started places, which wait for the master's first Welcome: only the
-    ///   master can tell whether this journal is the newest.
+    ///   master can see whether this journal is the newest.
     static func resume(
         _ recovery: Recovery,
         _ board: inout DeliveryBoard,

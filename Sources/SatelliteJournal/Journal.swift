@@ -124,10 +124,10 @@ public final class Journal: Sendable {
         self.writer.withLock { JournalPosition(written: $0.written, synced: $0.synced) }
     }
 
-    /// The newest commit of its store that the master has told, to this process or to an earlier one.
+    /// The newest commit of its store that the master has reported, to this process or to an earlier one.
     public var store: StorePosition? { self.writer.withLock { $0.store } }
 
-    /// Notes the newest commit that the master has told; it is journaled with the next grants, starts or
+    /// Notes the newest commit that the master has reported; it is journaled with the next grants, starts or
     /// acknowledgements.
     public func noteStore(_ position: StorePosition) {
         self.writer.withLock { writer in
@@ -141,7 +141,7 @@ public final class Journal: Sendable {
         }
     }
 
-    /// The returned places of every lease held, ascending; a return may have to be told again.
+    /// The returned places of every lease held, ascending; a return may have to be sent again.
     public var returnedPlaces: [(lease: LeaseSerial, places: EntryBitmap)] {
         self.writer.withLock { writer in
             writer.state.leases.values.filter { $0.returned.count > 0 }.map { ($0.grant.serial, $0.returned) }

@@ -7,7 +7,7 @@ import _CryptoExtras
 
 /// A certificate that vouches for itself, for listeners whose operator has provided none.
 ///
-/// RSA-2048 and SHA-256, because old API clients know nothing newer. Clients must be told to trust it or not to verify.
+/// RSA-2048 and SHA-256, because old API clients know nothing newer. Clients must be configured to trust it or not to verify.
 public struct SelfSignedCertificate: Sendable {
     /// The certificate, PEM.
     public let certificatePEM: String

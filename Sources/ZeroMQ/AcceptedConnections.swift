@@ -11,7 +11,7 @@ import Darwin
 /// Bounds the connections that libzmq has accepted for one socket, in all and from one address.
 ///
 /// libzmq itself takes as many as the process has descriptors, handshake or none. A connection beyond the bound is shut
-/// down as soon as libzmq tells of it; libzmq then reads its end and closes it. The descriptor may have been closed and
+/// down as soon as libzmq reports it; libzmq then reads its end and closes it. The descriptor may have been closed and
 /// given to another connection of the process in between, so it is looked at first: only one whose own end is the
 /// listener's port is shut down, and a satellite that is hit by mistake connects again.
 struct AcceptedConnections {

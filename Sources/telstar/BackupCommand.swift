@@ -22,7 +22,7 @@ struct BackupCommand: AsyncParsableCommand {
     }
 }
 
-/// `telstar confirm-store`: the operator's word that a restored store may send.
+/// `telstar confirm-store`: the operator's confirmation that a restored store may send.
 struct ConfirmStoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "confirm-store",

@@ -17,7 +17,7 @@ struct KeyCommand: AsyncParsableCommand {
         )
 
         @OptionGroup var control: ControlOptions
-        @Option(help: "A name that tells people what the key is for.") var name = "default"
+        @Option(help: "A name that says what the key is for.") var name = "default"
         @Option(help: "Escape merge fields in HTML parts of mailings made with this key (true or false).")
         var autoescape: Bool?
 

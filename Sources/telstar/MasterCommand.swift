@@ -33,7 +33,7 @@ struct MasterCommand: AsyncParsableCommand {
 
     private func serve(_ settings: MasterSettings) async throws {
         let (logger, _, metrics) = Daemon.bootstrap(log: settings.log)
-        Daemon.tell(settings.values, to: logger)
+        Daemon.logDifferences(of: settings.values, to: logger)
         let page = try settings.statusListen().map {
             StatusPage(listen: $0, limits: settings.connectionLimits, logger: logger)
         }

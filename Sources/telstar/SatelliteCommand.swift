@@ -37,7 +37,7 @@ struct SatelliteCommand: AsyncParsableCommand {
 
     private func serve(_ settings: SatelliteSettings) async throws {
         let (logger, _, metrics) = Daemon.bootstrap(log: settings.log)
-        Daemon.tell(settings.values, to: logger)
+        Daemon.logDifferences(of: settings.values, to: logger)
         let lock = try Self.lock(settings.directory)
         defer { lock.release() }
         let keys = try LinkKeyFile.loadOrMake(in: settings.directory).keys

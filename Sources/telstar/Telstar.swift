@@ -6,7 +6,7 @@ import Listening
 /// The program: a subcommand for each role and each thing an operator does.
 @main
 struct Telstar: AsyncParsableCommand {
-    /// The version that `--version`, the satellites' handshake and the status page tell.
+    /// The version that `--version`, the satellites' handshake and the status page report.
     static let version = "0.1.0"
 
     /// Runs the subcommand that the command line names, and says why it failed if it did.

@@ -1,4 +1,4 @@
-"""How fast a large CSV with some bad lines comes in, in how much memory, and what the side file tells.
+"""How fast a large CSV with some bad lines comes in, in how much memory, and what the side file holds.
 
 Usage: import_run.py [--telstar BINARY] [--store sqlite|postgresql] [--rows N] [--repeat]
 """

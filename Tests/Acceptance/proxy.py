@@ -32,7 +32,7 @@ class Proxy:
         self.server = self._call(asyncio.start_server(self._serve, "127.0.0.1", self.port))
 
     def cut(self):
-        """From now on nothing passes, neither bytes nor the end of a connection; nobody is told."""
+        """From now on nothing passes, neither bytes nor the end of a connection; nobody is notified."""
         self.loop.call_soon_threadsafe(self.passes.clear)
 
     def heal(self):
@@ -119,7 +119,7 @@ class Proxy:
 def before(database):
     """A proxy before a PostgreSQL server of `postgresql.server`."""
     proxy = Proxy(database.port)
-    # What a client is to be told instead of the server's own address.
+    # What a client is given instead of the server's own address.
     proxy.url = database.url.replace(f":{database.port}/", f":{proxy.port}/")
     try:
         yield proxy

@@ -101,7 +101,7 @@ def test_a_restored_store_sends_nothing_until_the_operator_says_so(kind, tmp_pat
                 assert reason.endswith("a restored or cloned copy") and not status(master)["ready"]
                 assert master.readiness()[0] == 503
                 telstar.await_condition(
-                    lambda: "the master is in safe mode" in roles.satellite.text(), "the satellite has asked, and was told")
+                    lambda: "the master is in safe mode" in roles.satellite.text(), "the satellite has asked, and was refused")
                 with pytest.raises(telstar.Unmet):
                     telstar.await_condition(lambda: sink.copies() != at_end, "mail without the operator's word", deadline=4)
 

@@ -61,8 +61,8 @@ def terms(database):
     return database.query("SELECT term FROM leadership ORDER BY term")
 
 
-def untold(text, words):
-    """The lines of a log that tell of trouble in words other than these."""
+def unexpected(text, words):
+    """The lines of a log that report trouble in words other than these."""
     expected = [*words, "a mailing was started that receivers may refuse"]
     return [line for line in text.splitlines() if any(f"level={level}" in line for level in ("warning", "error", "critical"))
             and not any(word in line for word in expected)]
@@ -96,7 +96,7 @@ def test_a_long_way_to_the_database_costs_time_and_nothing_else(tmp_path):
         masters.api().start_mailing(later)
         finished(masters, sink, later, 300)
         assert terms(database) == ["1"]
-        assert not untold(active.program.text(), []), active.program.text()
+        assert not unexpected(active.program.text(), []), active.program.text()
 
 
 # Nothing passes
@@ -113,7 +113,7 @@ def test_a_master_that_is_cut_off_is_replaced_and_stops_when_the_cut_heals(tmp_p
         telstar.await_condition(lambda: standby.is_active, "the standby takes over", 60, 0.02)
         took = time.monotonic() - began
         assert took < 10, f"{took:.1f} s"
-        # Nothing that it can do tells it of its successor, but it knows how long a leadership term outlives silence.
+        # Nothing that it can do shows it its successor, but it knows how long a leadership term outlives silence.
         code, words = telstar.await_condition(
             lambda: (answer := former.readiness()) and answer[0] == 503 and answer, "the cut off master is not ready", 20)
         assert "the database has not answered" in words
@@ -194,7 +194,7 @@ def fill_with(api, mailing, recipients, over=threading.Event()):
     raise AssertionError(f"all of {len(recipients)} were taken")
 
 
-def test_a_full_disk_of_the_database_is_told_and_over_when_there_is_space(tmp_path):
+def test_a_full_disk_of_the_database_is_reported_and_over_when_there_is_space(tmp_path):
     with small_disk(64) as disk, postgresql.server(small_data=disk) as database, cluster(
             tmp_path, database.url, SLOW) as (masters, sink):
         active = masters.active
@@ -215,7 +215,7 @@ def test_a_full_disk_of_the_database_is_told_and_over_when_there_is_space(tmp_pa
         assert terms(database) == ["1"]
         text = active.program.text()
         assert "the store fails; nothing is acknowledged" in text and "the store answers again" in text
-        assert not untold(text, ["No space left on device"]), text
+        assert not unexpected(text, ["No space left on device"]), text
 
 
 def test_a_full_disk_under_the_write_ahead_log_costs_nobody(tmp_path):
@@ -253,10 +253,10 @@ def test_a_full_disk_under_the_write_ahead_log_costs_nobody(tmp_path):
 # Somebody else's lock, and a limit that was not meant for us
 
 
-@pytest.mark.parametrize("lock, told", [
+@pytest.mark.parametrize("lock, reason", [
     ("LOCK TABLE recipient IN ACCESS EXCLUSIVE MODE", "lock timeout"),
     ("SELECT * FROM mailing WHERE id = 1 FOR UPDATE", "lock timeout")], ids=["table", "row"])
-def test_a_lock_of_somebody_else_holds_up_and_is_over_when_it_is_over(lock, told, tmp_path):
+def test_a_lock_of_somebody_else_holds_up_and_is_over_when_it_is_over(lock, reason, tmp_path):
     with postgresql.server() as database:
         # Whatever it costs, a statement of the store must not be cut short by what is meant for people.
         database.query("ALTER ROLE telstar SET statement_timeout = '10ms'")
@@ -265,7 +265,7 @@ def test_a_lock_of_somebody_else_holds_up_and_is_over_when_it_is_over(lock, told
             mailing = telstar.make_mailing(masters.api(), telstar.people(4000))
             under_way(sink, 500)
             with database.holding(lock):
-                telstar.await_condition(lambda: is_not_ready(active, told), "the master says that it is not ready")
+                telstar.await_condition(lambda: is_not_ready(active, reason), "the master says that it is not ready")
                 # It renews its leadership term between its attempts, so that no standby takes it for silent.
                 since = "SELECT extract(epoch FROM max(renewed)) FROM leadership"
                 began = float(database.query(since)[0])
@@ -277,4 +277,4 @@ def test_a_lock_of_somebody_else_holds_up_and_is_over_when_it_is_over(lock, told
             assert terms(database) == ["1"]
             text = active.program.text()
             assert "the store answers again" in text
-            assert not untold(text, [told]), text
+            assert not unexpected(text, [reason]), text

@@ -89,10 +89,10 @@ def test_a_file_with_bad_lines_adds_the_good_ones_and_names_the_others(shared, m
             + 'g@one.test,x,"never closed')
     answer = added(cluster, mailing, body)
     assert counts(answer) == (2502, 0, 7, 2514)
-    told = [(e["line"], e.get("column"), e["code"]) for e in answer["errors"]]
-    assert told == [(2502, 1, "bad_address"), (2503, 1, "no_email"), (2504, 2, "text_after_quote"),
+    errors = [(e["line"], e.get("column"), e["code"]) for e in answer["errors"]]
+    assert errors == [(2502, 1, "bad_address"), (2503, 1, "no_email"), (2504, 2, "text_after_quote"),
                     (2505, None, "field_count"), (2507, None, "field_count"), (2512, None, "bad_field"),
-                    (2514, 3, "open_quote")], told
+                    (2514, 3, "open_quote")], errors
     assert all(error["text"] for error in answer["errors"])
     assert total(cluster, mailing) == 2502
 
@@ -137,7 +137,7 @@ def test_a_list_of_addresses_needs_no_header(shared, mailing):
     assert counts(added(shared[0], mailing, "email\nlist3@one.test\n", CSV + "; header=present")) == (1, 0, 0, 2)
 
 
-def test_progress_and_refusals_are_told_line_by_line(shared, mailing):
+def test_progress_and_refusals_are_reported_line_by_line(shared, mailing):
     cluster, _ = shared
     body = HEADER + rows(2500) + "nobody,x,y\n" + rows(500, 2500)
     status, headers, text = call(cluster, "POST", f"/api/mailings/{mailing}/recipients", body.encode(),
@@ -157,11 +157,11 @@ def test_large_recipients_are_taken_in_smaller_steps(shared, mailing):
                            Content_Type=NDJSON, Accept=NDJSON)
     lines = [json.loads(line) for line in text.splitlines()]
     assert status == 200 and counts(lines[-1]) == (150, 0, 0, 150)
-    told = [line["progress"]["accepted"] for line in lines if "progress" in line]
-    assert 0 < told[0] < 50 and told == sorted(told), told
+    progress = [line["progress"]["accepted"] for line in lines if "progress" in line]
+    assert 0 < progress[0] < 50 and progress == sorted(progress), progress
 
 
-def test_only_the_first_thousand_errors_are_told(shared, mailing):
+def test_only_the_first_thousand_errors_are_reported(shared, mailing):
     answer = added(shared[0], mailing, "email\n" + "nobody\n" * 2200)
     assert answer["refused"] == 2200 and len(answer["errors"]) == 1000
 
@@ -185,7 +185,7 @@ def test_a_body_that_is_not_what_it_says_is_refused_whole(shared, mailing, body,
     assert total(shared[0], mailing) == 0
 
 
-def test_mailings_that_take_nobody_and_callers_without_a_key_are_told(shared, mailing):
+def test_mailings_that_take_nobody_and_callers_without_a_key_are_reported(shared, mailing):
     cluster, _ = shared
     assert add(cluster, 999999, "email\na@one.test\n")[0] == 404
     assert add(cluster, "x", "email\na@one.test\n")[0] == 404
@@ -214,7 +214,7 @@ def test_repeating_an_import_with_its_key_adds_nobody_twice(shared, mailing):
     assert counts(added(cluster, mailing, body, Idempotency_Key="k1")) == (2200, 0, 1, 2202)
     assert counts(added(cluster, mailing, body, Idempotency_Key="k1")) == (2200, 2200, 1, 2202)
     assert total(cluster, mailing) == 2200
-    # More lines at the end are new; another key is another import; another file under the same key is told.
+    # More lines at the end are new; another key is another import; another file under the same key is refused.
     assert counts(added(cluster, mailing, HEADER + rows(2201), Idempotency_Key="k1")) == (2201, 2200, 0, 2202)
     other = added(cluster, mailing, "email\nsomebody@one.test\n", Idempotency_Key="k1")
     assert [e["code"] for e in other["errors"]] == ["key_reused"]
@@ -397,8 +397,8 @@ def test_an_import_by_command_writes_a_side_file_and_is_repeated_safely(shared, 
     assert (first.returncode, first.stdout) == (65, "2500 accepted, 30 refused\n"), first
     side = [json.loads(line) for line in (tmp_path / "people.csv.errors.ndjson").read_text().splitlines()]
     assert [error["line"] for error in side] == list(range(2502, 2532)) and {e["code"] for e in side} == {"bad_address"}
-    told = first.stderr.splitlines()
-    assert told[0].startswith("line 2502: ") and told[20:] == ["and 10 more", f"all refused lines: {path}.errors.ndjson"]
+    lines = first.stderr.splitlines()
+    assert lines[0].startswith("line 2502: ") and lines[20:] == ["and 10 more", f"all refused lines: {path}.errors.ndjson"]
     again = command(cluster, "mailing", "import", mailing, path, *more)
     assert again.stdout == "2500 accepted (2500 of them before), 30 refused\n"
     assert total(cluster, mailing) == 2500
@@ -496,7 +496,7 @@ def test_a_stream_goes_on_where_its_reader_left(reported):
     assert first + rest == [plain(event) for event in events]
 
 
-def test_a_stream_tells_what_happens_as_it_happens(shared):
+def test_a_stream_reports_what_happens_as_it_happens(shared):
     cluster, _ = shared
     stream = Stream(cluster, "cursor=newest")
     mailing = telstar.make_mailing(cluster.api(), telstar.people(3, prefix="live"))

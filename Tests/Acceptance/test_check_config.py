@@ -92,7 +92,7 @@ def test_a_sound_configuration_is_called_sound(tmp_path, role):
     ("satellite", {"master_publicKey": "", "enrol_endpoint": "tcp://127.0.0.1:1", "enrol_sharedKeyFile": "TMP/short"}, 78,
      "too short: 3 characters, 16 at least"),
 ])
-def test_what_fails_at_the_start_is_told_by_the_check(files, role, changes, status, words):
+def test_what_fails_at_the_start_is_reported_by_the_check(files, role, changes, status, words):
     changes = {key: value.replace("TMP", str(files)) for key, value in changes.items()}
     words = words.replace("TMP", str(files))
     checked = check(files, role, **changes)
@@ -105,19 +105,19 @@ def test_what_fails_at_the_start_is_told_by_the_check(files, role, changes, stat
         assert words in started.stderr
 
 
-def test_a_name_that_cannot_be_resolved_is_told_by_the_check(files):
+def test_a_name_that_cannot_be_resolved_is_reported_by_the_check(files):
     checked = check(files, "master", api_listen="no-such-host.invalid:1")
     # 69 where no name server answers at all: it may do so later.
     assert checked.returncode in (69, 78), checked
     assert checked.stderr.startswith("telstar: api.listen: no-such-host.invalid cannot be resolved")
 
 
-def test_everything_that_is_wrong_is_told_at_once(files):
+def test_everything_that_is_wrong_is_reported_at_once(files):
     done = check(files, "master", link_listen="x:1", api_listen="y", dataDirectory=files / "text")
     assert done.returncode == 78 and len(done.stderr.splitlines()) == 3
 
 
-def test_a_taken_port_is_told_as_taken_now(tmp_path):
+def test_a_taken_port_is_reported_as_taken_now(tmp_path):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -142,7 +142,7 @@ def test_a_running_daemons_own_ports_are_not_held_against_it(shared):
         assert (done.returncode, done.stdout) == (0, SOUND) and "was not tried" in done.stderr
 
 
-def test_a_data_directory_of_somebody_else_is_told(tmp_path):
+def test_a_data_directory_of_somebody_else_is_reported(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)
     for path in (tmp_path, *tmp_path.parents):

@@ -24,7 +24,7 @@ FOREIGN = re.compile(r"Error Domain|NSCocoa|Code=\d|DecodingError|keyNotFound|er
                      r"failedTo|Foundation|Swift\.|Optional\(|IOError|fault in this program")
 
 
-def told(done, status, *words):
+def failed(done, status, *words):
     """The one line that a command which failed says."""
     assert done.returncode == status and not done.stdout, done
     lines = done.stderr.splitlines()
@@ -76,8 +76,8 @@ def command(name, path, folder):
 def test_a_file_that_cannot_be_read_has_one_status_and_says_why(folder, tmp_path, name):
     absent, directory = tmp_path / "absent", tmp_path / "directory"
     directory.mkdir()
-    told(run(*command(name, absent, folder)), 66, str(absent))
-    told(run(*command(name, directory, folder)), 66, str(directory))
+    failed(run(*command(name, absent, folder)), 66, str(absent))
+    failed(run(*command(name, directory, folder)), 66, str(directory))
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if "DIR" not in COMMANDS[name]])
@@ -90,24 +90,24 @@ def test_a_file_that_is_not_ours_to_read_says_so(folder, tmp_path, name):
             path.chmod(path.stat().st_mode | 0o055)
     done = subprocess.run([*telstar.as_somebody_else(), *command(name, secret, folder)],
                           capture_output=True, text=True, timeout=telstar.DEADLINE)
-    told(done, 66, str(secret), "this user may not")
+    failed(done, 66, str(secret), "this user may not")
 
 
 def test_a_control_socket_that_is_not_ours_to_use_says_so(folder):
     done = subprocess.run([*telstar.as_somebody_else(), "mailing", "list", "--dir",
                            folder + "/master"], capture_output=True, text=True, timeout=telstar.DEADLINE)
-    told(done, 69, "control.sock")
+    failed(done, 69, "control.sock")
 
 
 def test_a_file_that_is_no_text_says_so(folder, tmp_path):
     (tmp_path / "bad").write_bytes(b"<p>\xff\xfe</p>")
-    told(run(*command("html", tmp_path / "bad", folder)), 65, "is not text in UTF-8")
+    failed(run(*command("html", tmp_path / "bad", folder)), 65, "is not text in UTF-8")
 
 
 @pytest.mark.parametrize("arguments", [["report", "export", "--output"], ["backup"]])
 def test_a_file_that_cannot_be_written_says_so(folder, tmp_path, arguments):
     done = run(*arguments, tmp_path / "absent" / "file", "--dir", folder)
-    told(done, 73 if arguments[0] == "report" else 1, "absent")
+    failed(done, 73 if arguments[0] == "report" else 1, "absent")
 
 
 # Other machines
@@ -141,23 +141,23 @@ def key(tmp_path):
 @pytest.mark.parametrize("answer, status, words", [
     ((200, b"<html>Welcome</html>"), 69, "as a Telstar master"), ((200, b"{}"), 69, "as a Telstar master"), ((200, b""), 69, "Telstar"),
     ((404, b"<html>\nNot here</html>"), 1, "404"), ((502, b"Bad gateway"), 1, "Bad gateway")])
-def test_an_answer_of_something_else_is_told_in_words(key, answer, status, words):
+def test_an_answer_of_something_else_is_reported_in_words(key, answer, status, words):
     with server(answer) as url:
-        told(run("key", "list", "--url", url, "--key-file", key), status, words, url)
+        failed(run("key", "list", "--url", url, "--key-file", key), status, words, url)
 
 
-def test_a_master_that_cannot_be_reached_is_told_in_words(shared, key):
+def test_a_master_that_cannot_be_reached_is_reported_in_words(shared, key):
     port = telstar.free_port()
-    told(run("key", "list", "--url", f"https://127.0.0.1:{port}", "--key-file", key), 69, f"127.0.0.1:{port}", "nobody listens")
-    told(run("key", "list", "--url", "https://no-such-host.invalid:1", "--key-file", key), 69, "no-such-host.invalid", "not known")
+    failed(run("key", "list", "--url", f"https://127.0.0.1:{port}", "--key-file", key), 69, f"127.0.0.1:{port}", "nobody listens")
+    failed(run("key", "list", "--url", "https://no-such-host.invalid:1", "--key-file", key), 69, "no-such-host.invalid", "not known")
     plain = shared[0].described["api_plain_url"]
-    told(run("key", "list", "--url", plain.replace("http:", "https:"), "--key-file", key), 69, "TLS")
+    failed(run("key", "list", "--url", plain.replace("http:", "https:"), "--key-file", key), 69, "TLS")
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         closing = threading.Thread(target=lambda: silent.accept()[0].close(), daemon=True)
         closing.start()
-        told(run("key", "list", "--url", f"http://127.0.0.1:{silent.getsockname()[1]}", "--key-file", key), 69, "closed the connection")
+        failed(run("key", "list", "--url", f"http://127.0.0.1:{silent.getsockname()[1]}", "--key-file", key), 69, "closed the connection")
     assert run("key", "list", "--url", "master:1", "--key-file", key).returncode == 64
 
 
@@ -237,8 +237,8 @@ def test_a_satellites_properties_are_set_and_cleared(folder):
     changed = answered(*change, "--no-group", "--include-domains", "", "--exclude-domains", "")
     assert changed.get("group") is None and changed["weight"] == 5 and changed["affinity"] == {"include": [], "exclude": []}
     assert run(*change).returncode == 64 and run(*change, "--group", "").returncode == 64
-    told(run(*change, "--weight", 0), 1, "weight")
-    told(run("satellites", "set", "nobody", "--weight", 2, "--dir", folder), 1, "there is no satellite nobody")
+    failed(run(*change, "--weight", 0), 1, "weight")
+    failed(run("satellites", "set", "nobody", "--weight", 2, "--dir", folder), 1, "there is no satellite nobody")
     succeed("satellites", "remove", "set-1", "--dir", folder)
 
 
@@ -255,7 +255,7 @@ def test_a_satellite_is_changed_while_no_master_runs(tmp_path):
 def test_a_shared_key_is_held_to_the_same_rule_as_at_the_satellite(folder, tmp_path, text, mode, status, words):
     (tmp_path / "shared").write_text(text)
     (tmp_path / "shared").chmod(mode)
-    told(run("satellites", "add", "weak", "--shared-key-file", tmp_path / "shared", "--dir", folder), status, words)
+    failed(run("satellites", "add", "weak", "--shared-key-file", tmp_path / "shared", "--dir", folder), status, words)
     assert "weak" not in succeed("satellites", "list", "--dir", folder)
 
 
@@ -282,9 +282,9 @@ def test_a_mailing_is_created_with_every_property(shared, folder, html, tmp_path
     assert not {"satellite_group", "tracking_url", "scheduled_end"} & set(changed)
     assert run("mailing", "set", made["id"], "--dir", folder).returncode == 64
     assert run("mailing", "set", made["id"], "--group", "x", "--clear", "group", "--dir", folder).returncode == 64
-    told(run("mailing", "set", made["id"], "--tracking-url", "ftp://x", "--dir", folder), 1, "tracking URL")
+    failed(run("mailing", "set", made["id"], "--tracking-url", "ftp://x", "--dir", folder), 1, "tracking URL")
     assert succeed("mailing", "delete", made["id"], "--dir", folder) == f"mailing {made['id']} is deleted\n"
-    told(run("mailing", "delete", made["id"], "--dir", folder), 1, "404 unknown_mailing")
+    failed(run("mailing", "delete", made["id"], "--dir", folder), 1, "404 unknown_mailing")
 
 
 @pytest.mark.parametrize("flags, words", [
@@ -298,7 +298,7 @@ def test_options_of_a_mailing_that_mean_nothing_are_refused(folder, html, flags,
 def test_a_mailing_that_lacks_what_was_asked_of_it_is_not_left_behind(folder, html, tmp_path):
     (tmp_path / "no.pem").write_text("no key\n")
     before = len(answered("mailing", "list", "--dir", folder)["mailings"])
-    told(run("mailing", "create", "--from", "a@b.org", "--subject", "s", "--html", html, "--dkim-selector", "s", "--dkim-key-file",
+    failed(run("mailing", "create", "--from", "a@b.org", "--subject", "s", "--html", html, "--dkim-selector", "s", "--dkim-key-file",
              tmp_path / "no.pem", "--dir", folder), 1, "DKIM key")
     assert len(answered("mailing", "list", "--dir", folder)["mailings"]) == before
 
@@ -339,7 +339,7 @@ def test_replies_go_where_the_mailing_says(tmp_path, html, content):
                 succeed("mailing", "set", mailing, "--reply-to", "desk@example.org", "--dir", folder)
             succeed("mailing", "test", mailing, "try@one.test", "--field", "firstname=Z", "--dir", folder)
             telstar.await_condition(lambda: sink.copies()["try@one.test"], "it is there")
-            told(run("mailing", "set", mailing, "--reply-to", "nobody", "--dir", folder), 1, "Reply-To")
+            failed(run("mailing", "set", mailing, "--reply-to", "nobody", "--dir", folder), 1, "Reply-To")
             [received] = (tmp_path / "mail" / "new").iterdir()
             assert re.findall(r"^Reply-To: .*$", received.read_text(), re.MULTILINE) == ["Reply-To: desk@example.org"]
         finally:

@@ -34,10 +34,10 @@ def port_of(url):
 
 def listeners(cluster):
     """The ports of every HTTP listener of a cluster, by what they are."""
-    told = cluster.described
-    return {"api.listen": port_of(told["api_url"]), "api.plainListen": port_of(told["api_plain_url"]),
-            "master's status.listen": port_of(told["status_url"]),
-            "satellite's status.listen": port_of(told["satellite_status_urls"][0])}
+    described = cluster.described
+    return {"api.listen": port_of(described["api_url"]), "api.plainListen": port_of(described["api_plain_url"]),
+            "master's status.listen": port_of(described["status_url"]),
+            "satellite's status.listen": port_of(described["satellite_status_urls"][0])}
 
 
 class Crowd:
@@ -111,13 +111,13 @@ def test_connections_that_stop_half_way_are_closed(shared):
     finally:
         for crowd in crowds.values():
             crowd.leave()
-    told = cluster.described
-    assert metric(told["status_url"], "telstar_http_connections_cut_total", deadline="head", listener="api.plainListen") >= 10
-    assert metric(told["status_url"], "telstar_http_connections_cut_total", deadline="handshake", listener="api.listen") >= 10
-    assert metric(told["satellite_status_urls"][0], "telstar_http_connections_cut_total", deadline="head", listener="status.listen") >= 10
+    described = cluster.described
+    assert metric(described["status_url"], "telstar_http_connections_cut_total", deadline="head", listener="api.plainListen") >= 10
+    assert metric(described["status_url"], "telstar_http_connections_cut_total", deadline="handshake", listener="api.listen") >= 10
+    assert metric(described["satellite_status_urls"][0], "telstar_http_connections_cut_total", deadline="head", listener="status.listen") >= 10
 
 
-def test_one_address_has_its_share_and_is_told_so_with_503(tmp_path):
+def test_one_address_has_its_share_and_is_refused_with_503(tmp_path):
     with telstar.cluster_with_sink(tmp_path, settings=["http.maxConnectionsPerAddress=5", "finishGrace=0s"]) as (cluster, _):
         port = listeners(cluster)["api.plainListen"]
         crowd = Crowd(port, 5)

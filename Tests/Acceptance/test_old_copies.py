@@ -152,7 +152,7 @@ def test_a_masters_files_put_back_are_recognised_without_any_lease_in_between(ki
         assert "restored or cloned copy" in reason
         assert master.readiness()[0] == 503
         telstar.await_condition(
-            lambda: "the master is in safe mode" in roles.satellite.text(), "the satellite has asked, and was told")
+            lambda: "the master is in safe mode" in roles.satellite.text(), "the satellite has asked, and was refused")
         # What the satellite had permission to start goes out, and nothing else.
         with pytest.raises(telstar.Unmet):
             telstar.await_condition(lambda: len(sink.messages()) > at_loss + 600, "mail without leave", deadline=6)
@@ -166,7 +166,7 @@ def test_a_masters_files_put_back_are_recognised_without_any_lease_in_between(ki
         # Those that were sent to in the time that was lost, and whose outcome nobody has any more.
         assert 0 < len(uncertain) < people - 600
 
-        # The word is kept, and the satellite's memory is in line with the store.
+        # The confirmation is kept, and the satellite's memory is in line with the store.
         assert master.program.stop() == 0
         master.start()
         telstar.await_condition(lambda: master.is_active, "it is ready again")

@@ -72,7 +72,7 @@ def folder(shared):
 # Configuration
 
 
-def test_the_version_is_told():
+def test_the_version_is_reported():
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", succeed("--version"))
 
 
@@ -90,7 +90,7 @@ def test_a_wrong_configuration_is_refused_with_78_in_one_line(tmp_path, text, wo
     assert line.startswith("telstar: ") and words in line
 
 
-def test_every_wrong_line_of_a_configuration_is_told_at_once(tmp_path):
+def test_every_wrong_line_of_a_configuration_is_reported_at_once(tmp_path):
     (tmp_path / "master.yaml").write_text("colour: red\nlease:\n  size: many\n")
     assert len(run("master", "--config", tmp_path / "master.yaml").stderr.splitlines()) == 2
 
@@ -110,8 +110,8 @@ def test_the_environment_stands_between_file_and_flags(tmp_path):
     check = ("master", "--config", tmp_path / "master.yaml", "--check-config")
     good, bad = ({**telstar.os.environ, "TELSTAR_LEASE_SIZE": value} for value in ("6", "many"))
     assert succeed(*check, env=good) == "the configuration is sound\n"
-    told = run(*check, env=bad)
-    assert told.returncode == 78 and "TELSTAR_LEASE_SIZE" in told.stderr
+    done = run(*check, env=bad)
+    assert done.returncode == 78 and "TELSTAR_LEASE_SIZE" in done.stderr
     assert run(*check, "--set", "lease.size=many", env=good).returncode == 78
 
 
@@ -160,7 +160,7 @@ def test_keys_are_made_listed_and_revoked_while_no_master_runs(tmp_path):
     succeed("key", "revoke", gone["id"], "--dir", folder)
     assert {"kept", "gone"} <= {key["name"] for key in answered("key", "list", "--dir", folder)["keys"]}
     satellite = answered("satellites", "add", "east-1", "--public-key", Z85_ZEROS, "--dir", folder)
-    # The file tells where the former cluster was.
+    # The file says where the former cluster was.
     cluster.file.unlink()
     cluster = telstar.Cluster(tmp_path, sink.port)
     try:

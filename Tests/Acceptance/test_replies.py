@@ -18,7 +18,7 @@ CERTIFICATE = telstar.ROOT / "Tests/SMTPTests/TestCertificate.swift"
 
 
 class Server:
-    """A mail server that does not do as it should, until it is told to; every attribute may be changed while it runs."""
+    """A mail server that does not do as it should, until it is set to; every attribute may be changed while it runs."""
 
     def __init__(self, directory):
         self.greeting = b"220 mx.odd.test ESMTP\r\n"
@@ -151,7 +151,7 @@ def finished_at_first_attempt(cluster, server, mailing, count):
     assert (counters["total_sent"], counters["total_softbounce"], counters["total_error"]) == (count, 0, 0)
 
 
-def test_421_in_the_greeting_is_nobodys_attempt_and_is_told_once_for_the_site(tmp_path):
+def test_421_in_the_greeting_is_nobodys_attempt_and_is_reported_once_for_the_site(tmp_path):
     with odd_server(tmp_path) as (cluster, server):
         server.greeting = b"421 4.7.0 try again later\r\n"
         mailing = telstar.make_mailing(cluster.api(), telstar.people(300))

@@ -77,11 +77,11 @@ struct CodecTests {
     func store(message: MasterMessage) throws {
         var position = StorePosition.sample
         if case .welcome(let welcome) = message { position.storeID = welcome.storeID }
-        let (word, store) = try MasterCodec.decodeWhole(
+        let (content, store) = try MasterCodec.decodeWhole(
             MasterCodec.encode(message, store: position),
             of: position.storeID
         )
-        #expect(word == .message(message) && store == position)
+        #expect(content == .message(message) && store == position)
     }
 
     @Test("a handshake stays within one frame, however many leases are held: the details of the last ones are left out")
@@ -156,9 +156,9 @@ struct CodecTests {
                 accepted += 1
                 #expect(try SatelliteCodec.decode(SatelliteCodec.encode(message)) == message)
             }
-            if let word = try? MasterCodec.decode(bytes) {
+            if let content = try? MasterCodec.decode(bytes) {
                 accepted += 1
-                #expect(try MasterCodec.decode(MasterCodec.encode(word)) == word)
+                #expect(try MasterCodec.decode(MasterCodec.encode(content)) == content)
             }
             _ = try? WireHeader(decoding: bytes)
             _ = BlobRequest(decoding: [bytes])

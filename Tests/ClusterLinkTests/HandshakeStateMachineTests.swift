@@ -16,9 +16,9 @@ private struct ScriptedPeer {
 
     mutating func frame(_ message: MasterMessage) -> ZeroMQMessage { self.frame(.message(message)) }
 
-    mutating func frame(_ word: MasterWord) -> ZeroMQMessage {
+    mutating func frame(_ content: MasterFrameContent) -> ZeroMQMessage {
         self.sequence += 1
-        return self.frame(body: MasterCodec.encode(word))
+        return self.frame(body: MasterCodec.encode(content))
     }
 
     func frame(body: [UInt8]) -> ZeroMQMessage {

@@ -42,7 +42,7 @@ private enum Done: Equatable {
     case connected(UInt64)
     case message(SatelliteMessage)
     case disconnected(UInt64, SessionEnd)
-    case told(MasterWord, ack: UInt64)
+    case sent(MasterFrameContent, ack: UInt64)
     case warned(SessionStateMachine.Trouble)
     case noted(UInt64, JournalPosition)
 
@@ -51,7 +51,7 @@ private enum Done: Equatable {
             switch action {
             case .send(let message):
                 let header = try WireHeader(decoding: message.frames[0])
-                return .told(try MasterCodec.decode(message.frames[1]), ack: header.ack)
+                return .sent(try MasterCodec.decode(message.frames[1]), ack: header.ack)
             case .event(.connected(let session, _)): return .connected(session.number)
             case .event(.message(_, let message)): return .message(message)
             case .event(.disconnected(let session, let end)): return .disconnected(session.number, end)
@@ -115,7 +115,7 @@ struct SessionStateMachineTests {
         var master = Master(record: nil)
         var satellite = ScriptedSatellite()
         guard
-            case .told(.message(.rejected(let unknown)), ack: 0) = try master.take(
+            case .sent(.message(.rejected(let unknown)), ack: 0) = try master.take(
                 satellite.handshake(),
                 from: satellite
             )
@@ -127,7 +127,7 @@ struct SessionStateMachineTests {
         #expect(unknown.code == .keyNotAllowed)
         master.record = SatelliteRecord(id: SatelliteID(rawValue: 1), serial: "sat", enabled: false)
         guard
-            case .told(.message(.rejected(let disabled)), ack: 0) = try master.take(
+            case .sent(.message(.rejected(let disabled)), ack: 0) = try master.take(
                 satellite.handshake(),
                 from: satellite
             )
@@ -150,7 +150,7 @@ struct SessionStateMachineTests {
         var master = Master()
         var satellite = ScriptedSatellite()
         let done = try master.take(satellite.handshake(versions: 7...9), from: satellite)
-        guard done.count == 2, case .told(.message(.rejected(let rejection)), ack: 0) = done[0] else {
+        guard done.count == 2, case .sent(.message(.rejected(let rejection)), ack: 0) = done[0] else {
             Issue.record("versions 7 to 9 were not rejected: \(done)")
             return
         }
@@ -174,7 +174,7 @@ struct SessionStateMachineTests {
         satellite.sequence += 1
         #expect(
             try master.take(satellite.frame(.credit([:])), from: satellite)
-                == [.warned(.gap), .told(.handshakeRequired, ack: 0), .disconnected(1, .connectionLost)]
+                == [.warned(.gap), .sent(.handshakeRequired, ack: 0), .disconnected(1, .connectionLost)]
         )
         #expect(try master.take(satellite.handshake(), from: satellite) == [.connected(2)])
     }
@@ -184,11 +184,11 @@ struct SessionStateMachineTests {
         var master = Master()
         var satellite = ScriptedSatellite(sequence: 4)
         let frame = satellite.frame(.credit([:]))
-        #expect(try master.take(frame, from: satellite) == [.told(.handshakeRequired, ack: 0)])
+        #expect(try master.take(frame, from: satellite) == [.sent(.handshakeRequired, ack: 0)])
         #expect(try master.take(frame, from: satellite, after: .milliseconds(900)) == [])
         var other = ScriptedSatellite(route: [2], sequence: 4)
-        #expect(try master.take(other.frame(.credit([:])), from: other) == [.told(.handshakeRequired, ack: 0)])
-        #expect(try master.take(frame, from: satellite, after: .seconds(1)) == [.told(.handshakeRequired, ack: 0)])
+        #expect(try master.take(other.frame(.credit([:])), from: other) == [.sent(.handshakeRequired, ack: 0)])
+        #expect(try master.take(frame, from: satellite, after: .seconds(1)) == [.sent(.handshakeRequired, ack: 0)])
     }
 
     @Test("replaces the session of a process that repeats the handshake, and ignores what it said before")
@@ -219,11 +219,11 @@ struct SessionStateMachineTests {
         #expect(
             try master.take(newer.handshake(), from: newer)
                 == [
-                    .told(.message(.superseded), ack: 1), .warned(.superseded), .disconnected(1, .superseded),
+                    .sent(.message(.superseded), ack: 1), .warned(.superseded), .disconnected(1, .superseded),
                     .connected(2),
                 ]
         )
-        #expect(try master.take(older.handshake(), from: older) == [.told(.message(.superseded), ack: 0)])
+        #expect(try master.take(older.handshake(), from: older) == [.sent(.message(.superseded), ack: 0)])
         #expect(master.machine.sessions.map(\.number) == [2])
     }
 
@@ -234,7 +234,7 @@ struct SessionStateMachineTests {
         _ = try master.take(satellite.handshake(), from: satellite)
         var thief = satellite
         thief.key = [UInt8](repeating: 2, count: 32)
-        #expect(try master.take(thief.frame(.goodbye), from: thief) == [.told(.handshakeRequired, ack: 0)])
+        #expect(try master.take(thief.frame(.goodbye), from: thief) == [.sent(.handshakeRequired, ack: 0)])
         #expect(master.machine.sessions.map(\.number) == [1])
     }
 

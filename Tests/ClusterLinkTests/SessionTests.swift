@@ -47,8 +47,8 @@ struct SessionTests {
         let master = try await TestMaster()
         let satellite = TestSatellite([master.endpoint], keys: try .generate())
         try await serving([master.link.run, satellite.link.run]) {
-            let told = try await master.reader.first { if case .rejected(let text) = $0 { text } else { nil } }
-            #expect(told.contains("not on the allow-list"))
+            let reported = try await master.reader.first { if case .rejected(let text) = $0 { text } else { nil } }
+            #expect(reported.contains("not on the allow-list"))
             #expect(try await satellite.failed().contains("refuses"))
             #expect(await satellite.link.send(.credit([:])) == .notConnected)
             master.records.allow(satellite.keys)
@@ -63,15 +63,15 @@ struct SessionTests {
         let satellite = TestSatellite([master.endpoint], keys: try .generate())
         master.records.allow(satellite.keys, serial: "other")
         try await serving([master.link.run, satellite.link.run]) {
-            let told = try await master.reader.first { if case .rejected(let text) = $0 { text } else { nil } }
-            #expect(told.contains("calls itself sat") && told.contains("satellite other"))
+            let reported = try await master.reader.first { if case .rejected(let text) = $0 { text } else { nil } }
+            #expect(reported.contains("calls itself sat") && reported.contains("satellite other"))
             master.records.allow(satellite.keys, serial: "SAT")
             try await master.welcome()
             _ = try await satellite.connected()
         }
     }
 
-    @Test("tell a satellite that expects another master key, and the master too")
+    @Test("report another expected master key to satellite and master")
     func wrongMasterKey() async throws {
         let master = try await TestMaster()
         let keys = try CurveKeyPair.generate()
@@ -80,8 +80,8 @@ struct SessionTests {
         endpoint.publicKey = keys.publicKey
         let satellite = TestSatellite([endpoint], keys: keys)
         try await serving([master.link.run, satellite.link.run]) {
-            let told = try await master.reader.first { if case .rejected(let text) = $0 { text } else { nil } }
-            #expect(told.contains("another server key"))
+            let reported = try await master.reader.first { if case .rejected(let text) = $0 { text } else { nil } }
+            #expect(reported.contains("another server key"))
             #expect(try await satellite.failed().contains("server's public key"))
         }
     }
@@ -93,18 +93,18 @@ struct SessionTests {
         master.records.allow(keys)
         let satellite = TestSatellite([master.endpoint], keys: keys, versions: 7...9)
         try await serving([master.link.run, satellite.link.run]) {
-            let told = try await master.reader.first { if case .rejected(let text) = $0 { text } else { nil } }
-            #expect(told.contains("speaks link versions 7...9, the master 1...1"))
+            let reported = try await master.reader.first { if case .rejected(let text) = $0 { text } else { nil } }
+            #expect(reported.contains("speaks link versions 7...9, the master 1...1"))
             guard case .rejected(let rejection) = try await satellite.message() else {
                 Issue.record("no rejection came")
                 return
             }
             #expect(rejection.code == .unsupportedVersion)
-            #expect(rejection.text == told)
+            #expect(rejection.text == reported)
         }
     }
 
-    @Test("end a session at once when its key is taken off the list, and tell the satellite why")
+    @Test("end a session at once when its key is taken off the list, and send the satellite the reason")
     func revocation() async throws {
         let master = try await TestMaster()
         let keys = try CurveKeyPair.generate()
@@ -213,11 +213,11 @@ struct SessionTests {
         }
     }
 
-    @Test("tell how far store and journal have come with every message, before it is read")
+    @Test("report how far store and journal have come with every message, before it is read")
     func memory() async throws {
         let number = Mutex(Int64(1))
         let noted = Mutex<[JournalPosition]>([])
-        let told = Mutex<[StorePosition]>([])
+        let reported = Mutex<[StorePosition]>([])
         let master = try await TestMaster(
             store: {
                 var position = StorePosition.sample
@@ -230,17 +230,17 @@ struct SessionTests {
         master.records.allow(keys)
         let memory = SatelliteLink.Memory(
             journal: { JournalPosition(written: 9, synced: 8) },
-            noteStore: { position in told.withLock { $0.append(position) } }
+            noteStore: { position in reported.withLock { $0.append(position) } }
         )
         let satellite = TestSatellite([master.endpoint], keys: keys, memory: memory)
         try await serving([master.link.run, satellite.link.run]) {
             let session = try await master.welcome()
             _ = try await satellite.connected()
-            #expect(told.withLock { $0.last } == .sample.numbered(1))
+            #expect(reported.withLock { $0.last } == .sample.numbered(1))
             number.withLock { $0 = 2 }
             await master.link.send(.reportsApplied(sequence: 1), to: session)
             _ = try await satellite.message()
-            #expect(told.withLock { $0.last } == .sample.numbered(2))
+            #expect(reported.withLock { $0.last } == .sample.numbered(2))
             await satellite.link.send(.leaseAccepted(LeaseSerial(rawValue: 1)))
             _ = try await master.message()
             #expect(noted.withLock { $0.last } == JournalPosition(written: 9, synced: 8))

@@ -7,7 +7,7 @@ import ZeroMQ
 
 @testable import ClusterLink
 
-/// A peer that speaks the frames by hand, and only when it is told to.
+/// A peer that speaks the frames by hand, and only when asked to.
 struct HandMadePeer {
     let socket: ZeroMQSocket
     let context: ZeroMQContext
@@ -25,11 +25,11 @@ struct HandMadePeer {
         await self.socket.send(ZeroMQMessage(frames: [header.encoded(), SatelliteCodec.encode(message)]))
     }
 
-    func word() async throws -> MasterWord {
+    func content() async throws -> MasterFrameContent {
         while let event = await self.socket.next() {
             guard case .message(let message) = event else { continue }
-            let word = try MasterCodec.decode(message.frames[1])
-            if word != .message(.heartbeat) { return word }
+            let content = try MasterCodec.decode(message.frames[1])
+            if content != .message(.heartbeat) { return content }
         }
         throw StreamEnded()
     }
@@ -61,11 +61,11 @@ struct SilenceTests {
             #expect(ended == session)
             #expect(end == .silent)
             await peer.send(.heartbeat(SatelliteLoad()), sequence: 2)
-            guard case .message(.welcome) = try await peer.word() else {
+            guard case .message(.welcome) = try await peer.content() else {
                 Issue.record("no welcome came")
                 return
             }
-            #expect(try await peer.word() == .handshakeRequired)
+            #expect(try await peer.content() == .handshakeRequired)
             await peer.context.close()
         }
     }
@@ -131,8 +131,8 @@ struct SilenceTests {
             try await master.welcome()
             await peer.send(.leaseAccepted(LeaseSerial(rawValue: 4)), sequence: 3)
             #expect(try await master.disconnected().1 == .connectionLost)
-            _ = try await peer.word()
-            #expect(try await peer.word() == .handshakeRequired)
+            _ = try await peer.content()
+            #expect(try await peer.content() == .handshakeRequired)
             await peer.send(.handshake(.sample()), handshakeNumber: 2, sequence: 1)
             try await master.welcome()
             await peer.send(.leaseAccepted(LeaseSerial(rawValue: 5)), handshakeNumber: 2, sequence: 2)

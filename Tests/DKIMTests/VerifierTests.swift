@@ -8,7 +8,7 @@ import Testing
 struct VerifierTests {
     private struct Unreachable: Error {}
 
-    @Test("tells a missing key, a key that cannot be had and a wrong key apart")
+    @Test("distinguishes a missing key, a key that is unavailable and a wrong key")
     func keys() async throws {
         let message = try Corpus.signed(SignerTests.message, by: [Corpus.ed25519()])
         let missing = await DKIMVerifier.verify(message: message) { _, _ in nil }

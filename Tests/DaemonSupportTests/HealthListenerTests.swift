@@ -80,7 +80,7 @@ struct HealthListenerTests {
         }
     }
 
-    @Test("tells why it is not ready with 503, though it is healthy")
+    @Test("reports why it is not ready with 503, though it is healthy")
     func notReady() async throws {
         try await self.withListener(reasons: { ["store is locked", "no satellite"] }) { port in
             let answer = try await self.get("/readyz", port)
@@ -90,7 +90,7 @@ struct HealthListenerTests {
         }
     }
 
-    @Test("a status that cannot be told is 500 and says nothing of the reason")
+    @Test("a status that cannot be encoded is 500 and says nothing of the reason")
     func statusFails() async throws {
         try await self.withListener(status: { throw StatusFailure() }) { port in
             let answer = try await self.get("/status", port)

@@ -158,7 +158,7 @@ struct MetricsTests {
     }
 
     #if os(Linux)
-    @Test("tells this process's usage")
+    @Test("reports this process's usage")
     func tellsUsage() {
         let metrics = Dictionary(
             uniqueKeysWithValues: ProcessMetrics.collect().map { ($0.definition.name, $0.samples.first?.value ?? 0) }

@@ -197,7 +197,7 @@ struct OptionTableTests {
         #expect(self.problems(yaml: yaml) == [problem])
     }
 
-    @Test("a wrong value in the environment is told by the variable's name")
+    @Test("a wrong value in the environment is reported by the variable's name")
     func namesVariable() {
         #expect(
             self.problems(environment: ["TELSTAR_API_PORT": "x"])
@@ -205,7 +205,7 @@ struct OptionTableTests {
         )
     }
 
-    @Test("all problems are told at once")
+    @Test("all problems are reported at once")
     func tellsAll() {
         let problems = self.problems(yaml: "api: {port: x}\nsmpt: {tls: no}", environment: ["TELSTAR_LOG_LEVEL": "x"])
         #expect(problems.count == 3)

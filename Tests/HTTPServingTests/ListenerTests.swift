@@ -186,7 +186,7 @@ struct ListenerTests {
     }
 
     @Test(
-        "an address that cannot be listened on is told in one line with its setting",
+        "an address that cannot be listened on is reported in one line with its setting",
         arguments: [
             ("192.0.2.1", "this machine does not have the address"),
             ("no-such-host.invalid", "the host name no-such-host.invalid cannot be resolved"),

@@ -153,7 +153,7 @@ struct RoutingTests {
     }
 
     @Test(
-        "tells public addresses from others",
+        "distinguishes public addresses from others",
         arguments: [
             ("8.8.8.8", true), ("127.0.0.1", false), ("10.1.2.3", false), ("172.16.0.1", false), ("172.32.0.1", true),
             ("192.168.1.1", false), ("100.64.0.1", false), ("100.128.0.1", true), ("169.254.169.254", false),

@@ -81,7 +81,7 @@ struct SinkTests {
         #expect(outcome.recipients == ["a@x", "b@x"])
     }
 
-    @Test("delays, drips and reads slowly as told, and the mail arrives")
+    @Test("delays, drips and reads slowly as scripted, and the mail arrives")
     func slowness() async throws {
         let script = "at rcpt: delay 20ms\nat dot: tarpit 1ms\nat mail: slow 4096/1ms"
         let outcome = try await SinkRun(script: script).send(["a@x", "b@x"])

@@ -14,7 +14,7 @@ final class FailingDirectory: JournalDirectory {
     struct State: Sendable {
         var isFull = false
         var writesFail = false
-        /// Nobody can tell its files from copies of them.
+        /// Nobody can distinguish its files from copies of them.
         var isAnonymous = false
     }
 

@@ -104,7 +104,7 @@ struct DeliveryTests {
         }
     }
 
-    @Test("504 for the EHLO name ends nobody, pauses the site and is told")
+    @Test("504 for the EHLO name ends nobody, pauses the site and is reported")
     func hostNameRefused() async throws {
         var script = TestSink.Script()
         script.recipient = { _, _ in .reply(504, "5.5.2 <vm>: Helo command rejected: need fully-qualified hostname") }
@@ -133,7 +133,7 @@ struct DeliveryTests {
         }
     }
 
-    @Test("a resolver that answers for no domain is told, and is nobody's attempt")
+    @Test("a resolver that answers for no domain is reported, and is nobody's attempt")
     func resolverUnable() async throws {
         try await Cluster.with(
             configure: {

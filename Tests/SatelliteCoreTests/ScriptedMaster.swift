@@ -67,7 +67,7 @@ final class Watched<Value: Sendable>: Sendable {
     }
 }
 
-/// A master in a test: grants what it is told to, commits starts, applies reports.
+/// A master in a test: grants what the test sets, commits starts, applies reports.
 final class ScriptedMaster: MasterUplink {
     struct State: Sendable {
         var blobs: [BlobHash: [UInt8]] = [:]

@@ -6,7 +6,7 @@ import NIOPosix
 import SMTP
 import Synchronization
 
-/// A server that counts what it gets and answers as it is told.
+/// A server that counts what it gets and answers as the test scripts it.
 final class TestSink: Sendable {
     struct State: Sendable {
         /// Messages accepted, by recipient.

@@ -14,7 +14,7 @@ struct JournalMemoryTests {
         StorePosition(storeID: store, term: Term(rawValue: term), opening: opening, number: number)
     }
 
-    @Test("the newest commit that was told survives the process with the next record, and a power cut with a start")
+    @Test("the newest commit that was reported survives the process with the next record, and a power cut with a start")
     func store() throws {
         let directory = RecordingDirectory()
         let (journal, _) = try openJournal(directory)
@@ -28,7 +28,7 @@ struct JournalMemoryTests {
         journal.noteStore(self.position(9))
         let (next, _) = try openJournal(directory.afterPowerCut(), boot: "boot-2", incarnation: 2)
         #expect(next.store == self.position(7))
-        // What another opening tells counts, whatever its numbers: an operator has gone on with a restored store.
+        // What another opening reports counts, whatever its numbers: an operator has gone on with a restored store.
         next.noteStore(self.position(2, opening: "b"))
         #expect(next.store == self.position(2, opening: "b"))
     }

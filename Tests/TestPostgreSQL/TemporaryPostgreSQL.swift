@@ -8,7 +8,7 @@ internal import TestKit
 /// A PostgreSQL server of the tests' own, in a directory of its own, gone when the test process is.
 ///
 /// A shell keeps it: it runs as a user without rights if we are root, which the server refuses to be; it does what it is
-/// told on its standard input, and at the end of that, however our process ends, stops the server and removes the
+/// sent to it on its standard input, and at the end of that, however our process ends, stops the server and removes the
 /// directory. Databases are not synced to disk.
 public final class TemporaryPostgreSQL: Sendable {
     /// What went wrong with the server.
@@ -46,16 +46,16 @@ public final class TemporaryPostgreSQL: Sendable {
         self.port = try FreePort.pick()
         self.keeper = Mutex(try Keeper())
         let port = self.port
-        self.directory = try self.keeper.withLock { try $0.tell("make \(port)") }
+        self.directory = try self.keeper.withLock { try $0.send("make \(port)") }
         try self.start()
         try self.asAdmin("CREATE ROLE \(Self.user) LOGIN PASSWORD '\(Self.password)'")
     }
 
     /// Starts the server after ``stop()`` or ``kill()``, and waits until it answers.
-    public func start() throws { _ = try self.keeper.withLock { try $0.tell("start") } }
+    public func start() throws { _ = try self.keeper.withLock { try $0.send("start") } }
 
     /// Stops the server at once but in order; connections are ended by it.
-    public func stop() throws { _ = try self.keeper.withLock { try $0.tell("stop") } }
+    public func stop() throws { _ = try self.keeper.withLock { try $0.send("stop") } }
 
     /// Stops and starts.
     public func restart() throws {
@@ -64,7 +64,7 @@ public final class TemporaryPostgreSQL: Sendable {
     }
 
     /// Kills the server and its children, as a power cut would.
-    public func kill() throws { _ = try self.keeper.withLock { try $0.tell("kill") } }
+    public func kill() throws { _ = try self.keeper.withLock { try $0.send("kill") } }
 
     /// Makes an empty database that the ordinary role owns.
     ///
@@ -121,7 +121,7 @@ private struct Keeper: ~Copyable {
     }
 
     /// Gives a command and waits for its answer: one line, which starts with `ok` or says what failed.
-    func tell(_ command: String) throws -> String {
+    func send(_ command: String) throws -> String {
         try self.input.write(contentsOf: Data((command + "\n").utf8))
         var line: [UInt8] = []
         while let byte = try self.output.read(upToCount: 1)?.first, byte != UInt8(ascii: "\n") { line.append(byte) }

@@ -56,7 +56,7 @@ struct RequestParserTests {
         #expect(codes == [.unexpectedElement, .unexpectedElement])
     }
 
-    @Test("tells where a document is wrong")
+    @Test("reports where a document is wrong")
     func tellsPlace() throws {
         let document = Array("<methodCall><methodName>m</methodName><bad/></methodCall>".utf8)
         var parser = XMLRPCRequestParser()
@@ -67,7 +67,7 @@ struct RequestParserTests {
         #expect(error?.description == "unexpected <bad> in <methodCall> (at byte 43)")
     }
 
-    @Test("tells one struct member from another by exact name")
+    @Test("distinguishes one struct member from another by exact name")
     func looksUpMembers() {
         var structure: XMLRPCStructure = ["a": .int(1), "A": .int(2)]
         structure["a"] = .int(3)

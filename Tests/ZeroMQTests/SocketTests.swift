@@ -70,7 +70,7 @@ struct SocketTests {
         await context.close()
     }
 
-    @Test("tell who a peer is by the key that was admitted")
+    @Test("report who a peer is by the key that was admitted")
     func userID() async throws {
         let context = try ZeroMQContext()
         let server = try CurveKeyPair.generate()

@@ -79,7 +79,7 @@ final class BlobFetcher: Sendable {
         var asked = 0
         var total: Int?
         while total.map({ bytes.count < $0 }) ?? true {
-            // The first piece alone tells the length; then so many more are asked for ahead.
+            // The first piece alone gives the length; then so many more are asked for ahead.
             let window = total == nil ? 1 : self.configuration.piecesAhead
             while asked - (bytes.count / size + pieces.count) < window, total.map({ asked * size < $0 }) ?? true {
                 try await self.ask(hash, transfer, offset: asked * size)

@@ -702,7 +702,7 @@ nonisolated struct Telstar_Cluster_V1_Handshake: @unchecked Sendable {
     set {_uniqueStorage()._storeID = newValue}
   }
 
-  /// The newest commit that a master has told.
+  /// The newest commit that a master has reported.
   var newestStore: Telstar_Cluster_V1_StorePosition {
     get {_storage._newestStore ?? Telstar_Cluster_V1_StorePosition()}
     set {_uniqueStorage()._newestStore = newValue}

@@ -142,7 +142,7 @@ public final class MasterLink: Sendable {
         }
     }
 
-    /// Tells the satellite that has this key that it is no longer allowed, and ends its session.
+    /// Notifies the satellite that has this key that it is no longer allowed, and ends its session.
     ///
     /// For a key that has just been taken off the allow-list; without this call its next frame has the same effect.
     public func drop(_ publicKey: [UInt8]) async {
@@ -153,7 +153,7 @@ public final class MasterLink: Sendable {
         }
     }
 
-    /// Ends a session without a word; the satellite will be asked to repeat the handshake after its next frame.
+    /// Ends a session without notice; the satellite will be asked to repeat the handshake after its next frame.
     public func disconnect(_ session: SatelliteSession) async { await self.drop(session, .connectionLost) }
 
     /// How often each kind of trouble has happened since the start; keys are fit for metric labels.

@@ -13,7 +13,7 @@ public struct MasterLinkConfiguration: Sendable {
     public var enrolment: String?
     /// The master's own keys.
     public var keys: CurveKeyPair
-    /// The time between signs of life, told to satellites in the Welcome.
+    /// The time between signs of life, announced to satellites in the Welcome.
     public var heartbeat: Duration = .seconds(2)
     /// Events waiting to be read, at most; then the link reads no more from its socket.
     public var waitingEvents = 1_024
@@ -55,9 +55,9 @@ public struct MasterLinkDecisions: Sendable {
     public var sharedKey: @Sendable (_ serial: String) async -> String?
     /// Decides on a satellite that has proved the shared key, and stores its public key durably before it answers.
     public var enrol: @Sendable (_ serial: String, _ publicKey: [UInt8]) async -> Bool
-    /// The newest commit of the store, told with every message of a session; `nil` tells nothing.
+    /// The newest commit of the store, sent with every message of a session; `nil` sends none.
     public var store: @Sendable () -> StorePosition?
-    /// Notes how far a satellite's journal is written; called before the message that told it is passed on.
+    /// Notes how far a satellite's journal is written; called before the message that carried it is passed on.
     public var noteJournal: @Sendable (_ session: SatelliteSession, _ position: JournalPosition) -> Void
 
     /// Composes decisions; without the last two nobody can enrol.

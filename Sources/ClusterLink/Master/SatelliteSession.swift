@@ -2,7 +2,7 @@
 
 public import MailingModel
 
-/// One connected life of one satellite, from a handshake to the end that ``MasterLinkEvent/disconnected(session:_:)`` tells.
+/// One connected life of one satellite, from a handshake to the end that ``MasterLinkEvent/disconnected(session:_:)`` reports.
 ///
 /// Two handshakes of one process (a lost connection between them) are two sessions. Equal if it is the same session.
 public struct SatelliteSession: Sendable, Hashable {
@@ -55,7 +55,7 @@ public enum SessionEnd: Sendable, Hashable {
     case superseded
     /// The same process repeated the handshake, over a new connection or after losing frames.
     case handshakeRepeated
-    /// The key is no longer allowed, or ``MasterLink/drop(_:)`` was called; the satellite was told.
+    /// The key is no longer allowed, or ``MasterLink/drop(_:)`` was called; the satellite was notified.
     case rejected
     /// The connection is gone.
     case connectionLost

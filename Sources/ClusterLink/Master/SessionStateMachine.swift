@@ -137,7 +137,7 @@ struct SessionStateMachine: Sendable {
         for route in self.connections.keys { self.connections[route]?.lastHeard = now }
     }
 
-    /// Ends a session from this side; what it is told has been sent before.
+    /// Ends a session from this side; its last message has been sent before.
     mutating func drop(_ session: SatelliteSession, _ end: SessionEnd = .rejected) -> [Action] {
         guard let connection = self.connection(of: session) else { return [] }
         return [self.end(connection, end)]
@@ -315,7 +315,11 @@ struct SessionStateMachine: Sendable {
     }
 
     /// A frame outside of any session.
-    private func unsolicited(_ word: MasterWord, _ routingID: [UInt8], _ answered: WireHeader) -> ZeroMQMessage {
+    private func unsolicited(
+        _ content: MasterFrameContent,
+        _ routingID: [UInt8],
+        _ answered: WireHeader
+    ) -> ZeroMQMessage {
         // The receiver checks no sequence on what is not of a session.
         var header = WireHeader(
             incarnation: answered.incarnation,
@@ -324,7 +328,7 @@ struct SessionStateMachine: Sendable {
             ack: 0
         )
         header.protocolVersion = answered.protocolVersion
-        return ZeroMQMessage(routingID: routingID, frames: [header.encoded(), MasterCodec.encode(word)])
+        return ZeroMQMessage(routingID: routingID, frames: [header.encoded(), MasterCodec.encode(content)])
     }
 
     private mutating func end(_ connection: Connection, _ end: SessionEnd) -> Action {

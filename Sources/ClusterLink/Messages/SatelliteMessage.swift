@@ -46,7 +46,7 @@ public struct Handshake: Sendable, Hashable {
     public var heldLeases: [LeaseSerial]
     /// What its journal holds of them; of as many as fit, the others are missing.
     public var journaledLeases: [JournaledLease] = []
-    /// The newest commit of its store that a master has told; `nil` if none was told.
+    /// The newest commit of its store that a master has reported; `nil` if none was.
     public var newestStore: StorePosition?
     /// How many processes have opened the journal, this one included; 0 from a program that does not count them.
     public var journalSession: UInt64 = 0
@@ -54,7 +54,7 @@ public struct Handshake: Sendable, Hashable {
     public var earlierIncarnations: [UInt64] = []
     /// Where the journal ended when this process opened it.
     public var journalFound: UInt64 = 0
-    /// How far the journal is written; `nil` from a program that does not tell.
+    /// How far the journal is written; `nil` from a program that does not report it.
     public var journalPosition: JournalPosition?
     /// Whether the journal's files are a copy of those that the last process wrote.
     public var journalIsCopy = false

@@ -5,7 +5,7 @@ import ZeroMQ
 
 /// One satellite's conversation with one master: handshake, welcome, sequence numbers, silence.
 ///
-/// Handshakes are numbered from 1; frames of an older one are stale on both sides. It is told what
+/// Handshakes are numbered from 1; frames of an older one are stale on both sides. It is given what
 /// comes and what time it is, and answers what to do.
 struct HandshakeStateMachine: Sendable {
     /// Where the conversation stands.
@@ -37,7 +37,7 @@ struct HandshakeStateMachine: Sendable {
 
     private(set) var phase: Phase = .down
     private(set) var lastHeard: ContinuousClock.Instant = .now
-    /// The newest commit that the master has told since the handshake.
+    /// The newest commit that the master has reported since the handshake.
     private(set) var newestStore: StorePosition?
     private var storeID = ""
     private var incarnation: UInt64 = 0
@@ -108,24 +108,24 @@ struct HandshakeStateMachine: Sendable {
             return .nothing
         }
         self.lastHeard = now
-        // An ack of 0 marks a word outside of any session.
+        // An ack of 0 marks a message outside of any session.
         guard header.ack > 0 else { return self.receivedUnsolicited(message.frames[1], now: now) }
         guard header.sequence > self.received else { return .garbage("frame \(header.sequence) for the second time") }
         guard header.sequence == self.received + 1 else {
             return .repeatHandshake(reason: "frames from the master were lost")
         }
         self.received = header.sequence
-        let word: MasterWord
+        let content: MasterFrameContent
         let store: StorePosition?
         do {
             guard let whole = try self.assembler.take(message.frames[1], part: header.part, of: header.parts) else {
                 return .nothing
             }
-            (word, store) = try MasterCodec.decodeWhole(whole, of: self.storeID)
+            (content, store) = try MasterCodec.decodeWhole(whole, of: self.storeID)
         } catch {
             return .garbage("\(error)")
         }
-        switch word {
+        switch content {
         case .message(.welcome(let welcome)):
             guard case .awaitingWelcome = self.phase else { return .garbage("a welcome that was not asked for") }
             guard LinkProtocol.supportedVersions.contains(welcome.protocolVersion), welcome.heartbeat > .zero else {
@@ -137,17 +137,17 @@ struct HandshakeStateMachine: Sendable {
             self.newestStore = store
             return .welcomed(welcome)
         case .message(.heartbeat):
-            self.told(store)
+            self.noteStore(store)
             return .nothing
         case .message(let message):
-            self.told(store)
+            self.noteStore(store)
             return self.judge(message, now: now)
         case .handshakeRequired: return .repeatHandshake(reason: "the master has forgotten this satellite")
         }
     }
 
-    /// The master has told a commit; before the Welcome that counts for nothing.
-    private mutating func told(_ store: StorePosition?) {
+    /// The master has reported a commit; before the Welcome that counts for nothing.
+    private mutating func noteStore(_ store: StorePosition?) {
         if self.phase == .welcomed, let store { self.newestStore = store }
     }
 

@@ -41,10 +41,10 @@ public final class SatelliteLink: Sendable {
     public struct Memory: Sendable {
         /// How far the satellite's journal is written.
         public var journal: @Sendable () -> JournalPosition?
-        /// Notes the newest commit that the master has told; called before the message that came with it is passed on.
+        /// Notes the newest commit that the master has reported; called before the message that came with it is passed on.
         public var noteStore: @Sendable (StorePosition) -> Void
 
-        /// Composes a memory; without arguments nothing is told and nothing is noted.
+        /// Composes a memory; without arguments nothing is sent and nothing is noted.
         public init(
             journal: @escaping @Sendable () -> JournalPosition? = { nil },
             noteStore: @escaping @Sendable (StorePosition) -> Void = { _ in }
@@ -60,7 +60,7 @@ public final class SatelliteLink: Sendable {
     ///   - configuration: Masters, keys and bounds.
     ///   - handshake: Called for each handshake, so that it lists what is held then. Its incarnation must stay the same.
     ///   - load: Asked at each heartbeat.
-    ///   - memory: Asked and told with every message.
+    ///   - memory: Read and sent with every message.
     ///   - logger: Takes trouble, at a bounded rate.
     public init(
         _ configuration: SatelliteLinkConfiguration,
@@ -136,7 +136,7 @@ public final class SatelliteLink: Sendable {
     /// Sends a message to the master that is followed, waiting while the outgoing queue is full.
     ///
     /// Without a master it is dropped: what must arrive is repeated by its owner until it is acknowledged, and what is
-    /// held is told in the next handshake. A long message travels in parts.
+    /// held is listed in the next handshake. A long message travels in parts.
     ///
     /// - Parameters:
     ///   - message: What to say.
@@ -254,7 +254,7 @@ public final class SatelliteLink: Sendable {
         return false
     }
 
-    /// Passes on what the master that is followed has told of its store.
+    /// Passes on what the master that is followed has reported of its store.
     private func noteStore(_ place: Int) {
         let store = self.state.withLock { $0.active == place ? $0.handshakes[place].newestStore : nil }
         if let store { self.memory.noteStore(store) }

@@ -5,7 +5,7 @@ import MailingModel
 import SwiftProtobuf
 
 /// What a master's frame says: a message, or a request that the link alone answers.
-enum MasterWord: Hashable, Sendable {
+enum MasterFrameContent: Hashable, Sendable {
     case message(MasterMessage)
     /// The master knows no session for a frame that it got.
     case handshakeRequired
@@ -13,8 +13,8 @@ enum MasterWord: Hashable, Sendable {
 
 /// The wire form of what masters say.
 enum MasterCodec {
-    static func encode(_ word: MasterWord) -> [UInt8] {
-        switch word {
+    static func encode(_ content: MasterFrameContent) -> [UInt8] {
+        switch content {
         case .message(let message): return self.encode(message)
         case .handshakeRequired:
             var wire = Telstar_Cluster_V1_MasterBody()
@@ -67,20 +67,22 @@ enum MasterCodec {
         return wire.encoded()
     }
 
-    static func decode(_ bytes: [UInt8]) throws(WireError) -> MasterWord { try self.decodeWhole(bytes, of: "").word }
+    static func decode(_ bytes: [UInt8]) throws(WireError) -> MasterFrameContent {
+        try self.decodeWhole(bytes, of: "").content
+    }
 
     /// What a frame says, and the newest commit of the master's store, whose name is `storeID`; a Welcome names it itself.
     static func decodeWhole(
         _ bytes: [UInt8],
         of storeID: String
-    ) throws(WireError) -> (word: MasterWord, store: StorePosition?) {
+    ) throws(WireError) -> (content: MasterFrameContent, store: StorePosition?) {
         let wire: Telstar_Cluster_V1_MasterBody = try WireError.wrap { try .init(serializedBytes: bytes) }
         var name = storeID
         if case .welcome(let welcome)? = wire.kind { name = welcome.storeID }
-        return (try self.word(wire), wire.hasStore ? wire.store.value(of: name) : nil)
+        return (try self.content(wire), wire.hasStore ? wire.store.value(of: name) : nil)
     }
 
-    private static func word(_ wire: Telstar_Cluster_V1_MasterBody) throws(WireError) -> MasterWord {
+    private static func content(_ wire: Telstar_Cluster_V1_MasterBody) throws(WireError) -> MasterFrameContent {
         switch wire.kind {
         case .welcome(let welcome):
             var value = Welcome(

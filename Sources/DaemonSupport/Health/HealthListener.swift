@@ -16,7 +16,7 @@ public import ServiceLifecycle
 /// | `/status` | JSON for people and their tools |
 /// | `/metrics` | Prometheus text 0.0.4 |
 ///
-/// It has no access control, so it listens on the loopback address unless told otherwise.
+/// It has no access control, so it listens on the loopback address unless configured otherwise.
 public struct HealthListener: Service {
     /// Where to listen.
     public struct Configuration: Hashable, Sendable {
@@ -65,7 +65,7 @@ public struct HealthListener: Service {
     ///   - configuration: Where to listen.
     ///   - answers: What to answer.
     ///   - ledger: Counts and bounds its connections; its name is the setting that names the address.
-    ///   - logger: Where failures are told.
+    ///   - logger: Where failures are logged.
     ///   - whenBound: Called once with the port listened on.
     public init(
         configuration: Configuration,

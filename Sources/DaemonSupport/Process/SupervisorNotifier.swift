@@ -10,7 +10,7 @@ import Musl
 import Darwin
 #endif
 
-/// Tells the service manager how the daemon fares, in systemd's protocol; does nothing where none listens.
+/// Reports the daemon's state to the service manager, in systemd's protocol; does nothing where none listens.
 ///
 /// Source: sd_notify(3).
 public struct SupervisorNotifier: Sendable {

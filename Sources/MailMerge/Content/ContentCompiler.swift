@@ -7,7 +7,7 @@ import MailingModel
 struct ContentCompiler {
     private let content: MailingContent
     private let site: TrackingSite?
-    /// Tells contents apart; in boundaries, which quoted-printable and base64 text cannot imitate because of the `=`.
+    /// Distinguishes contents; in boundaries, which quoted-printable and base64 text cannot imitate because of the `=`.
     private let mark: String
     private(set) var names: NameTable
     private(set) var skeleton = Skeleton()

@@ -70,13 +70,13 @@ public enum CrashPoint: String, Sendable, CaseIterable {
     /// The environment variable that names the point: `name`, or `name:n` for the n-th time from 1.
     public static let environmentVariable = "TELSTAR_CRASH_AT"
 
-    /// Kills the process if this is the point at which it was told to die; else does nothing.
+    /// Kills the process if this is the crash point set for it; else does nothing.
     @inline(__always)
     public static func reached(_ point: CrashPoint) {
         if Self.isArmed { CrashPlan.armed?.reached(point) }
     }
 
-    /// Whether the process was told to die somewhere.
+    /// Whether a crash point is set for the process.
     public static let isArmed = CrashPlan.armed != nil
 }
 

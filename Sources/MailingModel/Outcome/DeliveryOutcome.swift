@@ -80,7 +80,7 @@ public enum DeliveryOutcome: Hashable, Sendable {
     }
 }
 
-/// A satellite's word on one attempt; applied once per (recipient, attempt), however often it arrives.
+/// A satellite's report of one attempt; applied once per (recipient, attempt), however often it arrives.
 public struct DeliveryReport: Hashable, Sendable {
     /// The recipient.
     public var recipient: RecipientID

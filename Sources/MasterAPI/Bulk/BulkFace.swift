@@ -77,7 +77,7 @@ struct BulkFace: Sendable {
         let id = MailingID(rawValue: number)
         let format = try RecipientFormat(request.headers[.contentType])
         let key = try Self.idempotencyKey(request)
-        // What can be told before the body is read keeps its status however the answer is written.
+        // What can be refused before the body is read keeps its status however the answer is written.
         try await self.master.checkTakesRecipients(id)
         let work = RecipientImport(
             master: self.master,
@@ -97,8 +97,8 @@ struct BulkFace: Sendable {
                     var lines = ImportLines()
                     let answer = caller.begin()
                     defer { answer.end() }
-                    let summary = await work.run(request.body, length: length) { news in
-                        let text = lines.text(of: news)
+                    let summary = await work.run(request.body, length: length) { progress in
+                        let text = lines.text(of: progress)
                         if !text.isEmpty { try await writer.write(ByteBuffer(bytes: text)) }
                     }
                     if let failure = summary.failure {

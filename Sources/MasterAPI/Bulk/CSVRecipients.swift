@@ -18,7 +18,7 @@ struct CSVRecipients: RecipientSource {
 
     private let encoding: TextEncoding?
     private let hasHeader: Bool?
-    /// The beginning, until there is enough of it to tell the dialect.
+    /// The beginning, until there is enough of it to recognise the dialect.
     private var beginning: [UInt8] = []
     private var reader: CSVReader?
     private var layout: [Column]?

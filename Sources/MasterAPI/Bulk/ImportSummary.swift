@@ -7,10 +7,10 @@ import RecordFormat
 
 /// What came of an import.
 struct ImportSummary: Sendable {
-    /// Errors that are told in an answer of one piece.
+    /// Errors that are listed in an answer of one piece.
     static let toldErrors = 1_000
 
-    /// Bytes of their records that are told with them.
+    /// Bytes of their records that are listed with them.
     static let toldRowBytes = 1 << 20
 
     /// Recipients that are in the mailing, whenever they came.
@@ -39,7 +39,7 @@ struct ImportSummary: Sendable {
         }
     }
 
-    /// Notes what ended the import; the first reason is the one to tell.
+    /// Notes what ended the import; the first reason is the one to report.
     mutating func fail(_ error: any Error) {
         guard self.failure == nil else { return }
         switch error {
@@ -77,16 +77,16 @@ extension ImportRefusal {
 
 /// The lines of an answer that is written while the import goes on.
 struct ImportLines {
-    private var toldProgress: ContinuousClock.Instant?
+    private var reportedProgress: ContinuousClock.Instant?
 
-    /// The line of a piece of news; empty if it is progress so soon after the last that nobody needs it.
-    mutating func text(of news: ImportNews) -> [UInt8] {
-        switch news {
+    /// The line for a refusal or for progress; empty for progress within 100 ms of the last.
+    mutating func text(of progress: ImportProgress) -> [UInt8] {
+        switch progress {
         case .refused(let refusal): return JSONValue.object([.init("refused", refusal.json)]).line
         case .progress(let accepted, let repeated, let refused, let duplicates, let lines):
             let now = ContinuousClock.now
-            if let last = self.toldProgress, last.duration(to: now) < .milliseconds(100) { return [] }
-            self.toldProgress = now
+            if let last = self.reportedProgress, last.duration(to: now) < .milliseconds(100) { return [] }
+            self.reportedProgress = now
             return JSONValue.object([
                 .init(
                     "progress",

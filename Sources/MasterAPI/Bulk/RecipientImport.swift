@@ -8,8 +8,8 @@ import NIOCore
 import RecordFormat
 import ServiceLifecycle
 
-/// What an import has to tell while it goes on.
-enum ImportNews: Sendable {
+/// Progress of an import while it goes on.
+enum ImportProgress: Sendable {
     /// A line that is refused.
     case refused(ImportRefusal)
     /// How far everything before has been settled, durably.
@@ -18,10 +18,10 @@ enum ImportNews: Sendable {
 
 /// Reads an import's body piece by piece and adds its recipients in steps, a few of them at once.
 ///
-/// Memory is bounded by the steps that are not told of yet and one piece of the body. Steps are told of in the order of the
+/// Memory is bounded by the steps that are not reported yet and one piece of the body. Steps are reported in the order of the
 /// file.
 struct RecipientImport: Sendable {
-    /// Steps given to the store that are not told of yet; one more is read meanwhile.
+    /// Steps given to the store that are not reported yet; one more is read meanwhile.
     private static let stepsAtOnce = 3
     /// A step that takes so many bytes of memory is large enough, however few recipients it has.
     private static let largestFootprint = 2 << 20
@@ -69,13 +69,13 @@ struct RecipientImport: Sendable {
     /// - Parameters:
     ///   - body: The request's.
     ///   - length: How many bytes it has, if that is known; fewer are a cut connection.
-    ///   - tell: Told of every refused line, and of progress after every step.
+    ///   - report: Called for every refused line, and with progress after every step.
     /// - Returns: What came of it; ``ImportSummary/failure`` says why it ended early.
     @concurrent
     func run(
         _ body: RequestBody,
         length: Int?,
-        tell: @concurrent (ImportNews) async throws -> Void
+        report: @concurrent (ImportProgress) async throws -> Void
     ) async -> ImportSummary {
         var source: any RecipientSource =
             switch self.format {
@@ -86,14 +86,14 @@ struct RecipientImport: Sendable {
         await withTaskGroup(of: Settled.self) { group in
             var desk = Desk(columns: nil)
             do {
-                try await self.read(body, length: length, &source, &desk, &group, &summary, tell)
+                try await self.read(body, length: length, &source, &desk, &group, &summary, report)
             } catch {
                 summary.fail(error)
             }
             // What is under way will be committed: it is waited for and counted, whatever ended the reading.
             while let settled = await group.next() {
                 do {
-                    try await desk.settle(settled, &summary, tell)
+                    try await desk.settle(settled, &summary, report)
                 } catch {
                     summary.fail(error)
                 }
@@ -111,7 +111,7 @@ struct RecipientImport: Sendable {
         _ desk: inout Desk,
         _ group: inout TaskGroup<Settled>,
         _ summary: inout ImportSummary,
-        _ tell: @concurrent (ImportNews) async throws -> Void
+        _ report: @concurrent (ImportProgress) async throws -> Void
     ) async throws {
         var step = Step()
         var seen = SeenAddresses()
@@ -120,15 +120,15 @@ struct RecipientImport: Sendable {
             guard self.mayGoOn() else { throw Caller.revoked }
             bytes += piece.readableBytes
             try source.feed(Array(piece.readableBytesView))
-            try await self.take(&source, &step, &seen, &desk, &group, &summary, tell)
+            try await self.take(&source, &step, &seen, &desk, &group, &summary, report)
             if Task.isShuttingDownGracefully { throw Self.stopping }
         }
         guard self.mayGoOn() else { throw Caller.revoked }
         // A body that ends too soon may end in the middle of an address: its last line must not be taken.
         guard !Task.isCancelled, length.map({ $0 == bytes }) ?? true else { throw Self.cut }
         try source.finish()
-        try await self.take(&source, &step, &seen, &desk, &group, &summary, tell)
-        if !step.isEmpty { try await self.submit(&step, &source, &desk, &group, &summary, tell) }
+        try await self.take(&source, &step, &seen, &desk, &group, &summary, report)
+        if !step.isEmpty { try await self.submit(&step, &source, &desk, &group, &summary, report) }
     }
 
     private static let stopping = MasterError(.busy, "the master is stopping; repeat the import later")
@@ -142,7 +142,7 @@ struct RecipientImport: Sendable {
         _ desk: inout Desk,
         _ group: inout TaskGroup<Settled>,
         _ summary: inout ImportSummary,
-        _ tell: @concurrent (ImportNews) async throws -> Void
+        _ report: @concurrent (ImportProgress) async throws -> Void
     ) async throws {
         let limit = self.master.maximumRecipientsPerImportStep
         while let line = try source.next() {
@@ -169,7 +169,7 @@ struct RecipientImport: Sendable {
             if step.recipients.count + step.refusals.count + step.skipped >= limit
                 || step.footprint + step.rows.count >= Self.largestFootprint
             {
-                try await self.submit(&step, &source, &desk, &group, &summary, tell)
+                try await self.submit(&step, &source, &desk, &group, &summary, report)
             }
         }
     }
@@ -181,13 +181,13 @@ struct RecipientImport: Sendable {
         _ desk: inout Desk,
         _ group: inout TaskGroup<Settled>,
         _ summary: inout ImportSummary,
-        _ tell: @concurrent (ImportNews) async throws -> Void
+        _ report: @concurrent (ImportProgress) async throws -> Void
     ) async throws {
         desk.columns = source.columns
         step.lines = source.lines
         step.number = desk.submitted
-        while desk.untold >= Self.stepsAtOnce, let settled = await group.next() {
-            try await desk.settle(settled, &summary, tell)
+        while desk.unreported >= Self.stepsAtOnce, let settled = await group.next() {
+            try await desk.settle(settled, &summary, report)
         }
         let full = step
         desk.submitted += 1
@@ -214,13 +214,13 @@ struct RecipientImport: Sendable {
         init(columns: (email: Int, trackingID: Int?)?) { self.columns = columns }
 
         /// Those that are settled but wait for an older one are kept as well.
-        var untold: Int { self.submitted - self.next }
+        var unreported: Int { self.submitted - self.next }
 
         @concurrent
         mutating func settle(
             _ settled: Settled,
             _ summary: inout ImportSummary,
-            _ tell: @concurrent (ImportNews) async throws -> Void
+            _ report: @concurrent (ImportProgress) async throws -> Void
         ) async throws {
             self.early[settled.step.number] = settled
             // Steps behind one that failed are committed all the same.
@@ -228,7 +228,7 @@ struct RecipientImport: Sendable {
             while let settled = self.early.removeValue(forKey: self.next) {
                 self.next += 1
                 do {
-                    try await self.count(settled, &summary, tell)
+                    try await self.count(settled, &summary, report)
                 } catch {
                     failure = failure ?? error
                 }
@@ -240,7 +240,7 @@ struct RecipientImport: Sendable {
         private func count(
             _ settled: Settled,
             _ summary: inout ImportSummary,
-            _ tell: @concurrent (ImportNews) async throws -> Void
+            _ report: @concurrent (ImportProgress) async throws -> Void
         ) async throws {
             let results = try settled.results.get()
             var refusals = settled.step.refusals
@@ -268,11 +268,11 @@ struct RecipientImport: Sendable {
                 }
             }
             if refusals.count > settled.step.refusals.count { refusals.sort { $0.line < $1.line } }
-            // Counted before anything is told: a caller who has gone must not change the count.
+            // Counted before anything is reported: a caller who has gone must not change the count.
             summary.refuse(refusals)
             summary.lines = max(summary.lines, settled.step.lines)
-            for refusal in refusals { try await tell(.refused(refusal)) }
-            try await tell(
+            for refusal in refusals { try await report(.refused(refusal)) }
+            try await report(
                 .progress(
                     accepted: summary.accepted,
                     repeated: summary.repeated,

@@ -37,10 +37,10 @@ struct ReportStream: Sendable {
                 let answer = self.caller.begin()
                 defer { answer.end() }
                 try await writer.write(ByteBuffer(string: "retry: 2000\n\n"))
-                var (page, seen, told) = (first, seen, cursor ?? "")
+                var (page, seen, sentCursor) = (first, seen, cursor ?? "")
                 // A revocation counts as a change of the feed, so that those who wait for events see it at once.
                 while self.caller.mayGoOn {
-                    let text = self.text(of: page, told: &told)
+                    let text = self.text(of: page, cursor: &sentCursor)
                     if !text.isEmpty { try await writer.write(ByteBuffer(bytes: text)) }
                     if page.entries.isEmpty {
                         let waited = try await self.waitForEvents(past: seen)
@@ -66,18 +66,18 @@ struct ReportStream: Sendable {
         }
     }
 
-    private func text(of page: FeedAnswer, told: inout String) -> [UInt8] {
+    private func text(of page: FeedAnswer, cursor sentCursor: inout String) -> [UInt8] {
         var text: [UInt8] = []
         for entry in page.entries {
-            told = self.master.cursor(of: entry)
-            text += Array("id: \(told)\nevent: report\ndata: ".utf8)
+            sentCursor = self.master.cursor(of: entry)
+            text += Array("id: \(sentCursor)\nevent: report\ndata: ".utf8)
             ReportRecord(entry.report).json.write(to: &text)
             text += [0x0A, 0x0A]
         }
         // An id without data moves the reader's place past events that it did not ask for.
-        if page.cursor != told {
-            told = page.cursor
-            text += Array("id: \(told)\n\n".utf8)
+        if page.cursor != sentCursor {
+            sentCursor = page.cursor
+            text += Array("id: \(sentCursor)\n\n".utf8)
         }
         return text
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The addresses of an import so far, as hashes of 64 bits, to tell which come again.
+/// The addresses of an import so far, as hashes of 64 bits, to find which come again.
 ///
 /// Two addresses are one if they differ in the case of ASCII letters at most, in the local part too: hardly any receiver
-/// tells them apart. Only so many addresses are remembered; one that first comes after them is not recognised again. Two
+/// distinguishes them. Only so many addresses are remembered; one that first comes after them is not recognised again. Two
 /// different addresses have one hash once in millions of imports of that size.
 struct SeenAddresses: Sendable {
     /// How many different addresses are remembered; their hashes take some 64 MiB then.

@@ -14,7 +14,7 @@ final class KeyRing: Sendable {
         var observers: [UInt64: (publicID: String, revoked: @Sendable () -> Void)] = [:]
         var nextObserver: UInt64 = 0
 
-        /// Those who watch a key that is not in force any more; they are told once.
+        /// Those who watch a key that is not in force any more; they are notified once.
         mutating func takeBereaved() -> [@Sendable () -> Void] {
             let bereaved = self.observers.filter { self.records[$0.value.publicID] == nil }
             for number in bereaved.keys { self.observers[number] = nil }

@@ -5,6 +5,6 @@ public struct KeyWatch: Sendable {
     let keys: KeyRing
     let observer: UInt64
 
-    /// Ends the watch; nobody is told any more.
+    /// Ends the watch; nobody is notified any more.
     public func end() { self.keys.forget(self.observer) }
 }

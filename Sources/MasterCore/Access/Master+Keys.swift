@@ -71,7 +71,7 @@ extension Master {
     /// Whether a key is in force; never waits.
     public func isInForce(key publicID: String) -> Bool { self.keys.isInForce(publicID) }
 
-    /// Tells when a key is revoked, for as long as somebody does something with it.
+    /// Notifies when a key is revoked, for as long as somebody does something with it.
     ///
     /// - Parameters:
     ///   - publicID: The key's.

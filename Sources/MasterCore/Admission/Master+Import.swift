@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // How an import is repeated without adding anybody twice: the store keeps, for each line that became a recipient, a
-// fingerprint of its address. The same line with the same address is a repetition; with another address it is told, so
-// that a key that is used for another file drops nobody in silence. Recipients with ids of their own are told by these.
+// fingerprint of its address. The same line with the same address is a repetition; with another address it is refused, so
+// that a key that is used for another file drops nobody in silence. Recipients with ids of their own are recognised by these.
 
 public import MailingModel
 import MasterStore

@@ -49,7 +49,7 @@ extension Master {
     ///   - id: The mailing.
     ///   - limit: More than so many are refused.
     ///   - test: Sent at once.
-    ///   - store: Stores drafts, of which it is told the places among the submissions; one answer each, in order.
+    ///   - store: Stores drafts, and gets their places among the submissions; one answer each, in order.
     /// - Returns: One result per submission, in input order.
     /// - Throws: As ``addRecipients(_:to:test:)`` does, and what `store` throws.
     func admit<Answer>(

@@ -4,7 +4,7 @@ import Secrets
 
 /// Writes and reads the feed's cursors: base64url of version ‖ store id ‖ position ‖ MAC.
 ///
-/// A cursor names its store in the clear, so that one of another store can be told from one that was altered.
+/// A cursor names its store in the clear, so that one of another store can be distinguished from one that was altered.
 struct FeedCursorCodec: Sendable {
     private static let version: UInt8 = 1
     private static let macLength = 16

@@ -72,7 +72,7 @@ final class ReportIntake: Sendable {
     ///
     /// - Parameters:
     ///   - generation: Asked for a satellite's count before its reports are applied.
-    ///   - applied: Told of each batch after it is committed and acknowledged.
+    ///   - applied: Called with each batch after it is committed and acknowledged.
     func run(
         generation: @escaping @Sendable (SatelliteID) async -> Int,
         applied: @escaping @Sendable (ReportQueue.Work, IntakeResult, Int) async -> Void

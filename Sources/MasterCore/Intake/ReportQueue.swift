@@ -24,7 +24,7 @@ struct ReportQueue: Sendable {
 
         var reports: [DeliveryReport] { self.batches.flatMap(\.reports) }
 
-        /// What each session may be told, in order of arrival.
+        /// What each session may be sent, in order of arrival.
         var acknowledgements: [(session: SatelliteSession, sequence: UInt64)] {
             var result: [(session: SatelliteSession, sequence: UInt64)] = []
             for batch in self.batches {

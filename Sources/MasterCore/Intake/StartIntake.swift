@@ -52,7 +52,7 @@ final class StartIntake: Sendable {
 
     /// Decides until cancelled.
     ///
-    /// - Parameter decided: Told of each decision after it is committed and sent.
+    /// - Parameter decided: Called with each decision after it is committed and sent.
     func run(_ decided: @escaping @Sendable ([StartDecision], SatelliteID) async -> Void) async {
         while !Task.isCancelled {
             let requests = self.pending.withLock { pending in

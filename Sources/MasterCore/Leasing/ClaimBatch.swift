@@ -77,7 +77,7 @@ struct ClaimBatch {
 
     /// How many recipients each request brought.
     ///
-    /// Where several requests were made of one place and not all were granted, it cannot be told which: then the first ones
+    /// Where several requests were made of one place and not all were granted, it is unknown which: then the first ones
     /// count as granted in full, so that none is taken for refused wrongly.
     func outcomes(of grants: [LeaseGrant]) -> [(request: ClaimRequest, granted: Int)] {
         var granted: [Place: [Int]] = [:]

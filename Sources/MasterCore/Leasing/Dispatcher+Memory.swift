@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Either side may have been set back to an older copy of its files. A satellite remembers the newest commit that a master
-// told it, so that an old store is recognised; a master remembers how far each journal was written, so that an old journal
+// reported to it, so that an old store is recognised; a master remembers how far each journal was written, so that an old journal
 // is. Both are compared at every handshake, before anything is given out.
 
 import ClusterLink
@@ -31,7 +31,7 @@ extension Dispatcher {
                 return "has seen commit \(position.number) of term \(position.term.rawValue), which the store does not "
                     + "have: it is a restored or cloned copy"
             }
-            // The newest that it was told stands in the store. The highest term that it ever saw may be of a time that was
+            // The newest that was reported to it stands in the store. The highest term that it ever saw may be of a time that was
             // lost, and with which the operator has gone on.
         } else if handshake.highestTerm > identity.term {
             return

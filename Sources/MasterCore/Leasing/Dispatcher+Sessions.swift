@@ -173,7 +173,7 @@ extension Dispatcher {
         }
     }
 
-    /// Revokes leases and tells their satellites.
+    /// Revokes leases and notifies their satellites.
     func revoke(_ serials: [LeaseSerial], because reason: RevocationReason) async throws {
         guard !serials.isEmpty else { return }
         CrashPoint.reached(.masterBeforeRevoke)

@@ -168,7 +168,7 @@ actor Dispatcher {
         if self.ledgers[satellite]?.needsRecount == true { self.signal.notify() }
     }
 
-    /// Leases were revoked: tells their satellites.
+    /// Leases were revoked: notifies their satellites.
     func revoked(_ leases: [RevokedLease], because reason: RevocationReason) async {
         var messages: [(SatelliteSession, LeaseSerial)] = []
         for lease in leases {

@@ -34,7 +34,7 @@ struct HeldLease: Sendable {
         self.sent = sent
     }
 
-    /// A lease that the store tells of.
+    /// A lease that the store lists.
     init(_ summary: LeaseSummary, now: Duration) {
         self.serial = summary.serial
         self.mailing = summary.mailing

@@ -11,11 +11,11 @@ import MailingModel
 /// Compares a satellite's journal, as its handshake describes it, with what the master last saw of it; pure.
 enum JournalComparison {
     /// Why what the satellite found started may have been sent since its journal was copied, or `nil` if its journal is the
-    /// newest as far as the master can tell.
+    /// newest as far as the master knows.
     ///
     /// - Parameters:
     ///   - handshake: What the satellite says.
-    ///   - seen: What the master last saw; `nil` if it never saw this satellite, or only programs that tell nothing.
+    ///   - seen: What the master last saw; `nil` if it never saw this satellite, or only programs that report nothing.
     /// - Returns: The reason in words for the log.
     static func reasonToDistrust(_ handshake: Handshake, seen: JournalMark?) -> String? {
         guard handshake.journalSession > 0 else { return nil }
@@ -52,7 +52,7 @@ enum JournalComparison {
         return "its journal ends at \(now.written), and was seen written up to \(seen.position.written)"
     }
 
-    /// What is to be remembered of a satellite that sends a handshake; `nil` from a program that does not tell enough.
+    /// What is to be remembered of a satellite that sends a handshake; `nil` from a program that does not report enough.
     static func mark(of handshake: Handshake, isDistrusted: Bool) -> JournalMark? {
         guard handshake.journalSession > 0, let position = handshake.journalPosition else { return nil }
         return JournalMark(

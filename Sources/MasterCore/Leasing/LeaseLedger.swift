@@ -3,7 +3,7 @@
 public import MailingModel
 public import MasterStore
 
-/// What a store that was restored or cloned can tell and do about the time that it has forgotten.
+/// What a store that was restored or cloned can report and do about the time that it has forgotten.
 public protocol LeaseLedger: Sendable {
     /// The highest serial ever given out; 0 if none.
     func highestLeaseSerial() async throws -> LeaseSerial

@@ -21,7 +21,7 @@ struct SatelliteLedger: Sendable {
     private(set) var generation = 0
     /// Counts what changed the counts, so that a reading of the store that is older than that is not taken over.
     private(set) var changes = 0
-    /// Its own word on how busy it is.
+    /// The load that it last reported.
     var load = SatelliteLoad()
     /// When something was last heard of it.
     var lastSeen: Timestamp?

@@ -17,6 +17,6 @@ public struct LinkChannel: SatelliteChannel {
         await self.link.send(message, to: session)
     }
 
-    /// Tells the satellite that its key is no longer allowed, and ends its session.
+    /// Notifies the satellite that its key is no longer allowed, and ends its session.
     public func drop(_ session: SatelliteSession) async { await self.link.drop(session.publicKey) }
 }

@@ -59,7 +59,7 @@ public final class SatelliteDirectory: Sendable {
         }
     }
 
-    /// How far a satellite's journal was seen written, as its process told last.
+    /// How far a satellite's journal was seen written, as its process last reported.
     func sighting(of satellite: SatelliteID) -> JournalSighting? { self.sightings.withLock { $0[satellite] } }
 
     /// A satellite by its number.

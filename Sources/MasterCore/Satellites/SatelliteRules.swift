@@ -58,7 +58,7 @@ enum SatelliteRules {
 
     /// Requires that no other satellite has this serial, in whatever case, or one of these keys.
     ///
-    /// The store holds to the same rules; here they are told in words that name the other satellite.
+    /// The store holds to the same rules; here their messages name the other satellite.
     static func requireUnused(
         serial: String?,
         publicKeys: [[UInt8]],

@@ -17,7 +17,7 @@ extension Master {
             + (self.isLoaded ? [] : ["the master has not read its keys and satellites yet"]) + self.engine.problems
     }
 
-    /// Leaves safe mode at the operator's word: mail is sent again, although some of it may have been sent before.
+    /// Leaves safe mode on the operator's confirmation: mail is sent again, although some of it may have been sent before.
     public func confirmStore() async throws { try await self.call { try await self.engine.leaveSafeMode() } }
 
     /// Writes a consistent copy of the store while everything goes on.

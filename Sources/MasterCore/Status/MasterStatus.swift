@@ -24,15 +24,15 @@ public struct MasterStatus: Sendable, Hashable, Codable {
         public var outstanding: Int
         /// Recipients that it is willing to hold.
         public var credit: Int
-        /// Recipients accepted and not yet started, by its own word.
+        /// Recipients accepted and not yet started, as it reports.
         public var waiting: Int
-        /// Recipients started and not yet reported, by its own word.
+        /// Recipients started and not yet reported, as it reports.
         public var started: Int
-        /// SMTP connections that it has open, by its own word.
+        /// SMTP connections that it has open, as it reports.
         public var connections: Int
-        /// Reports that it holds and that are not acknowledged, by its own word.
+        /// Reports that it holds and that are not acknowledged, as it reports.
         public var unacknowledgedReports: Int
-        /// Attempts that ended there within the last minute, by its own word.
+        /// Attempts that ended there within the last minute, as it reports.
         public var attemptsLastMinute: Int
     }
 

@@ -5,7 +5,7 @@ import MailingModel
 import MasterStore
 import Synchronization
 
-/// Recounts the mailings from time to time, one after another, and tells when a counter was wrong.
+/// Recounts the mailings from time to time, one after another, and logs when a counter was wrong.
 ///
 /// Counters change in the transaction that changes what they count, so a difference is a fault of the program or of the
 /// database. It rests nine times as long as it reads: a large store is recounted slowly.

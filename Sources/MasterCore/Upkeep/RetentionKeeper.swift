@@ -18,7 +18,7 @@ struct RetentionKeeper: Sendable {
     let configuration: MasterConfiguration.Upkeep
     let time: MasterTime
     let logger: Logger
-    /// Told of each mailing that is no more, with the leases that it still had.
+    /// Called with each mailing that was deleted, and the leases that it still had.
     let deleted: @Sendable (MailingID, [RevokedLease]) async -> Void
 
     /// Makes a round at once and then again and again, until the task is cancelled.

@@ -20,13 +20,13 @@ protocol StoreConnection: AnyObject {
     var changedRows: Int { get }
     /// Whether a transaction is open.
     var isInsideTransaction: Bool { get }
-    /// A writing operation runs in the open transaction, which then counts as a commit that others may be told of.
+    /// A writing operation runs in the open transaction, which then counts as a commit that may be reported to others.
     func noteChange()
     /// Opens a transaction, and makes sure that this process may write.
     func begin() throws
     /// Ends the transaction; what it changed is on disk when this returns.
     ///
-    /// - Throws: ``CommitUnknown`` if nobody can tell whether it was carried out.
+    /// - Throws: ``CommitUnknown`` if it is unknown whether it was carried out.
     func commit() throws
     /// Undoes the transaction.
     func rollback() throws

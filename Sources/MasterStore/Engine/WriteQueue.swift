@@ -14,7 +14,7 @@ protocol StoreWriter: Sendable {
 /// transaction, each inside its own savepoint, and are answered after its COMMIT. A lone operation is committed at once. So
 /// the price of a durable commit is paid once per disk turn, not once per call, and nothing waits on a timer.
 final class WriteQueue: Sendable {
-    /// One job: what to do, and whom to tell.
+    /// One job: what to do, and whom to notify.
     private struct Job: Sendable {
         /// Does the work and returns the step that answers; the step runs only after the commit.
         let run: @Sendable (any StoreConnection) throws -> @Sendable () -> Void

@@ -5,7 +5,7 @@
 // so only between two transactions of the old master, never within one, and after that the old master's next update
 // finds no row. The lock is what fences; the clock, the database's own, only decides when a standby tries.
 //
-// The update carries a number. When the answer to a COMMIT is lost, the number in the row tells, once the connection's
+// The update carries a number. When the answer to a COMMIT is lost, the number in the row decides, once the connection's
 // process is gone, whether the transaction stands.
 
 internal import MailingModel
@@ -84,7 +84,7 @@ final class Leadership: Sendable {
         )
     }
 
-    /// The newest commit that others may be told of.
+    /// The newest commit that may be reported to others.
     var position: StorePosition {
         StorePosition(
             storeID: self.term.storeID,

@@ -24,7 +24,7 @@ final class PostgreSQLEngine: StoreEngine {
     /// - Parameters:
     ///   - configuration: Which database, and who asks.
     ///   - secrets: The cryptography.
-    ///   - onWait: Told who the leader is, once for each master that has to be waited for.
+    ///   - onWait: Called with who the leader is, once for each master that has to be waited for.
     /// - Returns: The open engine.
     /// - Throws: ``StoreError`` with ``StoreError/Code/newerSchema``, ``StoreError/Code/refused`` or
     ///   ``StoreError/Code/database``; `CancellationError` while waiting.

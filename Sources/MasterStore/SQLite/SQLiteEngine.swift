@@ -171,7 +171,7 @@ final class SQLiteEngine: StoreEngine {
             do {
                 let copy = try DatabaseQueue(path: partial)
                 try pool.backup(to: copy)
-                // What the original did from here on the copy cannot know; whoever opens it has to be told that it is one.
+                // What the original did from here on the copy cannot know; whoever opens it must learn that it is one.
                 try copy.write { try $0.execute(sql: "INSERT INTO meta VALUES ('copy', 1) ON CONFLICT DO NOTHING") }
                 try copy.close()
             } catch {

@@ -11,7 +11,7 @@ enum Schema {
     /// The newest version that this code can read.
     static var newest: Int { Self.steps.count }
 
-    /// "TLST": tells a store from another program's database.
+    /// "TLST": distinguishes a store from another program's database.
     static let applicationID = 0x544C_5354
 
     /// Brings a database up to date.

@@ -5,7 +5,7 @@ internal import Synchronization
 
 /// Gives up, from any thread, what a connection is doing.
 ///
-/// It does not reach for the server itself, which could hit a later statement: it tells the thread that waits for the
+/// It does not reach for the server itself, which could hit a later statement: it notifies the thread that waits for the
 /// answer, and that one asks the server to cancel and goes on only when the request has been delivered.
 public final class PostgreSQLCancellation: Sendable {
     private struct State {
@@ -32,7 +32,7 @@ public final class PostgreSQLCancellation: Sendable {
         wake?.signal()
     }
 
-    /// Tells whom to wake.
+    /// Sets whom to wake.
     func bind(_ wake: Wake?) { self.state.withLock { $0.wake = wake } }
 }
 

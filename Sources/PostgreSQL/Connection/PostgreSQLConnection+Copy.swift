@@ -134,7 +134,7 @@ extension PostgreSQLConnection {
         }
     }
 
-    /// Ends a COPY that nobody wants: one in by telling the server so, one out by reading the rest.
+    /// Ends a COPY that nobody wants: one in by failing it, one out by reading the rest.
     func endCopy(
         _ handle: OpaquePointer,
         _ wait: inout Wait,

@@ -57,7 +57,7 @@ extension PostgreSQLConnection {
     ///   - mode: What stands behind BEGIN: `ISOLATION LEVEL SERIALIZABLE` or `READ ONLY`, for example.
     ///   - work: Is not repeated; see ``PostgreSQLError/isSerializationFailure``.
     /// - Returns: What `work` returns, once it is committed.
-    /// - Throws: What `work` throws; or the error of COMMIT, where ``PostgreSQLError/isOutcomeUnknown`` tells that no
+    /// - Throws: What `work` throws; or the error of COMMIT, where ``PostgreSQLError/isOutcomeUnknown`` says that no
     ///   answer to it came; or ``PostgreSQLError/Code/rolledBack`` if `work` hid that a statement failed.
     @discardableResult
     public func transaction<Answer>(_ mode: String = "", _ work: () throws -> Answer) throws -> Answer {

@@ -170,7 +170,7 @@ extension PostgreSQLConnection {
         if let result {
             error = result.error(.connectionLost, wait)
         } else {
-            // What the server said at its end tells more than that there was an end.
+            // What the server said at its end says more than that there was an end.
             let message = self.failure?.message ?? String(cString: PQerrorMessage(self.handle)).trimmingNewlines
             error = PostgreSQLError(.connectionLost, wait.doing, message, statement: wait.statement)
             error.sqlState = self.failure?.sqlState

@@ -2,7 +2,7 @@
 
 internal import Synchronization
 
-/// Work for a connection: what to do, and whom to tell.
+/// Work for a connection: what to do, and whom to notify.
 struct Job: Sendable {
     /// When it has to have begun.
     let due: ContinuousClock.Instant

@@ -21,7 +21,7 @@ struct FieldDecoder {
 
     /// The field's bytes, `nil` for null.
     let bytes: UnsafeRawBufferPointer?
-    /// The type's number; 0 in a COPY, whose stream does not tell.
+    /// The type's number; 0 in a COPY, whose stream does not say.
     let type: UInt32
     /// The column, from 0.
     let column: Int

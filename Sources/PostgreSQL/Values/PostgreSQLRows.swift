@@ -95,7 +95,7 @@ public final class PostgreSQLRows: RandomAccessCollection {
 ///
 /// Reading checks type and length: ``PostgreSQLError/Code/unexpectedValue`` is thrown for null where a value is asked
 /// for, and for a column that holds something else. Integers of 2, 4 and 8 bytes can be read as any integer that
-/// holds the value. In a COPY the stream does not tell types, and lengths alone are checked.
+/// holds the value. In a COPY the stream does not carry types, and lengths alone are checked.
 public struct PostgreSQLRow {
     enum Storage {
         case result(PostgreSQLRows, row: Int)

@@ -60,7 +60,7 @@ public enum PostgreSQLValue: Sendable, Hashable {
     /// Strings of bytes, `nil` for null.
     case byteaArray([[UInt8]?])
 
-    /// The type under which the server is told of the value.
+    /// The type under which the server gets the value.
     public var type: PostgreSQLType {
         switch self {
         case .null(let type): type

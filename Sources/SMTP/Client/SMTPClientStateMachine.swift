@@ -185,7 +185,7 @@ struct SMTPClientStateMachine {
         self.proceed()
     }
 
-    /// The delegate has been told of the final dot and it may leave.
+    /// The delegate has been notified of the final dot and it may leave.
     mutating func finalDotCleared() {
         guard var slot = self.current, slot.step == .awaitClearance else { return }
         let length = slot.transaction.message.readableBytes - slot.offset

@@ -4,7 +4,7 @@
 ///
 /// Every call is made on the connection's event loop.
 ///
-/// The connection may be told to `wake`, `quit` or `abort` from within any call.
+/// The delegate may call `wake`, `quit` or `abort` from within any call.
 public protocol SMTPConnectionDelegate: AnyObject {
     /// Greeting, EHLO and TLS are done; transactions will be pulled from now on.
     func connectionReady(_ connection: SMTPConnection)

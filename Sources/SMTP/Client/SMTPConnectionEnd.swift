@@ -22,7 +22,7 @@ public enum SMTPConnectionEnd: Hashable, Sendable, CustomStringConvertible {
     case closedByPeer(SMTPStage)
     /// Nothing came for too long at the named stage, or the transaction's own deadline passed there.
     case timedOut(SMTPStage)
-    /// A reply that no command had asked for, or bytes that are no reply: answers could not be told apart any more.
+    /// A reply that no command had asked for, or bytes that are no reply: answers could not be matched any more.
     case outOfStep(String)
     /// Reading or writing failed.
     case transport(String)

@@ -4,7 +4,7 @@ public import NIOCore
 
 /// One message to one recipient, ready for the wire.
 public struct SMTPTransaction: Sendable {
-    /// The caller's number for it; comes back in every word about it.
+    /// The caller's number for it; comes back in every call about it.
     public var id: UInt64
     /// The envelope sender without angle brackets; empty for the null reverse path.
     public var reversePath: String

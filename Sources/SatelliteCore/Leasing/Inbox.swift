@@ -15,10 +15,10 @@ struct Inbox: Sendable {
     /// Places that the master refused.
     var refused: [(lease: LeaseSerial, places: EntryBitmap)] = []
 
-    /// Whether what was taken out before is still being written and told.
+    /// Whether what was taken out before is still being written and reported.
     var isInHand = false
 
-    /// Takes out what waits, and leaves word that it is in hand.
+    /// Takes out what waits, and marks it as in hand.
     mutating func take() -> Inbox {
         defer {
             self = Inbox()

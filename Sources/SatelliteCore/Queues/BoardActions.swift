@@ -16,7 +16,7 @@ struct BoardActions: Sendable {
     var drain: [ConnectionID] = []
     /// Sites that were paused.
     var pauses: [SitePause] = []
-    /// Places that the master refused: the journal closes them, nobody needs to be told.
+    /// Places that the master refused: the journal closes them, nobody needs to be notified.
     var refused: [(lease: LeaseSerial, places: EntryBitmap)] = []
     /// Whether there may be something to request permission for.
     var mayStart = false

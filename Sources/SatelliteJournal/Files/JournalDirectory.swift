@@ -26,6 +26,6 @@ public protocol JournalFile: Sendable {
     func write(_ bytes: [UInt8], at offset: Int) throws(JournalError)
     /// Returns once all that was written before survives the death of the machine.
     func synchronize() throws(JournalError)
-    /// Tells the file from every copy of it, as long as it exists; empty if that cannot be told.
+    /// Distinguishes the file from every copy of it, as long as it exists; empty if that is impossible.
     var identity: String { get }
 }

@@ -35,7 +35,7 @@ struct SegmentWriter {
     private(set) var synced: UInt64 = 0
     /// Segments that were filled since the last sync.
     private var unsynced: [UInt64: any JournalFile] = [:]
-    /// The newest commit of its store that the master has told; ``state`` has what is written of it.
+    /// The newest commit of its store that the master has reported; ``state`` has what is written of it.
     var store: StorePosition?
 
     private var home: [LeaseSerial: UInt64]
@@ -85,7 +85,7 @@ struct SegmentWriter {
     /// Everything up to `end` is on disk.
     mutating func endSync(_ end: UInt64) { self.synced = max(self.synced, end) }
 
-    /// Keeps the newest commit that the master has told for the next write, if there is room to spare.
+    /// Keeps the newest commit that the master has reported for the next write, if there is room to spare.
     mutating func appendStore() throws(JournalError) {
         guard let store, store != self.state.store, self.available - self.reserved >= Self.slackForStores else {
             return

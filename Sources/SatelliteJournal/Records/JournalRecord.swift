@@ -20,7 +20,7 @@ enum JournalRecord: Hashable, Sendable {
     case returned(LeaseSerial, EntryBitmap)
     /// All that is known of a lease, so that the segment with its earlier records may go.
     case checkpoint(LeaseProgress)
-    /// The newest commit of its store that the master has told.
+    /// The newest commit of its store that the master has reported.
     case store(StorePosition)
 }
 

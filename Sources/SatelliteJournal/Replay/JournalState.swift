@@ -16,7 +16,7 @@ struct JournalState: Hashable, Sendable {
     private(set) var highestLease = LeaseSerial(rawValue: 0)
     /// Places that a process left between dot and reply, or that a power cut made doubtful.
     private(set) var doubtful: [LeaseSerial: EntryBitmap] = [:]
-    /// The newest commit of its store that the master has told.
+    /// The newest commit of its store that the master has reported.
     var store: StorePosition?
 
     /// What a record did to the set of leases held.

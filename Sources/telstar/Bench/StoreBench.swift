@@ -170,7 +170,7 @@ struct StoreBench: Sendable {
         }
     }
 
-    /// What a satellite's reports tell of a lease; a master keeps no more of one that it has sent either.
+    /// What a satellite's reports hold of a lease; a master keeps no more of one that it has sent either.
     private struct Granted {
         var serial: LeaseSerial
         var entries: [(recipient: RecipientID, attempt: AttemptSerial)]

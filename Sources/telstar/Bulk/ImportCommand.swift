@@ -53,8 +53,8 @@ struct ImportCommand: AsyncParsableCommand {
         if let key = self.idempotencyKey ?? pieces.identity.map(self.derivedKey) {
             headers.append(("Idempotency-Key", key))
         }
-        var told = ImportTelling(errors: self.errorsPath, size: pieces.size)
-        try told.begin()
+        var output = ImportOutput(errors: self.errorsPath, size: pieces.size)
+        try output.begin()
         let length: HTTPClientRequest.Body.Length = pieces.size.map { .known(Int64($0)) } ?? .unknown
         try await ControlClient.with(self.control.door(), isPatient: true) { client in
             let path = "/api/mailings/\(self.mailing)/recipients" + (self.skipDuplicates ? "?skip_duplicates=true" : "")
@@ -68,35 +68,35 @@ struct ImportCommand: AsyncParsableCommand {
                 var lines = LineSplitter()
                 for try await chunk in response.body {
                     lines.feed(chunk.readableBytesView)
-                    while let line = lines.next() { try told.take(line, sent: pieces.sent) }
+                    while let line = lines.next() { try output.take(line, sent: pieces.sent) }
                 }
             } catch let refusal as ControlClient.Refusal {
                 throw refusal
             } catch let failure as StartFailure {
                 throw failure
             } catch {
-                told.clear()
+                output.clear()
                 throw ControlClient.Refusal(
                     status: 0,
                     code: "cut",
                     message:
-                        "the connection was cut after \(told.lines) lines (\(ConnectionTrouble.words(error))); \(self.wayOn)"
+                        "the connection was cut after \(output.lines) lines (\(ConnectionTrouble.words(error))); \(self.wayOn)"
                 )
             }
         }
-        try self.finish(&told)
+        try self.finish(&output)
     }
 
-    private func finish(_ told: inout ImportTelling) throws {
-        told.clear()
-        guard let end = told.end else {
+    private func finish(_ output: inout ImportOutput) throws {
+        output.clear()
+        guard let end = output.end else {
             throw ControlClient.Refusal(
                 status: 0,
                 code: "cut",
-                message: "the master's answer ended after \(told.lines) lines; \(self.wayOn)"
+                message: "the master's answer ended after \(output.lines) lines; \(self.wayOn)"
             )
         }
-        told.tellRefused()
+        output.printRefused()
         if let error = end.error, end.lines == 0 {
             throw ControlClient.Refusal(status: 0, code: error.code, message: "nothing was imported: \(error.message)")
         }

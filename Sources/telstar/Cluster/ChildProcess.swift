@@ -63,7 +63,7 @@ final class ChildProcess: Sendable {
     /// Runs the child until ``stop()`` or cancellation, starting it again whenever it dies.
     ///
     /// - Parameter report: Called for every event.
-    /// - Throws: If the program cannot be started; ``StartFailure`` with the child's own last words if its configuration is
+    /// - Throws: If the program cannot be started; ``StartFailure`` with the child's own last message if its configuration is
     ///   wrong, or if it dies again and again and has never served.
     func run(report: @escaping @Sendable (Event) async -> Void) async throws {
         var wait = Duration.milliseconds(200)
@@ -88,12 +88,12 @@ final class ChildProcess: Sendable {
             // Trying again does not help against a wrong command line or configuration.
             let lasting: [DaemonSupport.ExitCode] = [.usage, .unreadableFile, .unwritableFile, .configuration]
             for code in lasting where status == code.rawValue {
-                throw StartFailure(code, "\(self.name) does not start: \(self.lastWords)")
+                throw StartFailure(code, "\(self.name) does not start: \(self.lastMessage)")
             }
             if lives >= Self.livesInVain, !hasServed.load(ordering: .relaxed) {
                 throw StartFailure(
                     .unavailable,
-                    "\(self.name) has died \(lives) times and never served (status \(status)): \(self.lastWords)"
+                    "\(self.name) has died \(lives) times and never served (status \(status)): \(self.lastMessage)"
                 )
             }
             if began.duration(to: .now) > .seconds(30) { wait = .milliseconds(200) }
@@ -178,7 +178,7 @@ final class ChildProcess: Sendable {
     }
 
     /// The last line of its log, which a daemon that fails to start gives to the reason.
-    private var lastWords: String {
+    private var lastMessage: String {
         let text = (try? String(contentsOfFile: self.log, encoding: .utf8)) ?? ""
         let line = text.suffix(4_096).split(whereSeparator: \.isNewline).last { !$0.isEmpty }
         return "\(line.map { $0.trimmingPrefix("telstar: ") } ?? "it says nothing") (its log is \(self.log))"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What `cluster.json` tells: where a local cluster is reached and what it consists of.
+/// What `cluster.json` holds: where a local cluster is reached and what it consists of.
 struct ClusterFile: Codable, Sendable, Equatable {
     /// The HTTPS base URL of the API, without a path.
     var apiURL: String

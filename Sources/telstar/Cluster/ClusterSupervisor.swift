@@ -36,7 +36,7 @@ actor ClusterSupervisor {
     ///
     /// - Parameters:
     ///   - plan: What the cluster is made of.
-    ///   - say: Told what an onlooker should know, one line at a time.
+    ///   - say: Prints a line of progress.
     /// - Throws: ``StartFailure`` if another cluster uses the directory or a setting is unknown.
     init(_ plan: Plan, say: @escaping @Sendable (String) -> Void) async throws {
         self.plan = plan

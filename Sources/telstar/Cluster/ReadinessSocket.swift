@@ -4,7 +4,7 @@ import DaemonSupport
 @preconcurrency import Dispatch
 import Foundation
 
-/// The receiving end of `sd_notify`: tells when a child says `READY=1`, unless it says that it is a standby.
+/// The receiving end of `sd_notify`: reports when a child says `READY=1`, unless it says that it is a standby.
 ///
 /// The socket has an abstract name, so nothing is left behind in the file system.
 final class ReadinessSocket: Sendable {

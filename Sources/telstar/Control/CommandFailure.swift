@@ -61,7 +61,7 @@ struct CommandFailure: Sendable, Equatable {
         return "\(path): \(underlying.map { NamedFile.reason($0.code.rawValue) } ?? error.localizedDescription)"
     }
 
-    /// Ends the process: tells on standard error, as JSON if the command was asked for JSON.
+    /// Ends the process with a message on standard error, as JSON if the command was asked for JSON.
     static func leave(with error: any Error, arguments: [String] = CommandLine.arguments) -> Never {
         // What was printed so far comes first.
         fflush(nil)

@@ -87,7 +87,7 @@ struct ControlClient {
             try? await client.client.shutdown()
             return result
         } catch {
-            // The first error is the one to tell; a failed shutdown adds nothing to it.
+            // The first error is the one to report; a failed shutdown adds nothing to it.
             try? await client.client.shutdown()
             throw error
         }

@@ -42,7 +42,7 @@ struct ControlOptions: ParsableArguments {
     }
 }
 
-/// Tells whether somebody listens on a Unix socket.
+/// Finds whether somebody listens on a Unix socket.
 enum UnixSocketProbe {
     /// What was found.
     enum Finding {

@@ -5,7 +5,7 @@ import Foundation
 
 /// Files that a person names on the command line or in a configuration.
 ///
-/// Whatever is wrong with one is told in the same form everywhere, and a file that cannot be read has one exit status.
+/// Whatever is wrong with one is reported in the same form everywhere, and a file that cannot be read has one exit status.
 enum NamedFile {
     /// All bytes of a file.
     ///

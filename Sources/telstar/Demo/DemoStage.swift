@@ -100,11 +100,11 @@ struct DemoStage: Sendable {
     func perform(keep: Bool) async throws -> Bool {
         try await withThrowingTaskGroup(of: Void.self) { group in
             if let sink = self.sink {
-                let (ready, tell) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+                let (ready, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
                 group.addTask {
-                    defer { tell.finish() }
+                    defer { signal.finish() }
                     try await sink.run { event in
-                        if case .ready = event { tell.yield() }
+                        if case .ready = event { signal.yield() }
                         if case .died(let status, _) = event { Output.problem("sink died (status \(status))") }
                     }
                 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the feed said of each recipient, the last word counting.
+/// What the feed said of each recipient, the latest report counting.
 struct DemoTally {
     /// Whether three accounts agree, and in which words.
     struct Verdict {

@@ -24,7 +24,7 @@ struct ProcessUsage: Sendable {
         var switches = 0
         let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
         for thread in threads {
-            // A thread that ended meanwhile has nothing more to tell.
+            // A thread that ended meanwhile has nothing more to report.
             guard let text = Self.read("/proc/\(pid)/task/\(thread)/status") else { continue }
             switches += Self.number("voluntary_ctxt_switches:", in: text) ?? 0
             switches += Self.number("nonvoluntary_ctxt_switches:", in: text) ?? 0

@@ -38,7 +38,7 @@ enum CertificateFiles {
         }
     }
 
-    /// Reads both files and tries them, so that what is wrong is told by the file's name.
+    /// Reads both files and tries them, so that what is wrong is reported by the file's name.
     private static func read(_ chainPath: String, _ keyPath: String) throws -> (chain: String, key: String) {
         guard !keyPath.isEmpty else {
             throw StartFailure(.configuration, "api.certificateFile needs api.certificateKeyFile")

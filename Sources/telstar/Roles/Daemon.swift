@@ -24,7 +24,7 @@ enum Daemon {
     }
 
     /// Logs which settings differ from their defaults.
-    static func tell(_ settings: Settings, to logger: Logger) {
+    static func logDifferences(of settings: Settings, to logger: Logger) {
         for difference in settings.differences {
             logger.info(
                 "setting",

@@ -8,7 +8,7 @@ import ZeroMQ
 struct LinkKeyFile: Sendable {
     /// The keys.
     let keys: CurveKeyPair
-    /// The public half as text, to be told to the other side.
+    /// The public half as text, for the other side.
     let publicKeyText: String
 
     /// Reads the keys, making them at the first start.

@@ -16,7 +16,7 @@ final class MasterMetrics: Sendable {
         self.link = link
     }
 
-    /// Asks the master; an unreachable store leaves the last values standing, and `telstar_master_ready` tells.
+    /// Asks the master; an unreachable store leaves the last values standing, and `telstar_master_ready` is 0.
     func refresh() async {
         let current = try? await self.master.status()
         self.status.withLock { status in

@@ -38,7 +38,7 @@ struct OfflineStore: Sendable {
             withExtendedLifetime(opening) {}
             return result
         } catch {
-            // The first error is the one to tell; the lock goes with the process in any case.
+            // The first error is the one to report; the lock goes with the process in any case.
             try? await opening.store.close()
             throw error
         }
@@ -85,7 +85,7 @@ struct OfflineStore: Sendable {
         return secret
     }
 
-    /// Eight hexadecimal digits that differ for different secrets, and tell nothing of them.
+    /// Eight hexadecimal digits that differ for different secrets, and reveal nothing of them.
     private static func mark(_ secret: String) -> String {
         SHA256.hash(data: Array("telstar key name".utf8) + Array(secret.utf8)).prefix(4)
             .map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()

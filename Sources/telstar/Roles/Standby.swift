@@ -6,7 +6,7 @@ import Logging
 import MasterAPI
 import Synchronization
 
-/// A master that waits for its turn: its status page tells for whom.
+/// A master that waits for its turn: its status page says for whom.
 struct Standby {
     let settings: MasterSettings
     let page: StatusPage?
@@ -23,14 +23,14 @@ struct Standby {
     ///
     /// - Throws: ``StartFailure``, see ``StoreOpening/init(_:onWait:)``; `CancellationError` while waiting.
     func openStore() async throws -> StoreOpening {
-        let isTold = Atomic(false)
+        let isNotified = Atomic(false)
         return try await StoreOpening(self.settings) { reason in
             self.logger.notice("standby", metadata: ["reason": "\(reason)"])
             self.page?.show(self.answers(reason))
             // Started, as far as a service manager is concerned, and not serving.
             let notifier = SupervisorNotifier(environment: ProcessInfo.processInfo.environment)
             let status = "\(SupervisorNotifier.standbyStatus): \(reason)"
-            if isTold.exchange(true, ordering: .relaxed) {
+            if isNotified.exchange(true, ordering: .relaxed) {
                 notifier.status(status)
             } else {
                 notifier.ready(status: status)

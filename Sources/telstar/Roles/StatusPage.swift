@@ -51,7 +51,7 @@ final class StatusPage: Service {
     ///
     /// - Throws: ``StartFailure`` if the address cannot be listened on.
     func run() async throws {
-        // Before there is anything to tell, a process that fails to start tells why in its log, not in a port that is taken.
+        // Before there is anything to report, a process that fails to start must log its reason, not that a port is taken.
         let hasAnswers = await cancelWhenGracefulShutdown { await self.shown.first { true } != nil }
         guard hasAnswers, !Task.isShuttingDownGracefully else { return }
         try await HealthListener(

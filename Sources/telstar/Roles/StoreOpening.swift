@@ -20,7 +20,7 @@ struct StoreOpening {
     ///
     /// - Parameters:
     ///   - settings: Which store.
-    ///   - onWait: Told who is the master, while this one waits for its turn; `nil` if it shall not wait.
+    ///   - onWait: Called with who is the master, while this one waits for its turn; `nil` if it shall not wait.
     /// - Throws: ``StartFailure``: 69 if another process holds the store or the database does not answer, 78 if it is of
     ///   a newer version, or refuses us.
     init(_ settings: MasterSettings, onWait: (@Sendable (String) -> Void)? = nil) async throws {

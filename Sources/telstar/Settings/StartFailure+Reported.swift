@@ -4,7 +4,7 @@ import ArgumentParser
 import DaemonSupport
 
 extension StartFailure {
-    /// Runs `body`; a failed start is told in one line on standard error and becomes the exit status.
+    /// Runs `body`; a failed start is reported in one line on standard error and becomes the exit status.
     static func reported<Result>(_ body: () async throws -> Result) async throws -> Result {
         do {
             return try await body()

@@ -7,33 +7,33 @@ import Testing
 
 @Suite("Keys of answers that take long")
 struct KeyWatchTests {
-    @Test("whoever watches a key is told once when it is revoked, and not of other keys")
+    @Test("whoever watches a key is notified once when it is revoked, and not of other keys")
     func revocation() async throws {
         try await TestMaster.run { test in
             let key = try await test.master.createKey(name: "reader").record.publicID
             let other = try await test.master.createKey(name: "other").record.publicID
-            let told = Atomic(0)
-            let watch = test.master.watch(key: key) { told.add(1, ordering: .relaxed) }
-            let ended = test.master.watch(key: key) { told.add(100, ordering: .relaxed) }
+            let calls = Atomic(0)
+            let watch = test.master.watch(key: key) { calls.add(1, ordering: .relaxed) }
+            let ended = test.master.watch(key: key) { calls.add(100, ordering: .relaxed) }
             ended.end()
             try await test.master.revokeKey(other)
-            #expect(told.load(ordering: .relaxed) == 0)
+            #expect(calls.load(ordering: .relaxed) == 0)
             #expect(test.master.isInForce(key: key))
             try await test.master.revokeKey(key)
-            #expect(told.load(ordering: .relaxed) == 1)
+            #expect(calls.load(ordering: .relaxed) == 1)
             #expect(!test.master.isInForce(key: key))
             watch.end()
         }
     }
 
-    @Test("whoever begins to watch a key that is revoked already is told at once")
+    @Test("whoever begins to watch a key that is revoked already is notified at once")
     func late() async throws {
         try await TestMaster.run { test in
             let key = try await test.master.createKey(name: "reader").record.publicID
             try await test.master.revokeKey(key)
-            let told = Atomic(0)
-            test.master.watch(key: key) { told.add(1, ordering: .relaxed) }.end()
-            #expect(told.load(ordering: .relaxed) == 1)
+            let calls = Atomic(0)
+            test.master.watch(key: key) { calls.add(1, ordering: .relaxed) }.end()
+            #expect(calls.load(ordering: .relaxed) == 1)
         }
     }
 

@@ -18,7 +18,7 @@ struct ImportTests {
         results.map { if case .refused(let code, _) = $0 { code } else { nil } }
     }
 
-    @Test("with a key adds nobody twice, and tells a key that was used for another file")
+    @Test("with a key adds nobody twice, and refuses a key that was used for another file")
     func repeated() async throws {
         try await TestMaster.run { test in
             let mailing = try await test.mailing()

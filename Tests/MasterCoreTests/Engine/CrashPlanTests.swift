@@ -4,7 +4,7 @@ import Testing
 
 @testable import MailingModel
 
-@Suite("Where a process is told to die")
+@Suite("The crash plan of a process")
 struct CrashPlanTests {
     @Test(
         "is read as a point and a count",
@@ -33,7 +33,7 @@ struct CrashPlanTests {
         #expect((1...5).map { _ in armed.isTheTime() } == [false, false, true, false, false])
     }
 
-    @Test("is nowhere in a process that was not told")
+    @Test("is empty in a process without one")
     func unarmed() {
         #expect(!CrashPoint.isArmed)
         for point in CrashPoint.allCases { CrashPoint.reached(point) }

@@ -58,7 +58,7 @@ struct LongLeaseTests {
         }
     }
 
-    @Test("that the link refuses are granted in shorter ones at once, and are told of")
+    @Test("that the link refuses are granted in shorter ones at once, and are reported")
     func refused() async throws {
         try await TestMaster.run { test in
             test.channel.longestGrant.withLock { $0 = 300_000 }
@@ -74,12 +74,12 @@ struct LongLeaseTests {
     }
 
     @Test("that the link goes on refusing are a problem of the status")
-    func told() async throws {
+    func reported() async throws {
         try await TestMaster.run { test in
             test.channel.longestGrant.withLock { $0 = 1_000 }
             _ = try await test.connected("a")
             let id = try await Self.running(4, test)
-            try await test.until("it is told") {
+            try await test.until("it is reported") {
                 try await test.master.status().problems.contains { $0.contains("lease of mailing \(id) takes") }
             }
             test.channel.longestGrant.withLock { $0 = .max }

@@ -32,7 +32,7 @@ struct OldCopyTests {
     }
 
     /// What the satellite's link would note.
-    private static func told(by test: TestMaster) -> @Sendable (inout Handshake) -> Void {
+    private static func reported(by test: TestMaster) -> @Sendable (inout Handshake) -> Void {
         let position = test.store.position
         return { $0.newestStore = position }
     }
@@ -40,7 +40,7 @@ struct OldCopyTests {
     static let memories: [Memory] = [
         Memory("start permission") { test, satellite, grant in
             _ = try await satellite.start(grant.serial, [0])
-            return Self.told(by: test)
+            return Self.reported(by: test)
         },
         Memory("start permission, by its journal alone") { _, satellite, grant in
             _ = try await satellite.start(grant.serial, [0])
@@ -50,16 +50,16 @@ struct OldCopyTests {
         },
         Memory("an acknowledgement, with which it has forgotten the lease") { test, satellite, grant in
             try await satellite.deliver([grant])
-            let told = Self.told(by: test)
+            let reported = Self.reported(by: test)
             return {
-                told(&$0)
+                reported(&$0)
                 $0.heldLeases = []
             }
         },
         Memory("a further lease, by its commit") { test, satellite, _ in
             try await test.add(5, to: try await test.running(0))
             try await satellite.take(5)
-            return Self.told(by: test)
+            return Self.reported(by: test)
         },
         Memory("a further lease, by its number") { test, satellite, _ in
             try await test.add(5, to: try await test.running(0))
@@ -68,7 +68,7 @@ struct OldCopyTests {
         },
         Memory("something that was none of its business") { test, _, _ in
             _ = try await test.mailing()
-            return Self.told(by: test)
+            return Self.reported(by: test)
         },
         Memory("a later term") { _, _, _ in { $0.highestTerm = Term(rawValue: 9) } },
         Memory("a commit of a term that the store gave twice") { test, _, _ in
@@ -101,14 +101,14 @@ struct OldCopyTests {
             record,
             grant,
             _ in
-            let told = position.value
+            let reported = position.value
             let satellite = ScriptedSatellite(test.channel, record, holding: [grant.serial], incarnation: 2) {
-                $0.newestStore = told
+                $0.newestStore = reported
             }
             try await satellite.welcomed()
             #expect(satellite.welcome?.knownLeases == [grant.serial])
             #expect(try await test.master.status().safeMode == nil)
-            // So it is by what this master tells.
+            // So it is by what this master reports.
             satellite.vanish()
             let newest = test.store.position
             let again = ScriptedSatellite(test.channel, record, holding: [grant.serial], incarnation: 2) {
@@ -134,9 +134,9 @@ struct OldCopyTests {
                 TestValues.delivered(grant.entries[$0].recipient, lease: grant.serial)
             }
             try await satellite.acknowledged(satellite.report(Array(reports)))
-            let told = Self.told(by: test)
+            let reported = Self.reported(by: test)
             return {
-                told(&$0)
+                reported(&$0)
                 $0.journaledLeases = [
                     JournaledLease(grant.serial, started: EntryBitmap([0, 1, 2]), closed: EntryBitmap([0, 1]))
                 ]
@@ -173,7 +173,7 @@ struct OldCopyTests {
     func finishedLease() async throws {
         try await self.afterLoss({ test, satellite, grant in
             try await satellite.deliver([grant])
-            return Self.told(by: test)
+            return Self.reported(by: test)
         }) { test, record, grant, change in
             let first = ScriptedSatellite(test.channel, record, incarnation: 2) { change(&$0) }
             _ = try await first.rejected()
@@ -217,7 +217,7 @@ struct OldCopyTests {
             try await test.master.backup(to: directories[1] + "/store.sqlite")
             memory = (satellite.record, grant, try await play(test, satellite, grant))
         }
-        // As if the files themselves had been copied, which leaves no word of it.
+        // As if the files themselves had been copied, which leaves no trace.
         let copy = try await DatabaseStore.open(
             SQLiteConfiguration(path: directories[1] + "/store.sqlite"),
             secrets: TestMaster.secrets
@@ -248,7 +248,7 @@ struct OldCopyTests {
     }
 
     @Test(
-        "an older copy of a journal: what was started is uncertain, and the satellite is told, every time that it asks",
+        "an older copy of a journal: what was started is uncertain, and the satellite is notified, every time that it asks",
         arguments: [false, true]
     )
     func oldJournal(masterRestarts: Bool) async throws {
@@ -298,7 +298,7 @@ struct OldCopyTests {
             #expect(first.welcome?.journalIsDistrusted == false)
             first.credit(bulk: 100)
             let grant = try await first.take(5)[0]
-            // What its link tells beside the start request.
+            // What its link reports beside the start request.
             test.directory.noteJournal(JournalPosition(written: 90, synced: 90), of: first.session)
             _ = try await first.start(grant.serial, [0, 1])
             left = (record, grant)

@@ -66,7 +66,7 @@ struct ClaimBatchTests {
         #expect(batches[1].satellite(of: Self.grant(1, 3, serial: 2)) == SatelliteID(rawValue: 2))
     }
 
-    @Test("tells what each request brought, also when some brought nothing")
+    @Test("returns what each request brought, also when some brought nothing")
     func outcomes() throws {
         let batch = try #require(
             ClaimBatch.batches(of: [Self.request(1, 1, 10), Self.request(2, 1, 10), Self.request(3, 1, 10)]).first

@@ -52,7 +52,7 @@ struct JournalComparisonTests {
         },
         Row("another process is the fifth", trusted: false) { $0.journalSession = 5 },
         Row("a process of before", trusted: false) { $0.journalSession = 3 },
-        Row("more processes came between than are told", trusted: true) {
+        Row("more processes came between than are listed", trusted: true) {
             $0.journalSession = 20
             $0.earlierIncarnations = [1, 2, 3, 4, 5, 6, 7, 8]
         },
@@ -70,7 +70,7 @@ struct JournalComparisonTests {
             $0.journalFound = 0
         },
         Row("another journal that was there before", trusted: false) { $0.journalID = "old" },
-        Row("an older program, which tells nothing", trusted: true) {
+        Row("an older program, which reports nothing", trusted: true) {
             $0.journalSession = 0
             $0.earlierIncarnations = []
             $0.journalFound = 0

@@ -6,7 +6,7 @@ import Synchronization
 
 @testable import MasterCore
 
-/// A store that fails when told to, and counts what it is asked.
+/// A store that fails on demand, and counts what it is asked.
 final class FlakyStore: MailingStore {
     private struct State {
         var failing: [String: StoreError.Code] = [:]

@@ -3,7 +3,7 @@
 import MailingModel
 import Synchronization
 
-/// A clock that stands still until a test moves it; also tells the civil time.
+/// A clock that stands still until a test moves it; also gives the civil time.
 final class ManualClock: Clock, Sendable {
     struct Instant: InstantProtocol {
         var offset: Duration

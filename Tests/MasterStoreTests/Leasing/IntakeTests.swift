@@ -147,7 +147,7 @@ struct IntakeTests {
             #expect(second.flatMap(\.entries).map(\.recipient) == Array(recipients[1...]))
             #expect(second.flatMap(\.entries).allSatisfy { $0.attempt.rawValue == 2 })
             try await fixture.startAll(second, by: other)
-            // Started: reported by the first satellite. Not started: its report is of an earlier attempt, and tells of a delivery.
+            // Started: reported by the first satellite. Not started: its report is of an earlier attempt, and reports a delivery.
             let result = try await fixture.reportAll([grant], from: satellite)
             #expect(result.applied == 3 && result.dropped == 0)
             try await fixture.reportAll(second, from: other, Outcomes.failed)

@@ -199,7 +199,7 @@ struct RevokingTests {
     }
 
     @Test(
-        "resolves held recipients at somebody's word",
+        "resolves held recipients on request",
         arguments: StoreFactory.all,
         [
             (UncertainResolution.delivered, RecipientState.delivered), (.failed, .failed), (.resend, .waiting),

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("A copied PostgreSQL store")
 struct CopyTests {
-    @Test("a store that was made in another database knows that it is a copy, until it is told to go on")
+    @Test("a store that was made in another database knows that it is a copy, until an operator confirms it")
     func copy() async throws {
         try await StoreFactory.postgreSQL.withStore { fixture in
             #expect(!fixture.store.identity.isCopy)

@@ -35,8 +35,8 @@ struct LeadershipTests {
     func orderly() async throws {
         try await Self.inPlace { place in
             let first = try await Self.open(place, instance: "first")
-            let (waiting, tell) = AsyncStream.makeStream(of: String.self)
-            async let second = Self.open(place, instance: "second", onWait: { tell.yield($0) })
+            let (waiting, signal) = AsyncStream.makeStream(of: String.self)
+            async let second = Self.open(place, instance: "second", onWait: { signal.yield($0) })
             let said = await waiting.first { _ in true }
             #expect(said?.contains("first is the master (term 1)") == true)
             try await first.close()
@@ -47,7 +47,7 @@ struct LeadershipTests {
         }
     }
 
-    @Test("one that shall not wait is told who is the master")
+    @Test("one that shall not wait learns who is the master")
     func noWait() async throws {
         try await Self.inPlace { place in
             let first = try await Self.open(place, instance: "first")
@@ -96,9 +96,9 @@ struct LeadershipTests {
             #expect(second.identity.term.rawValue == 2)
             #expect(first.problem?.contains("a standby may have taken over") == true)
             #expect(second.problem == nil)
-            // The operation that stands still keeps its fate to itself; the others are told.
-            let told = await #expect(throws: StoreError.self) { try await first.write { _ in } }
-            #expect(told?.code == .database)
+            // The operation that stands still keeps its fate to itself; the others are notified.
+            let error = await #expect(throws: StoreError.self) { try await first.write { _ in } }
+            #expect(error?.code == .database)
             let mailing = try await Self.makeMailing(second, properties)
             gate.signal()
             await #expect(throws: StoreError.self) { try await stuck.value }
@@ -121,12 +121,12 @@ struct LeadershipTests {
             let admin = try PostgreSQLConnection(try PostgreSQLConfiguration(try place.postgreSQL().url))
             try admin.execute(
                 script: """
-                    CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NOTIFY renewed; RETURN NULL; END';
-                    CREATE TRIGGER tell AFTER UPDATE ON leadership EXECUTE FUNCTION tell();
+                    CREATE FUNCTION signal() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NOTIFY renewed; RETURN NULL; END';
+                    CREATE TRIGGER signal AFTER UPDATE ON leadership EXECUTE FUNCTION signal();
                     """
             )
             try admin.execute(script: "BEGIN; LOCK TABLE leadership")
-            // Each of these waits for the lock, until one is told that the database is silent.
+            // Each of these waits for the lock, until one learns that the database is silent.
             while store.problem == nil {
                 try Task.checkCancellation()
                 await #expect(throws: StoreError.self) { try await store.write { _ in } }
@@ -174,8 +174,8 @@ struct LeadershipTests {
     func slowWay() async throws {
         try await Self.inPlace { place in
             let first = try await Self.open(place, instance: "first", onWait: { _ in }) { $0.silence = .seconds(3) }
-            let (waiting, tell) = AsyncStream.makeStream(of: String.self)
-            async let second = Self.open(place, instance: "second", onWait: { tell.yield($0) }) {
+            let (waiting, signal) = AsyncStream.makeStream(of: String.self)
+            async let second = Self.open(place, instance: "second", onWait: { signal.yield($0) }) {
                 $0.silence = .seconds(3)
             }
             _ = await waiting.first { _ in true }
@@ -303,7 +303,7 @@ struct LeadershipTests {
     }
 
     @Test(
-        "a wrong password, an unknown database and no server are told apart",
+        "a wrong password, an unknown database and no server are distinguished",
         arguments: ["password", "database", "server"]
     )
     func wrongURL(what: String) async throws {

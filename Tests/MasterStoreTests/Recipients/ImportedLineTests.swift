@@ -65,7 +65,7 @@ struct ImportedLineTests {
         }
     }
 
-    @Test("another address on a line is told, a line that was refused before is taken", arguments: StoreFactory.all)
+    @Test("another address on a line is refused, a line that was refused before is taken", arguments: StoreFactory.all)
     func otherFile(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let mailing = try await fixture.makeMailing()
@@ -95,7 +95,7 @@ struct ImportedLineTests {
                 Self.words(try await Self.add(one, lines: [1, 2], to: mailing, fixture)) == ["repeated", "id taken"]
             )
             let plain = [Self.draft("a"), Self.draft("b")]
-            // Line 2 was told by its own id, so its line is free.
+            // Line 2 was recognised by its own id, so its line is free.
             #expect(
                 Self.words(try await Self.add(plain, lines: [1, 2], to: mailing, fixture)) == ["repeated", "accepted"]
             )

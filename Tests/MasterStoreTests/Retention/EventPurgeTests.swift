@@ -23,7 +23,7 @@ struct EventPurgeTests {
             #expect(try await fixture.replay().map(\.position) == [6, 7, 8])
             #expect(try await fixture.store.feed(after: 2, filter: RecipientFilter(), limit: 1).horizon == 5)
             #expect(try await fixture.store.purgeEvents(before: limit) == (0, false))
-            // What the events told of is still known.
+            // What the events described is still known.
             #expect(try await fixture.counters(id).delivered == 8)
             #expect(try await fixture.store.reconcileCounters() == 0)
         }
@@ -107,7 +107,7 @@ struct EventPurgeTests {
         }
     }
 
-    @Test("a reader beside the purge skips nothing without being told", arguments: StoreFactory.all)
+    @Test("a reader beside the purge skips nothing without notice", arguments: StoreFactory.all)
     func readerBeside(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let satellite = try await fixture.makeSatellite()
@@ -123,7 +123,7 @@ struct EventPurgeTests {
                     while true {
                         let page = try await store.feed(after: position, filter: RecipientFilter(), limit: 70)
                         let first = page.entries.first?.position ?? page.next + 1
-                        // Where there is a gap, the horizon of the same page tells of it.
+                        // Where there is a gap, the horizon of the same page shows it.
                         #expect(first == position + 1 || page.horizon > position)
                         if page.entries.isEmpty { return }
                         #expect(page.entries.map(\.position) == Array(first...page.next))

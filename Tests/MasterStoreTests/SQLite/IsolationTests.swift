@@ -51,7 +51,7 @@ struct IsolationTests {
         }
     }
 
-    @Test("an operation returns on its caller's actor; an optimised build tells most")
+    @Test("an operation returns on its caller's actor; an optimised build shows most")
     func returnsOnActor() async throws {
         try await withTemporaryDirectory { try await Caller().check($0 + "/store.db") }
     }

@@ -183,7 +183,7 @@ struct OpeningTests {
             let original = try await store.feed(after: 0, filter: RecipientFilter(), limit: 1000)
             let copied = try await copy.feed(after: 0, filter: RecipientFilter(), limit: 1000)
             #expect(copied.entries == original.entries && copied.entries.count == 500)
-            // It knows that it is a copy, and so does a copy of it, until it is told to go on.
+            // It knows that it is a copy, and so does a copy of it, until an operator confirms it.
             #expect(copy.identity.isCopy && !store.identity.isCopy)
             try await copy.backup(to: path + ".2")
             try await copy.adopt()

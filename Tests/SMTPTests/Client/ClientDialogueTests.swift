@@ -147,7 +147,7 @@ final class ClientPlayer {
     }
 }
 
-/// Supplies the transactions of a dialogue and tells what is called.
+/// Supplies the transactions of a dialogue and records what is called.
 final class ScriptedDelegate: SMTPConnectionDelegate {
     var transactions: [SMTPTransaction] = []
     var abortsAtDot: UInt64?

@@ -108,7 +108,7 @@ final class ServerPlayer {
     }
 }
 
-/// Decides as a dialogue says, and tells of accepted messages and the end.
+/// Decides as a dialogue says, and records accepted messages and the end.
 final class DecidingDelegate: SMTPServerDelegate {
     private var decisions: [String: SMTPServerDecision] = [:]
     var record: (String) -> Void = { _ in }

@@ -3,8 +3,8 @@
 import DaemonSupport
 import Foundation
 
-/// What an import tells while it goes on: progress for people, refused lines for a side file.
-struct ImportTelling {
+/// Prints an import's progress for people, and writes its refused lines to a side file.
+struct ImportOutput {
     /// A line that was refused.
     struct Refused: Decodable {
         var line: Int
@@ -72,12 +72,12 @@ struct ImportTelling {
     private let size: Int?
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private let began = ContinuousClock.now
-    private var toldAt = ContinuousClock.now
+    private var shownAt = ContinuousClock.now
     private var file: FileHandle?
     private var firstRefused: [Refused] = []
     private var buffered: [UInt8] = []
 
-    /// A telling that has told nothing yet.
+    /// An import's output before its first line.
     ///
     /// - Parameters:
     ///   - errors: The side file; `nil` for none.
@@ -104,7 +104,7 @@ struct ImportTelling {
         if let refusal = line.refused?.refusal {
             if self.path == nil {
                 self.clearBar()
-                self.tell(refusal)
+                self.show(refusal)
             } else if self.firstRefused.count < Self.shown {
                 self.firstRefused.append(refusal)
             }
@@ -153,8 +153,8 @@ struct ImportTelling {
                 bar = String(repeating: "█", count: filled) + String(repeating: "·", count: 40 - filled) + " "
             }
             FileHandle.standardError.write(Data("\r\u{1B}[K\(bar)\(counts)".utf8))
-        } else if self.toldAt.duration(to: .now) >= .seconds(5) {
-            self.toldAt = .now
+        } else if self.shownAt.duration(to: .now) >= .seconds(5) {
+            self.shownAt = .now
             let share = self.size.map { "\(100 * sent / max($0, 1)) %, " } ?? ""
             Output.problem("\(share)\(counts)")
         }
@@ -170,10 +170,10 @@ struct ImportTelling {
         }
     }
 
-    /// Tells people of the first refused lines and where the others are.
-    func tellRefused() {
+    /// Prints the first refused lines and where the others are.
+    func printRefused() {
         guard let path = self.path else { return }
-        self.firstRefused.forEach(self.tell)
+        self.firstRefused.forEach(self.show)
         let count = self.end?.refused ?? self.firstRefused.count
         if count > self.firstRefused.count { Output.problem("and \(count - self.firstRefused.count) more") }
         if count > 0 { Output.problem("all refused lines: \(path)") }
@@ -181,8 +181,8 @@ struct ImportTelling {
 
     private func clearBar() { if self.isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) } }
 
-    /// Tells of a refused row, in one line however many it had; the row goes with it if it goes nowhere else.
-    private func tell(_ refusal: Refused) {
+    /// Prints a refused row, in one line however many it had; the row goes with it if it goes nowhere else.
+    private func show(_ refusal: Refused) {
         let row =
             self.path == nil
             ? refusal.row.map { ": " + $0.replacing("\r", with: "\\r").replacing("\n", with: "\\n") } : nil
