@@ -88,7 +88,7 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        // Faces
+        // APIs
         library(
             "MasterAPI",
             [

@@ -14,7 +14,7 @@ struct ConnectionDeadlines {
         case handshake, head, body, idle, answer
 
         /// For the log.
-        var words: String {
+        var reason: String {
             switch self {
             case .handshake: "the TLS handshake was not finished in time"
             case .head: "the head of a request was not complete in time"

@@ -78,7 +78,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
         switch self.deadlines.look(at: .now(), unsent: unsent ?? 0) {
         case .wait: self.arm()
         case .close(let deadline):
-            self.ledger.cut(deadline.rawValue, deadline.words, from: context.channel.remoteAddress)
+            self.ledger.cut(deadline.rawValue, deadline.reason, from: context.channel.remoteAddress)
             context.close(promise: nil)
         }
     }

@@ -191,7 +191,7 @@ public final class ConnectionLedger: Sendable {
         self.log("accept", { $0.refused[Refusal.descriptors.rawValue, default: 0] += 1 }) { metadata in
             self.logger.error(
                 "connections cannot be accepted; trying again",
-                metadata: metadata.merging(["reason": "\(ListeningError.words(error))"]) { $1 }
+                metadata: metadata.merging(["reason": "\(ListeningError.reason(error))"]) { $1 }
             )
         }
     }

@@ -23,7 +23,7 @@ public struct ListeningError: Error, Hashable, Sendable, CustomStringConvertible
     ///   - address: As the setting has it.
     ///   - error: What the system said.
     public init(key: String, address: String, cannotListen error: any Error) {
-        self.description = "\(key): cannot listen on \(address): \(Self.words(error))"
+        self.description = "\(key): cannot listen on \(address): \(Self.reason(error))"
     }
 
     /// A listener that ended although nobody asked it to.
@@ -36,8 +36,8 @@ public struct ListeningError: Error, Hashable, Sendable, CustomStringConvertible
         self.description = "\(key): the listener on \(address) has ended: \(reason)"
     }
 
-    /// What the system says, in words that lead to a remedy.
-    static func words(_ error: any Error) -> String {
+    /// What the system says, with a remedy where there is one.
+    static func reason(_ error: any Error) -> String {
         if let error = error as? IOError {
             switch error.errnoCode {
             case EADDRINUSE: return "the address is in use by another process"

@@ -6,7 +6,7 @@ import MailingModel
 import MasterStore
 import Synchronization
 
-/// The loops behind the door: what the satellites say, leases, starts, reports, schedules.
+/// The loops behind the public API: what the satellites say, leases, starts, reports, schedules.
 final class Engine: Sendable {
     private let store: any MailingStore
     private let channel: any SatelliteChannel
@@ -18,8 +18,8 @@ final class Engine: Sendable {
     private let safeMode = SafeMode()
     private let reports: ReportIntake
     private let starts: StartIntake
-    private let schedules: ScheduleKeeper
-    private let counters: CounterKeeper
+    private let scheduler: MailingScheduler
+    private let recountJob: RecountJob
     private let keyRequests = Mutex<[(session: SatelliteSession, key: BlobHash)]>([])
     private let keySignal = Signal()
     private let started: Timestamp
@@ -61,14 +61,14 @@ final class Engine: Sendable {
             health: self.health,
             logger: logger
         )
-        self.schedules = ScheduleKeeper(
+        self.scheduler = MailingScheduler(
             store: store,
             configuration: configuration,
             time: time,
             signal: Signal(),
             logger: logger
         )
-        self.counters = CounterKeeper(store: store, configuration: configuration.upkeep, time: time, logger: logger)
+        self.recountJob = RecountJob(store: store, configuration: configuration.upkeep, time: time, logger: logger)
         self.dispatcher = Dispatcher(
             store: store,
             channel: channel,
@@ -115,8 +115,8 @@ final class Engine: Sendable {
             group.addTask { await self.dispatch() }
             group.addTask { await self.keepSchedules() }
             group.addTask { await self.keepTime() }
-            group.addTask { await self.retention.run() }
-            group.addTask { await self.counters.run() }
+            group.addTask { await self.retentionJob.run() }
+            group.addTask { await self.recountJob.run() }
             group.addTask { await self.serveKeys() }
             group.addTask {
                 await self.starts.run { decisions, satellite in
@@ -175,8 +175,8 @@ final class Engine: Sendable {
                 let deadline = try await self.dispatcher.turn()
                 self.health.succeeded("leasing")
                 let leased = await self.dispatcher.takeNewlyLeased()
-                if !leased.isEmpty { await self.schedules.leasedFirst(leased) }
-                await self.schedules.mayBeComplete(await self.dispatcher.takeSettled())
+                if !leased.isEmpty { await self.scheduler.leasedFirst(leased) }
+                await self.scheduler.mayBeComplete(await self.dispatcher.takeSettled())
                 await self.dispatcher.signal.wait(until: deadline, by: self.time)
             } catch {
                 await self.pause(after: error, while: "leasing")
@@ -187,12 +187,12 @@ final class Engine: Sendable {
     private func keepSchedules() async {
         while !Task.isCancelled {
             do {
-                let (effects, next) = try await self.schedules.turn()
+                let (effects, next) = try await self.scheduler.turn()
                 self.health.succeeded("keeping schedules")
                 await self.carryOut(effects)
                 let latest = self.time.elapsed() + self.configuration.longestSleep
                 let deadline = next.map { min(latest, self.time.elapsed(at: $0)) } ?? latest
-                await self.schedules.signal.wait(until: deadline, by: self.time)
+                await self.scheduler.signal.wait(until: deadline, by: self.time)
             } catch {
                 await self.pause(after: error, while: "keeping schedules")
             }
@@ -231,8 +231,8 @@ final class Engine: Sendable {
         }
     }
 
-    private var retention: RetentionKeeper {
-        RetentionKeeper(
+    private var retentionJob: RetentionJob {
+        RetentionJob(
             store: self.store,
             configuration: self.configuration.upkeep,
             time: self.time,
@@ -255,7 +255,7 @@ final class Engine: Sendable {
                     result: result,
                     generation: generation
                 )
-                await self.schedules.mayBeComplete(result.mailings)
+                await self.scheduler.mayBeComplete(result.mailings)
             }
         )
     }
@@ -291,7 +291,7 @@ final class Engine: Sendable {
         try? await self.time.sleep(until: self.time.elapsed() + wait)
     }
 
-    private func carryOut(_ effects: ScheduleKeeper.Effects) async {
+    private func carryOut(_ effects: MailingScheduler.Effects) async {
         self.feedWatch.changed()
         for id in effects.stopped { await self.dispatcher.mailingStopped(id) }
         if !effects.revoked.isEmpty { await self.dispatcher.revoked(effects.revoked, because: .ended) }
@@ -321,26 +321,26 @@ final class Engine: Sendable {
         if mailing.status == .paused { await self.dispatcher.mailingStopped(mailing.id) }
         await self.dispatcher.workChanged()
         if closesAtOnce, mailing.isComplete, try await self.finish(mailing.id, grace: .zero) { return }
-        await self.schedules.changed(mailing)
+        await self.scheduler.changed(mailing)
     }
 
     /// A mailing is no more.
     func mailingGone(_ id: MailingID) async {
         await self.dispatcher.mailingStopped(id)
-        await self.schedules.forget(id)
+        await self.scheduler.forget(id)
     }
 
     /// Ends a mailing now.
     func end(_ id: MailingID) async throws -> Mailing {
-        let (mailing, effects) = try await self.schedules.end(id)
+        let (mailing, effects) = try await self.scheduler.end(id)
         await self.carryOut(effects)
-        self.schedules.signal.notify()
+        self.scheduler.signal.notify()
         return mailing
     }
 
     /// Finishes a mailing if it is complete.
     func finish(_ id: MailingID, grace: Duration) async throws -> Bool {
-        let isFinished = try await self.schedules.finish(id, grace: grace)
+        let isFinished = try await self.scheduler.finish(id, grace: grace)
         if isFinished { await self.dispatcher.workChanged() }
         return isFinished
     }
@@ -353,7 +353,7 @@ final class Engine: Sendable {
     /// Recipients were requeued or settled.
     func workChanged(of id: MailingID?) async {
         self.feedWatch.changed()
-        if let id { await self.schedules.mayBeComplete([id]) }
+        if let id { await self.scheduler.mayBeComplete([id]) }
         await self.dispatcher.workChanged()
     }
 
@@ -411,7 +411,7 @@ final class Engine: Sendable {
         status.queuedReports = queued
         status.reportLagSeconds = oldest.map { Double(Self.milliseconds(self.time.elapsed() - $0)) / 1000 } ?? 0
         status.droppedReports = self.reports.droppedCount
-        status.counterDrift = self.counters.drift
+        status.counterDrift = self.recountJob.drift
         let rates = self.rates.lastMinute
         status.attemptsLastMinute = rates.attempts
         status.deliveredLastMinute = rates.delivered
@@ -433,7 +433,7 @@ final class Engine: Sendable {
             status.problems.append("the store cannot be read: \(error)")
         }
         if let problem = self.time.civil.problem { status.problems.append(problem) }
-        status.warnings = await self.schedules.warnings
+        status.warnings = await self.scheduler.warnings
         if status.unroutable > 0 {
             status.problems.append(
                 "\(status.unroutable) recipients have no satellite that may deliver to them: check the satellites' groups and domain affinities"

@@ -6,7 +6,7 @@ public import MasterStore
 public import Secrets
 import Synchronization
 
-/// The deciding heart of the cluster: the one door for every API, the command line and the satellites.
+/// The deciding heart of the cluster: the one entry point for every API, the command line and the satellites.
 ///
 /// An operation that returns has committed what it says. Its errors are ``MasterError``; an operation that fails with
 /// ``MasterError/Code/storeFailed`` may be repeated. Operations may be called from any task, before ``run()`` too.
@@ -106,7 +106,7 @@ public final class Master: Sendable {
         try await self.store.close()
     }
 
-    /// Runs one call of an operation: refused once the master stops, its errors said in the master's words.
+    /// Runs one call of an operation: refused once the master stops, its errors turned into the master's.
     ///
     /// - Parameters:
     ///   - mailing: The mailing that the operation is about, for errors that name it.

@@ -76,7 +76,7 @@ extension MasterError {
         MasterError(.unknownMailing(id), "there is no mailing \(id)")
     }
 
-    /// Says a store's failure in the master's words.
+    /// The master's error for a store's failure.
     ///
     /// Operations that can say more (which satellite, which key) catch the store's code before it comes here.
     init(_ error: StoreError, mailing: MailingID? = nil) {

@@ -462,7 +462,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public var code: Code
     /// What was being done, on what, in a sentence for an operator.
     public var message: String
-    /// The database's own words.
+    /// The database's own message.
     public var underlying: (any Error)?
 
     /// Composes an error.
@@ -472,7 +472,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         self.underlying = underlying
     }
 
-    /// The message, then the database's words.
+    /// The message, then the database's.
     public var description: String {
         guard let underlying = self.underlying else { return self.message }
         return "\(self.message): \(underlying)"

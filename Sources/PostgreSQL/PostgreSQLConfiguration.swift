@@ -101,11 +101,11 @@ public struct PostgreSQLConfiguration: Sendable, Hashable {
         guard !string.utf8.contains(0) else {
             throw PostgreSQLError(.invalidConfiguration, doing, "it contains a NUL byte")
         }
-        var words: UnsafeMutablePointer<CChar>?
-        guard let parsed = PQconninfoParse(string, &words) else {
-            defer { PQfreemem(words) }
+        var message: UnsafeMutablePointer<CChar>?
+        guard let parsed = PQconninfoParse(string, &message) else {
+            defer { PQfreemem(message) }
             // libpq quotes what it could not read, and that may be the password.
-            let reason = words.map { String(cString: $0).prefix { $0 != "\"" } } ?? "out of memory"
+            let reason = message.map { String(cString: $0).prefix { $0 != "\"" } } ?? "out of memory"
             throw PostgreSQLError(.invalidConfiguration, doing, String(reason).trimmingNewlines)
         }
         defer { PQconninfoFree(parsed) }

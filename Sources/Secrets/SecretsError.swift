@@ -25,7 +25,7 @@ public struct SecretsError: Error, Hashable, Sendable, CustomStringConvertible {
         /// The cryptographic library refused.
         public static let unavailable = Self(kind: .unavailable)
 
-        /// The code's word.
+        /// The code's name.
         public var description: String { self.kind.rawValue }
     }
 

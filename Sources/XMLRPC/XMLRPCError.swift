@@ -34,7 +34,7 @@ public struct XMLRPCError: Error, Hashable, Sendable, CustomStringConvertible {
         /// A value has no form in XML-RPC (writing only).
         public static let notRepresentable = Self(kind: .notRepresentable)
 
-        /// The code's word.
+        /// The code's name.
         public var description: String { self.kind.rawValue }
     }
 

@@ -15,7 +15,7 @@ struct BackupCommand: AsyncParsableCommand {
 
     func run() async throws {
         let path = URL(fileURLWithPath: self.file).standardizedFileURL.path
-        _ = try await ControlClient.with(self.control.door()) {
+        _ = try await ControlClient.with(self.control.endpoint()) {
             try await $0.send("POST", "/backup", body: ["path": path])
         }
         if self.control.json { try Output.json(["backup": path]) } else { Output.line("backed up to \(path)") }
@@ -34,7 +34,7 @@ struct ConfirmStoreCommand: AsyncParsableCommand {
     @OptionGroup var control: ControlOptions
 
     func run() async throws {
-        _ = try await ControlClient.with(self.control.door()) { try await $0.send("POST", "/confirm-store") }
+        _ = try await ControlClient.with(self.control.endpoint()) { try await $0.send("POST", "/confirm-store") }
         if self.control.json { try Output.json(["confirmed": true]) } else { Output.line("the store is confirmed") }
     }
 }

@@ -30,7 +30,7 @@ struct ShowCommand: AsyncParsableCommand {
 
     func run() async throws {
         let printing = Printing(cursor: self.cursor, isJSON: self.control.json)
-        try await ControlClient.with(self.control.door()) { client in
+        try await ControlClient.with(self.control.endpoint()) { client in
             guard self.follow else { return try await self.show(client, printing) }
             // Whoever follows ends it with Ctrl-C: the place where to go on is then what there is left to say.
             let signals = SignalWait.stream([SIGINT, SIGTERM])
@@ -59,7 +59,7 @@ struct ShowCommand: AsyncParsableCommand {
         while !Task.isCancelled {
             var query = "limit=1000&cursor=\(Self.encoded(printing.cursor))"
             if let mailing = self.mailing { query += "&mailing=\(mailing)" }
-            for word in self.status { query += "&status=\(Self.encoded(word))" }
+            for name in self.status { query += "&status=\(Self.encoded(name))" }
             let page = try await client.send("GET", "/feed?\(query)", as: FeedView.self)
             try printing.show(page)
             guard page.reports.isEmpty else { continue }

@@ -384,13 +384,13 @@ def command(cluster, *arguments, **options):
                           capture_output=True, text=True, timeout=telstar.DEADLINE, **options)
 
 
-@pytest.mark.parametrize("door", ["socket", "url"])
-def test_an_import_by_command_writes_a_side_file_and_is_repeated_safely(shared, mailing, tmp_path, door):
+@pytest.mark.parametrize("endpoint", ["socket", "url"])
+def test_an_import_by_command_writes_a_side_file_and_is_repeated_safely(shared, mailing, tmp_path, endpoint):
     cluster, _ = shared
     path = tmp_path / "people.csv"
     path.write_text(HEADER + rows(2500) + "nobody,x,y\n" * 30)
     more = []
-    if door == "url":
+    if endpoint == "url":
         (tmp_path / "key").write_text(cluster.described["api_key"])
         more = ["--url", cluster.described["api_url"], "--key-file", tmp_path / "key"]
     first = command(cluster, "mailing", "import", mailing, path, *more)

@@ -141,12 +141,12 @@ def key(tmp_path):
 @pytest.mark.parametrize("answer, status, words", [
     ((200, b"<html>Welcome</html>"), 69, "as a Telstar master"), ((200, b"{}"), 69, "as a Telstar master"), ((200, b""), 69, "Telstar"),
     ((404, b"<html>\nNot here</html>"), 1, "404"), ((502, b"Bad gateway"), 1, "Bad gateway")])
-def test_an_answer_of_something_else_is_reported_in_words(key, answer, status, words):
+def test_an_answer_of_something_else_is_reported_in_plain_text(key, answer, status, words):
     with server(answer) as url:
         failed(run("key", "list", "--url", url, "--key-file", key), status, words, url)
 
 
-def test_a_master_that_cannot_be_reached_is_reported_in_words(shared, key):
+def test_a_master_that_cannot_be_reached_is_reported_in_plain_text(shared, key):
     port = telstar.free_port()
     failed(run("key", "list", "--url", f"https://127.0.0.1:{port}", "--key-file", key), 69, f"127.0.0.1:{port}", "nobody listens")
     failed(run("key", "list", "--url", "https://no-such-host.invalid:1", "--key-file", key), 69, "no-such-host.invalid", "not known")

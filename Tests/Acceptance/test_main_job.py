@@ -35,7 +35,7 @@ def test_the_first_mail_leaves_although_the_satellite_started_before_the_master(
         telstar.reconcile(cluster, sink, mailing)
 
 
-def test_refused_and_deferred_recipients_are_reported_with_the_servers_words(tmp_path):
+def test_refused_and_deferred_recipients_are_reported_with_the_servers_reply(tmp_path):
     script = (
         "at rcpt to refuse*: reply 550 5.1.1 No such person\n"
         "at rcpt to later*: reply 451 4.3.0 Come back later\n"

@@ -583,7 +583,7 @@ struct OutboxTests {
         }
     }
 
-    /// An outbox of batches of ten, two of them in flight at most, and short words for its moves.
+    /// An outbox of batches of ten, two of them in flight at most, and shorthands for its moves.
     private final class Box {
         var outbox = ReportOutbox(batchSize: 10, window: 2)
         var now = ContinuousClock.now

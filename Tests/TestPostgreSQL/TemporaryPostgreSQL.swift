@@ -38,24 +38,24 @@ public final class TemporaryPostgreSQL: Sendable {
     /// The port at 127.0.0.1, where a password is asked for.
     public let port: Int
     private let directory: String
-    private let keeper: Mutex<Keeper>
+    private let process: Mutex<ServerProcess>
     private let databases = Mutex(0)
 
     /// Makes a server and starts it.
     public init() throws {
         self.port = try FreePort.pick()
-        self.keeper = Mutex(try Keeper())
+        self.process = Mutex(try ServerProcess())
         let port = self.port
-        self.directory = try self.keeper.withLock { try $0.send("make \(port)") }
+        self.directory = try self.process.withLock { try $0.send("make \(port)") }
         try self.start()
         try self.asAdmin("CREATE ROLE \(Self.user) LOGIN PASSWORD '\(Self.password)'")
     }
 
     /// Starts the server after ``stop()`` or ``kill()``, and waits until it answers.
-    public func start() throws { _ = try self.keeper.withLock { try $0.send("start") } }
+    public func start() throws { _ = try self.process.withLock { try $0.send("start") } }
 
     /// Stops the server at once but in order; connections are ended by it.
-    public func stop() throws { _ = try self.keeper.withLock { try $0.send("stop") } }
+    public func stop() throws { _ = try self.process.withLock { try $0.send("stop") } }
 
     /// Stops and starts.
     public func restart() throws {
@@ -64,7 +64,7 @@ public final class TemporaryPostgreSQL: Sendable {
     }
 
     /// Kills the server and its children, as a power cut would.
-    public func kill() throws { _ = try self.keeper.withLock { try $0.send("kill") } }
+    public func kill() throws { _ = try self.process.withLock { try $0.send("kill") } }
 
     /// Makes an empty database that the ordinary role owns.
     ///
@@ -99,8 +99,8 @@ public final class TemporaryPostgreSQL: Sendable {
     }
 }
 
-/// The shell that keeps the server.
-private struct Keeper: ~Copyable {
+/// The shell that starts and stops the server.
+private struct ServerProcess: ~Copyable {
     private let input: FileHandle
     private let output: FileHandle
 

@@ -6,12 +6,12 @@
 public struct ExitCode: Hashable, Sendable {
     /// The number that the process exits with.
     public let rawValue: Int32
-    /// The status as a word, for programs.
-    public let word: String
+    /// The status's name, for programs.
+    public let name: String
 
-    private init(rawValue: Int32, _ word: String) {
+    private init(rawValue: Int32, _ name: String) {
         self.rawValue = rawValue
-        self.word = word
+        self.name = name
     }
 
     /// The master refused what was asked, or a check found that it is not so (1).

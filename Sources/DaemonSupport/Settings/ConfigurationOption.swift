@@ -30,9 +30,9 @@ public struct OptionDefinition: Sendable {
     /// The value used when nothing is given, or `nil` if one must be given.
     let defaultValue: (any Sendable)?
 
-    /// The type in words.
+    /// The type as text.
     public var typeDescription: String { self.kind.name }
-    /// The range in words, or `nil` if there is none.
+    /// The range as text, or `nil` if there is none.
     public var rangeDescription: String? { self.kind.range }
     /// The default as it would be written, or `nil` if a value must be given.
     public var defaultText: String? { self.defaultValue.map { self.kind.text(of: $0) } }

@@ -25,7 +25,7 @@ enum OptionKind: Sendable {
         }
     }
 
-    /// The range in words, or `nil` if there is none worth printing.
+    /// The range as text, or `nil` if there is none worth printing.
     var range: String? {
         switch self {
         case .int(let range): Self.describe(range, of: .min ... .max) { "\($0)" }

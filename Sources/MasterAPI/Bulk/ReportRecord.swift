@@ -18,7 +18,7 @@ struct ReportRecord {
     private let members: [XMLRPCStructure.Member]
 
     init(_ report: RecipientReport) {
-        guard case .structure(let record) = CloudMailingWords.record(report) else {
+        guard case .structure(let record) = CloudMailingMapping.record(report) else {
             preconditionFailure("a report's record is not a struct")
         }
         self.members = record.members

@@ -8,7 +8,7 @@ import MasterCore
 import MasterStore
 import XMLRPC
 
-/// CloudMailing's methods, each answered through the master's door.
+/// CloudMailing's methods, each answered by a call of the master.
 struct CloudMailingCalls: Sendable {
     /// Everything that may be called.
     static let methods = [
@@ -93,7 +93,7 @@ struct CloudMailingCalls: Sendable {
         return CloudMailingFault(8001, "procedure \(method) not found")
     }
 
-    /// Words the fault of an unknown mailing as the original does.
+    /// Phrases the fault of an unknown mailing as the original does.
     private func named<Result>(_ id: MailingID, _ body: () async throws -> Result) async throws -> Result {
         do {
             return try await body()
@@ -189,7 +189,7 @@ extension CloudMailingCalls {
     private func listMailings(_ call: XMLRPCCall) async throws -> XMLRPCValue {
         var arguments = try CloudMailingArguments(call, 0...1)
         let mailings = try await self.master.mailings(try CloudMailingFilters.mailings(arguments.value()))
-        return .array(mailings.map { CloudMailingWords.record($0, header: nil) })
+        return .array(mailings.map { CloudMailingMapping.record($0, header: nil) })
     }
 
     private func deleteMailings(_ call: XMLRPCCall) async throws -> XMLRPCValue {
@@ -209,7 +209,7 @@ extension CloudMailingCalls {
         let id = try arguments.mailing()
         do {
             let status = try await self.named(id) { try await self.master.startMailing(id) }
-            return .string(CloudMailingWords.word(for: status))
+            return .string(CloudMailingMapping.name(for: status))
         } catch let error as MasterError {
             guard case .badStatus = error.code else { throw error }
             throw CloudMailingFault(8002, "Only mailings in FILLING_RECIPIENTS state can be activated")
@@ -221,15 +221,15 @@ extension CloudMailingCalls {
         let id = try arguments.mailing()
         do {
             let status = try await self.named(id) { try await self.master.pauseMailing(id) }
-            return .string(CloudMailingWords.word(for: status))
+            return .string(CloudMailingMapping.name(for: status))
         } catch let error as MasterError {
-            let word: String
+            let given: String
             switch error.code {
-            case .badStatus(let status): word = CloudMailingWords.word(for: status)
-            case .mailingFinished: word = CloudMailingWords.word(for: .finished)
+            case .badStatus(let status): given = CloudMailingMapping.name(for: status)
+            case .mailingFinished: given = CloudMailingMapping.name(for: .finished)
             default: throw error
             }
-            throw CloudMailingFault(406, "Bad mailing status: '\(word)'. Can't pause it!")
+            throw CloudMailingFault(406, "Bad mailing status: '\(given)'. Can't pause it!")
         }
     }
 }
@@ -274,7 +274,7 @@ extension CloudMailingCalls {
         }
         _ = try arguments.structure()
         let reports = try await self.master.reports(of: try Self.texts(ids), account: self.key.account)
-        return .array(reports.map(CloudMailingWords.record))
+        return .array(reports.map(CloudMailingMapping.record))
     }
 
     private func feed(_ call: XMLRPCCall) async throws -> XMLRPCValue {
@@ -296,7 +296,7 @@ extension CloudMailingCalls {
         )
         return .structure([
             "cursor": .string(page.cursor),
-            "recipients": .array(page.entries.map { CloudMailingWords.record($0.report) }),
+            "recipients": .array(page.entries.map { CloudMailingMapping.record($0.report) }),
         ])
     }
 }

@@ -4,7 +4,7 @@ import HTTPTypes
 import MailingModel
 import MasterCore
 
-/// A refusal in XML-RPC's words, with the HTTP status that it travels under.
+/// A refusal as an XML-RPC fault, with the HTTP status that it travels under.
 struct CloudMailingFault: Error, Hashable, Sendable {
     /// The fault's number.
     var code: Int

@@ -101,18 +101,18 @@ enum CloudMailingFilters {
     }
 
     private static func mailingStatuses(_ value: XMLRPCValue) throws -> [MailingStatus] {
-        try self.texts(value, of: "status").map { word in
-            guard let status = CloudMailingWords.mailingStatus(word) else {
-                throw CloudMailingFault(406, "Bad status '\(word)'.")
+        try self.texts(value, of: "status").map { given in
+            guard let status = CloudMailingMapping.mailingStatus(given) else {
+                throw CloudMailingFault(406, "Bad status '\(given)'.")
             }
             return status
         }
     }
 
     private static func recipientStates(_ value: XMLRPCValue) throws -> [RecipientState] {
-        try self.texts(value, of: "status").flatMap { word in
-            guard let states = CloudMailingWords.recipientStates(word) else {
-                throw CloudMailingFault(406, "Bad status '\(word)'.")
+        try self.texts(value, of: "status").flatMap { given in
+            guard let states = CloudMailingMapping.recipientStates(given) else {
+                throw CloudMailingFault(406, "Bad status '\(given)'.")
             }
             return states
         }

@@ -136,7 +136,7 @@ enum CloudMailingProperties {
         switch try self.text(value, of: "type") {
         case "REGULAR": return .regular
         case "OPENED": return .opened
-        case let word: throw CloudMailingFault(406, "Property 'type' has to be REGULAR or OPENED, not '\(word)'.")
+        case let given: throw CloudMailingFault(406, "Property 'type' has to be REGULAR or OPENED, not '\(given)'.")
         }
     }
 
@@ -145,15 +145,16 @@ enum CloudMailingProperties {
         switch try self.text(value, of: "url_encoding") {
         case "", "percent": return .percent
         case "base64": return .base64
-        case let word: throw CloudMailingFault(406, "Property 'url_encoding' has to be base64 or empty, not '\(word)'.")
+        case let given:
+            throw CloudMailingFault(406, "Property 'url_encoding' has to be base64 or empty, not '\(given)'.")
         }
     }
 
     private static func uncertainPolicy(_ value: XMLRPCValue) throws -> UncertainPolicy {
-        let word = try self.text(value, of: "uncertain_policy")
-        guard let policy = UncertainPolicy(rawValue: word) else {
-            let words = UncertainPolicy.allCases.map(\.rawValue).joined(separator: ", ")
-            throw CloudMailingFault(406, "Property 'uncertain_policy' has to be one of \(words), not '\(word)'.")
+        let given = try self.text(value, of: "uncertain_policy")
+        guard let policy = UncertainPolicy(rawValue: given) else {
+            let names = UncertainPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+            throw CloudMailingFault(406, "Property 'uncertain_policy' has to be one of \(names), not '\(given)'.")
         }
         return policy
     }
@@ -198,23 +199,23 @@ enum CloudMailingProperties {
     private static func checkOverridden(_ members: XMLRPCStructure) throws {
         if let value = members["length"], value != .nil { _ = try self.truth(value, of: "dkim.length") }
         if let value = members["signature_algorithm"], value != .nil {
-            let words = ["rsa-sha256", "rsa-sha1", "ed25519-sha256"]
-            let word = try self.text(value, of: "dkim.signature_algorithm")
-            guard words.contains(word.lowercased()) else {
+            let names = ["rsa-sha256", "rsa-sha1", "ed25519-sha256"]
+            let given = try self.text(value, of: "dkim.signature_algorithm")
+            guard names.contains(given.lowercased()) else {
                 throw CloudMailingFault(
                     406,
-                    "Property 'dkim.signature_algorithm' has to be one of \(words.joined(separator: ", ")), not '\(word)'."
+                    "Property 'dkim.signature_algorithm' has to be one of \(names.joined(separator: ", ")), not '\(given)'."
                 )
             }
         }
         if let value = members["canonicalize"], value != .nil {
-            let words =
+            let names =
                 if case .array(let items) = value {
                     try items.map { try self.text($0, of: "dkim.canonicalize") }
                 } else {
                     try self.text(value, of: "dkim.canonicalize").split(separator: "/").map(String.init)
                 }
-            guard (1...2).contains(words.count), words.allSatisfy({ ["simple", "relaxed"].contains($0.lowercased()) })
+            guard (1...2).contains(names.count), names.allSatisfy({ ["simple", "relaxed"].contains($0.lowercased()) })
             else {
                 throw CloudMailingFault(
                     406,

@@ -65,10 +65,10 @@ struct ControlMailingChange: Decodable {
             let minutes = try members.decodeIfPresent(Int.self, forKey: .scheduledDuration)
             self.change.scheduledDurationMinutes = minutes.map { .set($0) } ?? .clear
         }
-        if let word = try members.decodeIfPresent(String.self, forKey: .uncertainPolicy) {
-            guard let policy = UncertainPolicy(rawValue: word) else {
-                let words = UncertainPolicy.allCases.map(\.rawValue).joined(separator: ", ")
-                throw ControlBody.bad("`uncertain_policy` is one of \(words)")
+        if let given = try members.decodeIfPresent(String.self, forKey: .uncertainPolicy) {
+            guard let policy = UncertainPolicy(rawValue: given) else {
+                let names = UncertainPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+                throw ControlBody.bad("`uncertain_policy` is one of \(names)")
             }
             self.change.uncertainPolicy = policy
         }

@@ -3,7 +3,7 @@
 import HTTPTypes
 import MasterCore
 
-/// A refusal in the control API's words.
+/// A refusal of the control API.
 struct ControlRefusal: Error, Sendable {
     /// What travels: `{"error": {"code": …, "message": …}}`.
     struct Body: Encodable, Sendable {
@@ -57,7 +57,7 @@ struct ControlRefusal: Error, Sendable {
     }
 
     /// A decoding error in one line: where and what.
-    static func words(_ error: any Error) -> String {
+    static func reason(_ error: any Error) -> String {
         guard let error = error as? DecodingError else { return "it is not JSON" }
         func place(_ path: [any CodingKey]) -> String { path.map(\.stringValue).joined(separator: ".") }
         switch error {

@@ -2,7 +2,7 @@
 
 public import Foundation
 
-/// A daemon's status as JSON, in the words of all JSON that is ours: snake case, `connected` rather than `isConnected`,
+/// A daemon's status as JSON, named as all JSON that is ours: snake case, `connected` rather than `isConnected`,
 /// `_bytes`, timestamps in RFC 3339 under `_at`, ages under `_seconds`.
 public enum StatusDocument {
     /// Encodes a status; keys are in order.
@@ -12,23 +12,23 @@ public enum StatusDocument {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.keyEncodingStrategy = .custom { path in
-            Key(stringValue: Self.word(path.last?.stringValue ?? ""))
+            Key(stringValue: Self.name(path.last?.stringValue ?? ""))
         }
         return try encoder.encode(status)
     }
 
-    /// The word for a property: `isDiskFull` is `disk_full`, `journalBytes` is `journal_bytes`, `storeID` is `store_id`.
-    static func word(_ property: String) -> String {
-        var words: [String] = []
+    /// The name of a property's member: `isDiskFull` is `disk_full`, `journalBytes` is `journal_bytes`, `storeID` is `store_id`.
+    static func name(_ property: String) -> String {
+        var parts: [String] = []
         var previous: Character?
         for character in property {
             let isNew = character.isUppercase && previous?.isUppercase != true
-            if words.isEmpty || isNew { words.append("") }
-            words[words.count - 1].append(character.lowercased())
+            if parts.isEmpty || isNew { parts.append("") }
+            parts[parts.count - 1].append(character.lowercased())
             previous = character
         }
-        if words.count > 1, words[0] == "is" { words.removeFirst() }
-        return words.joined(separator: "_")
+        if parts.count > 1, parts[0] == "is" { parts.removeFirst() }
+        return parts.joined(separator: "_")
     }
 
     private struct Key: CodingKey {

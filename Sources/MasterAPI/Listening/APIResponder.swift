@@ -6,18 +6,23 @@ import Logging
 import MasterCore
 import NIOCore
 
-/// Sends each request to the face that owns the first segments of its path; a face renders its own refusals.
+/// Sends each request to the API that owns the first segments of its path; an API renders its own refusals.
 struct APIResponder: Sendable {
     private let master: Master
-    private let cloudMailing: CloudMailingFace
-    private let control: ControlFace
-    private let bulk: BulkFace
+    private let cloudMailing: CloudMailingAPI
+    private let control: ControlAPI
+    private let bulk: BulkAPI
 
-    init(master: Master, door: APIDoor, maximumBodyBytes: Int, logger: Logger) {
+    init(master: Master, transport: APITransport, maximumBodyBytes: Int, logger: Logger) {
         self.master = master
-        self.cloudMailing = CloudMailingFace(master: master, maximumBodyBytes: maximumBodyBytes, logger: logger)
-        self.control = ControlFace(master: master, door: door, maximumBodyBytes: maximumBodyBytes, logger: logger)
-        self.bulk = BulkFace(master: master, door: door, logger: logger)
+        self.cloudMailing = CloudMailingAPI(master: master, maximumBodyBytes: maximumBodyBytes, logger: logger)
+        self.control = ControlAPI(
+            master: master,
+            transport: transport,
+            maximumBodyBytes: maximumBodyBytes,
+            logger: logger
+        )
+        self.bulk = BulkAPI(master: master, transport: transport, logger: logger)
     }
 
     func respond(to request: Request, on channel: any Channel) async throws -> Response {

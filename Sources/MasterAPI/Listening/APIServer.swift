@@ -33,14 +33,14 @@ public struct APIServer: Sendable {
         public init() {}
     }
 
-    private struct Door: Sendable {
-        var way: APIDoor
+    private struct Endpoint: Sendable {
+        var transport: APITransport
         var listener: HTTPListener
         var ledger: ConnectionLedger
         var isSecure: Bool
     }
 
-    private let doors: [Door]
+    private let endpoints: [Endpoint]
     private let maximumBodyBytes: Int
     private let master: Master
     private let logger: Logger
@@ -59,7 +59,7 @@ public struct APIServer: Sendable {
         func makeLedger(_ name: String) -> ConnectionLedger {
             ConnectionLedger(name: name, limits: configuration.limits, logger: logger)
         }
-        func door(_ name: String, _ host: String, _ port: Int, tls: TLSConfiguration?) -> Door {
+        func endpoint(_ name: String, _ host: String, _ port: Int, tls: TLSConfiguration?) -> Endpoint {
             let ledger = makeLedger(name)
             let listener = HTTPListener(
                 address: .tcp(host: host, port: port),
@@ -67,34 +67,38 @@ public struct APIServer: Sendable {
                 ledger: ledger,
                 serverName: "Telstar"
             )
-            return Door(way: .network, listener: listener, ledger: ledger, isSecure: tls != nil)
+            return Endpoint(transport: .network, listener: listener, ledger: ledger, isSecure: tls != nil)
         }
-        var doors: [Door] = []
+        var endpoints: [Endpoint] = []
         if let (host, port) = configuration.secure {
             guard let certificate = configuration.certificate else {
                 preconditionFailure("an HTTPS listener was configured without a certificate")
             }
             let tls = try ServerTLS.configuration(certificatePEM: certificate.chain, privateKeyPEM: certificate.key)
-            doors.append(door("api.listen", host, port, tls: tls))
+            endpoints.append(endpoint("api.listen", host, port, tls: tls))
         }
-        if let (host, port) = configuration.plain { doors.append(door("api.plainListen", host, port, tls: nil)) }
+        if let (host, port) = configuration.plain {
+            endpoints.append(endpoint("api.plainListen", host, port, tls: nil))
+        }
         if let path = configuration.controlSocket {
             let ledger = makeLedger("control.sock")
             let listener = HTTPListener(address: .socket(path), ledger: ledger, serverName: "Telstar")
-            doors.append(Door(way: .controlSocket(path), listener: listener, ledger: ledger, isSecure: false))
+            endpoints.append(
+                Endpoint(transport: .controlSocket(path), listener: listener, ledger: ledger, isSecure: false)
+            )
         }
-        self.doors = doors
+        self.endpoints = endpoints
     }
 
     /// The ledgers of the listeners' connections.
-    public var ledgers: [ConnectionLedger] { self.doors.map(\.ledger) }
+    public var ledgers: [ConnectionLedger] { self.endpoints.map(\.ledger) }
 
     /// Serves until shutdown or cancellation, or until one of the listeners cannot listen or ends.
     ///
     /// - Parameter listening: Called once, when every listener is open.
     /// - Throws: ``ListeningError`` that names the listener and why.
     public func run(listening: @escaping @Sendable () async -> Void) async throws {
-        let waiting = Mutex(self.doors.count)
+        let waiting = Mutex(self.endpoints.count)
         let (allOpen, tellAllOpen) = AsyncStream.makeStream(of: Void.self)
         let opened: @Sendable () -> Void = {
             let rest = waiting.withLock { waiting in
@@ -104,12 +108,12 @@ public struct APIServer: Sendable {
             if rest == 0 { tellAllOpen.finish() }
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            if self.doors.isEmpty {
+            if self.endpoints.isEmpty {
                 tellAllOpen.finish()
                 group.addTask { try await gracefulShutdown() }
             }
-            for door in self.doors {
-                group.addTask { try await self.serve(door, opened: opened) }
+            for endpoint in self.endpoints {
+                group.addTask { try await self.serve(endpoint, opened: opened) }
             }
             group.addTask {
                 for await _ in allOpen {}
@@ -120,10 +124,10 @@ public struct APIServer: Sendable {
         }
     }
 
-    private func serve(_ door: Door, opened: @escaping @Sendable () -> Void) async throws {
+    private func serve(_ endpoint: Endpoint, opened: @escaping @Sendable () -> Void) async throws {
         let responder = APIResponder(
             master: self.master,
-            door: door.way,
+            transport: endpoint.transport,
             maximumBodyBytes: self.maximumBodyBytes,
             logger: self.logger
         )
@@ -132,13 +136,13 @@ public struct APIServer: Sendable {
         let answering = CallbackResponder { (request: Request, context: APIContext) in
             try await responder.respond(to: request, on: context.channel)
         }
-        try await door.listener.run(answering, logger: quiet) { channel in
-            if case .controlSocket(let path) = door.way { ControlSocket.restrict(path) }
+        try await endpoint.listener.run(answering, logger: quiet) { channel in
+            if case .controlSocket(let path) = endpoint.transport { ControlSocket.restrict(path) }
             self.logger.info(
                 "API listens",
                 metadata: [
                     "address": "\(channel.localAddress.map(String.init(describing:)) ?? "-")",
-                    "tls": "\(door.isSecure)",
+                    "tls": "\(endpoint.isSecure)",
                 ]
             )
             opened()
@@ -146,8 +150,8 @@ public struct APIServer: Sendable {
     }
 }
 
-/// The way by which a request came in.
-enum APIDoor: Sendable {
+/// How a request came in.
+enum APITransport: Sendable {
     /// Over the network: a key is asked for.
     case network
     /// Over the operator's Unix socket, whose file's rights are the authentication.

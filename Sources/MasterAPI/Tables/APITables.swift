@@ -10,11 +10,11 @@ public enum APITables {
     /// The properties of `set_mailing_properties`.
     public static var mailingProperties: [String] { CloudMailingProperties.names }
     /// The XML-RPC API's words for the status of a mailing.
-    public static var mailingStatuses: [String] { MailingStatus.allCases.map(CloudMailingWords.word) }
+    public static var mailingStatuses: [String] { MailingStatus.allCases.map(CloudMailingMapping.name(for:)) }
     /// The XML-RPC API's words for the status of a recipient.
     public static var recipientStatuses: [String] {
-        RecipientState.allCases.map(CloudMailingWords.word).reduce(into: []) { words, word in
-            if !words.contains(word) { words.append(word) }
+        RecipientState.allCases.map(CloudMailingMapping.name(for:)).reduce(into: []) { names, name in
+            if !names.contains(name) { names.append(name) }
         }
     }
     /// The operators' words for the status of a mailing.

@@ -38,7 +38,7 @@ actor Dispatcher {
     private var unsendable: [(serial: LeaseSerial, due: Duration)] = []
     /// Mailings whose latest lease was among them, with its size.
     private var tooLong: [MailingID: Int] = [:]
-    /// Mailings that got their first leases; the keeper of schedules wants to know.
+    /// Mailings that got their first leases; the mailing scheduler wants to know.
     private(set) var newlyLeased: Set<MailingID> = []
     private var everLeased: Set<MailingID> = []
     /// Mailings with recipients that were settled here, and that may be complete by that.

@@ -16,7 +16,7 @@ enum JournalComparison {
     /// - Parameters:
     ///   - handshake: What the satellite says.
     ///   - seen: What the master last saw; `nil` if it never saw this satellite, or only programs that report nothing.
-    /// - Returns: The reason in words for the log.
+    /// - Returns: The reason, for the log.
     static func reasonToDistrust(_ handshake: Handshake, seen: JournalMark?) -> String? {
         guard handshake.journalSession > 0 else { return nil }
         if handshake.incarnation == seen?.incarnation, handshake.journalID == seen?.journalID {

@@ -23,7 +23,7 @@ public struct MailingDraft: Sendable, Hashable {
     public var content: ContentSource
     /// Escape merge fields in HTML parts; `nil` is the configuration's default.
     ///
-    /// A face passes its key's own default.
+    /// An API passes its key's own default.
     public var autoescape: Bool?
 
     /// Composes a draft.

@@ -79,7 +79,7 @@ enum SatelliteRules {
         }
     }
 
-    /// What the store refused because of another satellite, in the master's words.
+    /// What the store refused because of another satellite, as the master's error.
     static func conflict(_ error: StoreError, _ serial: String) -> MasterError {
         MasterError(.satelliteExists(serial), "satellite \(serial): \(error.message)")
     }

@@ -30,7 +30,7 @@ final class StoreHealth: Sendable {
     ///
     /// - Parameters:
     ///   - error: What the store threw.
-    ///   - work: What failed, in words that follow "while".
+    ///   - work: What failed, as a phrase that follows "while".
     /// - Returns: How long to wait before the next try.
     func failed(_ error: any Error, while work: String) -> Duration {
         let (count, isNew) = self.state.withLock { state -> (Int, Bool) in

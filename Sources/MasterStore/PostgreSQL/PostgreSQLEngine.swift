@@ -205,12 +205,12 @@ final class PostgreSQLEngine: StoreEngine {
 
     /// Refuses a secret other than the one with which the store was made: with it no id and no key could be read.
     private static func checkSecret(_ connection: PostgreSQLConnection, _ secrets: StoreSecrets) throws {
-        let words = Array("telstar".utf8)
+        let plaintext = Array("telstar".utf8)
         guard let sealed = try connection.query("SELECT sealed FROM store").only().optionalBytes(0) else {
-            try connection.query("UPDATE store SET sealed = $1", [.bytea(try secrets.seal(words))])
+            try connection.query("UPDATE store SET sealed = $1", [.bytea(try secrets.seal(plaintext))])
             return
         }
-        guard (try? secrets.open(sealed)) == words else {
+        guard (try? secrets.open(sealed)) == plaintext else {
             throw StoreError(
                 .refused,
                 "the store was made with another secret; copy secret.key from the first master's data directory"

@@ -2,7 +2,7 @@
 
 internal import PostgreSQL
 
-/// A statement of an operation in PostgreSQL's words, with its parameters.
+/// A statement of an operation in PostgreSQL's dialect, with its parameters.
 final class PostgreSQLStatement: StoreStatement {
     private let connection: PostgreSQLStoreConnection
     private let sql: String

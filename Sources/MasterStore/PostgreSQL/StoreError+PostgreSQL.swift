@@ -3,7 +3,7 @@
 internal import PostgreSQL
 
 extension StoreError {
-    /// A server's error in our words.
+    /// A server's error as a store's error.
     ///
     /// What passes by itself or by an operator's hand (connection, resources, intervention, locks) is an outage, after
     /// which the same call may succeed; a value that the server cannot hold is not.

@@ -39,7 +39,7 @@ enum Schema {
 
     // MARK: Partitions
 
-    /// Makes the tables and indexes of a mailing's own partition as the shared ones are now, from their own words.
+    /// Makes the tables and indexes of a mailing's own partition as the shared ones are now, from their own SQL.
     ///
     /// A step that changes the shared tables has to change those of all partitions as well: `recipient_<mailing>` and
     /// `delivery_<mailing>` of each `mailing` whose `segment` is not 0, and of each `tombstone` whose `segment` is 1.
@@ -56,7 +56,7 @@ enum Schema {
                 arguments: [shared]
             )
             for definition in definitions {
-                let (name, words): (String, String) = (definition[0], definition[1])
+                let (name, definitionSQL): (String, String) = (definition[0], definition[1])
                 let (opening, renamed) =
                     name == shared
                     ? ("CREATE TABLE \(shared)(", "CREATE TABLE \(own)(")
@@ -64,10 +64,10 @@ enum Schema {
                         "CREATE INDEX \(name) ON \(shared)(",
                         "CREATE INDEX \(own)\(name.trimmingPrefix(shared)) ON \(own)("
                     )
-                guard words.hasPrefix(opening) else {
+                guard definitionSQL.hasPrefix(opening) else {
                     throw StoreError(.corrupt, "the definition of \(name) is not as this program made it")
                 }
-                try database.execute(sql: renamed + words.dropFirst(opening.count))
+                try database.execute(sql: renamed + definitionSQL.dropFirst(opening.count))
             }
         }
     }

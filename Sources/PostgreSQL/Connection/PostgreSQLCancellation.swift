@@ -53,9 +53,9 @@ final class CancelRequest: Sendable {
         do {
             try OwnThread.start {
                 if let request = OpaquePointer(bitPattern: bits) {
-                    var words = [CChar](repeating: 0, count: 256)
+                    var message = [CChar](repeating: 0, count: 256)
                     // A failure shows by the statement going on; the request is then repeated or the line dropped.
-                    _ = PQcancel(request, &words, Int32(words.count))
+                    _ = PQcancel(request, &message, Int32(message.count))
                     PQfreeCancel(request)
                 }
                 self.done.withLock { $0 = true }

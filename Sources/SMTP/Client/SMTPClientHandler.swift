@@ -46,7 +46,7 @@ final class SMTPClientHandler: ChannelInboundHandler {
         connection.handler = self
     }
 
-    // MARK: Doors
+    // MARK: Public API
 
     func wake() {
         self.machine.wake()

@@ -39,7 +39,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
     /// Whether the connection has a message under way.
     var inFlight: Int { self.current.count }
 
-    // MARK: Doors
+    // MARK: Public API
 
     /// Begins with the first address.
     func start() { self.tryNext() }

@@ -18,7 +18,7 @@ struct StoreBench: Sendable {
     private static let smallMailing = 10
 
     /// A figure's name as a member of JSON.
-    private static func word(_ name: String) -> String {
+    private static func key(_ name: String) -> String {
         name.lowercased().split { !$0.isLetter && !$0.isNumber }.joined(separator: "_")
     }
 
@@ -32,7 +32,7 @@ struct StoreBench: Sendable {
     func run(delivering count: Int, say: (String) -> Void) async throws -> [String: String] {
         var figures: [String: String] = [:]
         func note(_ name: String, _ value: String) {
-            figures[Self.word(name)] = value
+            figures[Self.key(name)] = value
             say("\(name): \(value)")
         }
         guard try await self.store.countMailings(MailingFilter()) == 0 else {

@@ -34,7 +34,7 @@ struct ExportCommand: AsyncParsableCommand {
     var rawFormulas = false
 
     func run() async throws {
-        try await ControlClient.with(self.control.door(), isPatient: true) { client in
+        try await ControlClient.with(self.control.endpoint(), isPatient: true) { client in
             let response = try await client.stream("GET", "/api/reports?" + self.query)
             let partial = self.output.map { $0 + ".part" }
             let file = try partial.map { try NamedFile.create($0, "the file of reports") }

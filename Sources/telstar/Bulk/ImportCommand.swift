@@ -56,7 +56,7 @@ struct ImportCommand: AsyncParsableCommand {
         var output = ImportOutput(errors: self.errorsPath, size: pieces.size)
         try output.begin()
         let length: HTTPClientRequest.Body.Length = pieces.size.map { .known(Int64($0)) } ?? .unknown
-        try await ControlClient.with(self.control.door(), isPatient: true) { client in
+        try await ControlClient.with(self.control.endpoint(), isPatient: true) { client in
             let path = "/api/mailings/\(self.mailing)/recipients" + (self.skipDuplicates ? "?skip_duplicates=true" : "")
             do {
                 let response = try await client.stream(
@@ -80,7 +80,7 @@ struct ImportCommand: AsyncParsableCommand {
                     status: 0,
                     code: "cut",
                     message:
-                        "the connection was cut after \(output.lines) lines (\(ConnectionTrouble.words(error))); \(self.wayOn)"
+                        "the connection was cut after \(output.lines) lines (\(ConnectionTrouble.reason(error))); \(self.wayOn)"
                 )
             }
         }

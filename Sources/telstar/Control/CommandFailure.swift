@@ -21,11 +21,11 @@ struct CommandFailure: Sendable, Equatable {
 
     private init(_ exit: DaemonSupport.ExitCode, code: String? = nil, _ messages: [String]) {
         self.status = exit.rawValue
-        self.code = code ?? exit.word
+        self.code = code ?? exit.name
         self.messages = messages
     }
 
-    /// Says any error of ours in words; `nil` for one of the argument parser's, which knows best how to show it.
+    /// Describes any error of ours; `nil` for one of the argument parser's, which knows best how to show it.
     init?(_ error: any Error) {
         switch error {
         case let failure as StartFailure: self.init(failure.exitCode, [failure.description])
@@ -40,11 +40,11 @@ struct CommandFailure: Sendable, Equatable {
             let isReading = error.code == .missing || error.code == .unreadable || error.code == .unsafePermissions
             self.init(isReading ? .unreadableFile : .configuration, [error.description])
         case let error as AtomicFileError: self.init(.unwritableFile, [error.description])
-        case let error as CocoaError: self.init(.unavailable, [Self.words(error)])
+        case let error as CocoaError: self.init(.unavailable, [Self.reason(error)])
         case let error as POSIXError:
             self.init(.unavailable, ["the system refused: \(String(cString: strerror(error.code.rawValue)))"])
         case is IOError, is HTTPClientError, is NIOConnectionError:
-            self.init(.unavailable, [ConnectionTrouble.words(error)])
+            self.init(.unavailable, [ConnectionTrouble.reason(error)])
         case is CancellationError: self.init(.unavailable, ["it was cancelled"])
         default:
             // The parser's own errors and statuses, and what nobody foresaw.
@@ -55,7 +55,7 @@ struct CommandFailure: Sendable, Equatable {
     }
 
     /// What is wrong with a file, without the domain and the dictionary that Foundation prints.
-    private static func words(_ error: CocoaError) -> String {
+    private static func reason(_ error: CocoaError) -> String {
         let path = error.userInfo[NSFilePathErrorKey].map { "\($0)" } ?? "a file"
         let underlying = error.userInfo[NSUnderlyingErrorKey] as? POSIXError
         return "\(path): \(underlying.map { NamedFile.reason($0.code.rawValue) } ?? error.localizedDescription)"

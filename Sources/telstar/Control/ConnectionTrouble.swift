@@ -6,10 +6,10 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 
-/// What went wrong on the way to a master, in words.
+/// What went wrong on the way to a master, as text.
 enum ConnectionTrouble {
     /// The reason, without the names of the libraries' types.
-    static func words(_ error: any Error) -> String {
+    static func reason(_ error: any Error) -> String {
         switch error {
         case let error as IOError: self.system(error.errnoCode)
         case let error as NIOConnectionError: self.connecting(error)
@@ -35,7 +35,7 @@ enum ConnectionTrouble {
     }
 
     private static func connecting(_ error: NIOConnectionError) -> String {
-        if let failure = error.connectionErrors.first { return self.words(failure.error) }
+        if let failure = error.connectionErrors.first { return self.reason(failure.error) }
         return "the host name \(error.host) is not known"
     }
 

@@ -10,7 +10,7 @@ import NIOSSL
 /// Talks to a running master: over the Unix socket in its data directory, or by URL and key.
 struct ControlClient {
     /// Where the master listens.
-    enum Door {
+    enum Endpoint {
         /// The socket in the master's data directory; whoever may open it may do everything.
         case socket(path: String)
         /// A listener of the API, with the secret of an API key.
@@ -36,13 +36,13 @@ struct ControlClient {
     /// Opens nothing yet; the first request connects.
     ///
     /// - Parameters:
-    ///   - door: Where the master listens.
+    ///   - endpoint: Where the master listens.
     ///   - isPatient: The answer may take as long as it takes.
-    init(_ door: Door, isPatient: Bool = false) {
+    init(_ endpoint: Endpoint, isPatient: Bool = false) {
         var configuration = HTTPClient.Configuration(
             timeout: .init(connect: .seconds(10), read: isPatient ? nil : .seconds(120))
         )
-        switch door {
+        switch endpoint {
         case .socket(let path):
             let encoded = path.addingPercentEncoding(withAllowedCharacters: .urlHostAllowed) ?? path
             self.root = "http+unix://\(encoded)"
@@ -64,11 +64,11 @@ struct ControlClient {
 
     /// Runs `body` with a client that is shut down after it.
     static func with<Result>(
-        _ door: Door,
+        _ endpoint: Endpoint,
         isPatient: Bool = false,
         _ body: (ControlClient) async throws -> Result
     ) async throws -> Result {
-        if case .socket(let path) = door {
+        if case .socket(let path) = endpoint {
             switch UnixSocketProbe.probe(path) {
             case .answers: break
             case .silent:
@@ -80,7 +80,7 @@ struct ControlClient {
                 )
             }
         }
-        let client = ControlClient(door, isPatient: isPatient)
+        let client = ControlClient(endpoint, isPatient: isPatient)
         do {
             let result = try await body(client)
             // All is done; what a connection says at its end does not matter any more.
@@ -138,7 +138,7 @@ struct ControlClient {
         } catch let error as HTTPClientError where error == .cancelled {
             throw CancellationError()
         } catch {
-            throw StartFailure(.unavailable, "the master at \(self.name): \(ConnectionTrouble.words(error))")
+            throw StartFailure(.unavailable, "the master at \(self.name): \(ConnectionTrouble.reason(error))")
         }
     }
 

@@ -24,8 +24,8 @@ struct ControlOptions: ParsableArguments {
         return FileManager.default.fileExists(atPath: nested) ? nested : dir
     }
 
-    /// The door that the flags describe.
-    func door() throws -> ControlClient.Door {
+    /// The endpoint that the flags describe.
+    func endpoint() throws -> ControlClient.Endpoint {
         guard let url = self.url else { return .socket(path: self.masterDirectory + "/control.sock") }
         guard let keyFile = self.keyFile else { throw ValidationError("--url needs --key-file") }
         let parts = URLComponents(string: url)

@@ -83,7 +83,7 @@ struct ReportView: Codable {
         case replyText = "reply_text"
     }
 
-    /// The server's words in one line: the code, the enhanced status once, the text's lines separated by ` / `.
+    /// The server's reply in one line: the code, the enhanced status once, the text's lines separated by ` / `.
     var reply: String {
         let status = self.enhancedStatus ?? ""
         let lines = (self.replyText ?? "").split(whereSeparator: \.isNewline).map { line in
@@ -91,8 +91,8 @@ struct ReportView: Codable {
             let isRepeated = !status.isEmpty && line.hasPrefix(status) && line.dropFirst(status.count).first != "."
             return (isRepeated ? line.dropFirst(status.count) : line).trimmingCharacters(in: .whitespaces)
         }
-        let words = [self.replyCode.map(String.init) ?? "", status, lines.joined(separator: " / ")]
-        return words.filter { !$0.isEmpty }.joined(separator: " ")
+        let parts = [self.replyCode.map(String.init) ?? "", status, lines.joined(separator: " / ")]
+        return parts.filter { !$0.isEmpty }.joined(separator: " ")
     }
 }
 

@@ -147,13 +147,13 @@ struct DemoStage: Sendable {
     /// Why something that was to serve does not: the first failure of a task, which is thrown.
     private static func reason(
         in group: inout ThrowingTaskGroup<Void, any Error>,
-        else words: String
+        else reason: String
     ) async throws -> StartFailure {
         _ = try await group.next()
-        return StartFailure(.unavailable, words)
+        return StartFailure(.unavailable, reason)
     }
 
-    /// The signature of the demo's mailing in the control API's words.
+    /// The signature of the demo's mailing as the control API's members.
     var signature: [[String: String]] {
         guard let key = self.key else { return [] }
         return [["domain": Self.signingDomain, "selector": Self.selector, "private_key": key.pem]]

@@ -2,7 +2,7 @@
 
 /// What the feed said of each recipient, the latest report counting.
 struct DemoTally {
-    /// Whether three accounts agree, and in which words.
+    /// Whether three accounts agree, and why not.
     struct Verdict {
         var agrees: Bool
         var text: String

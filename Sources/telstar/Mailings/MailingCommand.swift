@@ -56,7 +56,7 @@ struct MailingCommand: AsyncParsableCommand {
             guard let mailing = self.mailing else {
                 return try MailingCommand.show(try await MailingCommand.all(self.control), self.control)
             }
-            let view = try await ControlClient.with(self.control.door()) {
+            let view = try await ControlClient.with(self.control.endpoint()) {
                 try await $0.send("GET", "/mailings/\(mailing)", as: MailingView.self)
             }
             if self.control.json { return try Output.json(view) }
@@ -74,7 +74,7 @@ struct MailingCommand: AsyncParsableCommand {
         @Argument(help: "The mailing's number.") var mailing: Int32
 
         func run() async throws {
-            _ = try await ControlClient.with(self.control.door()) {
+            _ = try await ControlClient.with(self.control.endpoint()) {
                 try await $0.send("DELETE", "/mailings/\(self.mailing)")
             }
             if self.control.json { return try Output.json(["deleted": self.mailing]) }
@@ -100,7 +100,7 @@ struct MailingCommand: AsyncParsableCommand {
 
         func run() async throws {
             struct Answer: Codable { var changed: Int }
-            let answer = try await ControlClient.with(self.control.door()) {
+            let answer = try await ControlClient.with(self.control.endpoint()) {
                 try await $0.send(
                     "POST",
                     "/mailings/\(self.mailing)/resolve",
@@ -114,7 +114,7 @@ struct MailingCommand: AsyncParsableCommand {
     }
 
     private static func act(_ action: String, on mailing: Int32, _ control: ControlOptions) async throws {
-        let view = try await ControlClient.with(control.door()) {
+        let view = try await ControlClient.with(control.endpoint()) {
             try await $0.send("POST", "/mailings/\(mailing)/\(action)", as: MailingView.self)
         }
         try Self.show(view, control)
@@ -130,7 +130,9 @@ struct MailingCommand: AsyncParsableCommand {
     }
 
     private static func all(_ control: ControlOptions) async throws -> MailingsView {
-        try await ControlClient.with(control.door()) { try await $0.send("GET", "/mailings", as: MailingsView.self) }
+        try await ControlClient.with(control.endpoint()) {
+            try await $0.send("GET", "/mailings", as: MailingsView.self)
+        }
     }
 
     private static func show(_ view: MailingsView, _ control: ControlOptions) throws {

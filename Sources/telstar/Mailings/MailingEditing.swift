@@ -22,7 +22,7 @@ struct CreateMailing: AsyncParsableCommand {
         body["mail_from"] = .text(self.from)
         body["subject"] = .text(self.subject)
         body["html"] = .text(try TextFile.read(self.html, "the HTML part", charset: self.options.charset))
-        let view = try await ControlClient.with(self.control.door()) { [body] in
+        let view = try await ControlClient.with(self.control.endpoint()) { [body] in
             try await $0.send("POST", "/mailings", body: body, as: MailingView.self)
         }
         try MailingCommand.show(view, self.control)
@@ -72,8 +72,8 @@ struct SetMailing: AsyncParsableCommand {
     var clear: [Property] = []
 
     func run() async throws {
-        let door = try self.control.door()
-        let view = try await ControlClient.with(door) { client in
+        let endpoint = try self.control.endpoint()
+        let view = try await ControlClient.with(endpoint) { client in
             var from = self.from
             if from == nil, self.options.dkimSelector != nil, self.options.dkimDomain == nil {
                 from = try await client.send("GET", "/mailings/\(self.mailing)", as: MailingView.self).mailFrom
@@ -128,7 +128,7 @@ struct TestMailing: AsyncParsableCommand {
 
     func run() async throws {
         let body = try self.body()
-        let answers = try await ControlClient.with(self.control.door()) {
+        let answers = try await ControlClient.with(self.control.endpoint()) {
             try await $0.send(
                 "POST",
                 "/mailings/\(self.mailing)/test",

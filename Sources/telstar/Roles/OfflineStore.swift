@@ -10,7 +10,7 @@ import MasterCore
 import MasterStore
 import ZeroMQ
 
-/// The master's door without a running master: what `key` and `satellites` use when nobody else holds the store.
+/// The master's API without a running master: what `key` and `satellites` use when nobody else holds the store.
 struct OfflineStore: Sendable {
     private let master: Master
 
@@ -50,7 +50,7 @@ struct OfflineStore: Sendable {
         _ offline: (OfflineStore) async throws -> Result,
         master: (ControlClient) async throws -> Result
     ) async throws -> Result {
-        guard control.masterIsAbsent else { return try await ControlClient.with(control.door(), master) }
+        guard control.masterIsAbsent else { return try await ControlClient.with(control.endpoint(), master) }
         return try await Self.open(control, offline)
     }
 

@@ -276,7 +276,7 @@ struct MessageTests {
             ),
         ]
     )
-    func attachmentDoor(_ attachment: MailMerge.Attachment, _ isAccepted: Bool) {
+    func attachmentAdmission(_ attachment: MailMerge.Attachment, _ isAccepted: Bool) {
         let isRefused: Bool
         do {
             try attachment.check()

@@ -162,7 +162,7 @@ struct OperationTests {
         }
     }
 
-    @Test("make keys that open the door until they are revoked")
+    @Test("make keys that are accepted until they are revoked")
     func keys() async throws {
         try await TestMaster.run { test in
             let created = try await test.master.createKey(name: "shop", autoescape: false)

@@ -100,7 +100,7 @@ final class TestMaster {
         recipientIDs: RecipientIDCodec { KeyHash(of: $0).bytes }
     )
 
-    // MARK: Short words
+    // MARK: Shorthands
 
     func satellite(
         _ serial: String,

@@ -27,7 +27,7 @@ struct ImportedLineTests {
     }
 
     /// What came of each, without the ids.
-    private static func words(_ admissions: [ImportAdmission]) -> [String] {
+    private static func summary(_ admissions: [ImportAdmission]) -> [String] {
         admissions.map { admission in
             switch admission {
             case .accepted: "accepted"
@@ -45,14 +45,14 @@ struct ImportedLineTests {
             let lines = [1, 2, 1_023, 1_024, 1_025, 70_000, 3_000_000_000]
             let drafts = lines.map { Self.draft("r\($0)") }
             let first = try await Self.add(Array(drafts[..<4]), lines: Array(lines[..<4]), to: mailing, fixture)
-            #expect(Self.words(first) == Array(repeating: "accepted", count: 4))
+            #expect(Self.summary(first) == Array(repeating: "accepted", count: 4))
             try await fixture.reopen()
             let second = try await Self.add(drafts, lines: lines, to: mailing, fixture)
             #expect(
-                Self.words(second) == Array(repeating: "repeated", count: 4) + ["accepted", "accepted", "accepted"]
+                Self.summary(second) == Array(repeating: "repeated", count: 4) + ["accepted", "accepted", "accepted"]
             )
             let third = try await Self.add(drafts, lines: lines, to: mailing, fixture)
-            #expect(Self.words(third) == Array(repeating: "repeated", count: 7))
+            #expect(Self.summary(third) == Array(repeating: "repeated", count: 7))
             #expect(try await fixture.counters(mailing).total == 7)
             guard case .accepted(let recipient) = second[6] else {
                 Issue.record("not accepted")
@@ -77,7 +77,7 @@ struct ImportedLineTests {
                 to: mailing,
                 fixture
             )
-            #expect(Self.words(mended) == ["line taken", "accepted", "repeated"])
+            #expect(Self.summary(mended) == ["line taken", "accepted", "repeated"])
             #expect(try await fixture.counters(mailing).total == 3)
         }
     }
@@ -89,19 +89,21 @@ struct ImportedLineTests {
             let other = try await fixture.makeMailing()
             let one = [Self.draft("a"), Self.draft("b", trackingID: "own")]
             #expect(
-                Self.words(try await Self.add(one, lines: [1, 2], to: mailing, fixture)) == ["accepted", "accepted"]
+                Self.summary(try await Self.add(one, lines: [1, 2], to: mailing, fixture)) == ["accepted", "accepted"]
             )
             #expect(
-                Self.words(try await Self.add(one, lines: [1, 2], to: mailing, fixture)) == ["repeated", "id taken"]
+                Self.summary(try await Self.add(one, lines: [1, 2], to: mailing, fixture)) == ["repeated", "id taken"]
             )
             let plain = [Self.draft("a"), Self.draft("b")]
             // Line 2 was recognised by its own id, so its line is free.
             #expect(
-                Self.words(try await Self.add(plain, lines: [1, 2], to: mailing, fixture)) == ["repeated", "accepted"]
+                Self.summary(try await Self.add(plain, lines: [1, 2], to: mailing, fixture)) == [
+                    "repeated", "accepted",
+                ]
             )
             for (key, mailing) in [("other", mailing), ("list", other), (nil, mailing), (nil, mailing)] {
                 let added = try await Self.add(plain, lines: [1, 2], key: key, to: mailing, fixture)
-                #expect(Self.words(added) == ["accepted", "accepted"])
+                #expect(Self.summary(added) == ["accepted", "accepted"])
             }
         }
     }
@@ -112,7 +114,7 @@ struct ImportedLineTests {
             let mailing = try await fixture.makeMailing()
             let drafts = [Self.draft("a"), Self.draft("a"), Self.draft("b")]
             let admissions = try await Self.add(drafts, lines: [9, 9, 9], to: mailing, fixture)
-            #expect(Self.words(admissions) == ["accepted", "repeated", "line taken"])
+            #expect(Self.summary(admissions) == ["accepted", "repeated", "line taken"])
         }
     }
 

@@ -9,7 +9,7 @@ import NIOCore
 import XMLRPC
 
 /// CloudMailing's XML-RPC over HTTP: authentication, bodies, faults and the HTTP status that goes with them.
-struct CloudMailingFace: Sendable {
+struct CloudMailingAPI: Sendable {
     private let master: Master
     private let maximumBodyBytes: Int
     private let logger: Logger

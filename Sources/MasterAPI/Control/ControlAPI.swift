@@ -10,15 +10,15 @@ import MasterStore
 import NIOCore
 
 /// The operators' own API under `/telstar/v1`: JSON in and out, for the command line and for scripts.
-struct ControlFace: Sendable {
+struct ControlAPI: Sendable {
     private let master: Master
-    private let door: APIDoor
+    private let transport: APITransport
     private let maximumBodyBytes: Int
     private let logger: Logger
 
-    init(master: Master, door: APIDoor, maximumBodyBytes: Int, logger: Logger) {
+    init(master: Master, transport: APITransport, maximumBodyBytes: Int, logger: Logger) {
         self.master = master
-        self.door = door
+        self.transport = transport
         self.maximumBodyBytes = maximumBodyBytes
         self.logger = logger
     }
@@ -37,7 +37,7 @@ struct ControlFace: Sendable {
     }
 
     private func authenticate(_ request: Request) throws {
-        if case .controlSocket = self.door { return }
+        if case .controlSocket = self.transport { return }
         guard let credentials = BasicCredentials(request.headers),
             self.master.authenticate(secret: credentials.password) != nil
         else { throw ControlRefusal(.unauthorized, "unauthorized", "the API key is wrong or missing") }
@@ -78,7 +78,7 @@ struct ControlFace: Sendable {
         } catch let refusal as ControlRefusal {
             throw refusal
         } catch {
-            throw ControlRefusal(.badRequest, "bad_body", "the body cannot be read: \(ControlRefusal.words(error))")
+            throw ControlRefusal(.badRequest, "bad_body", "the body cannot be read: \(ControlRefusal.reason(error))")
         }
     }
 
@@ -99,7 +99,7 @@ struct ControlFace: Sendable {
 
 // MARK: - Mailings and the feed
 
-extension ControlFace {
+extension ControlAPI {
     private func mailings(_ request: Request, _ path: [String]) async throws -> Data {
         if path.isEmpty {
             switch request.method {
@@ -169,11 +169,11 @@ extension ControlFace {
         let query = request.uri.queryParameters
         let mailings = query.getAll("mailing", as: Int32.self)
         if !mailings.isEmpty { filter.mailings = mailings.map { MailingID(rawValue: $0) } }
-        let words = query.getAll("status")
-        if !words.isEmpty {
-            filter.states = try words.map { word in
-                guard let state = RecipientState.allCases.first(where: { "\($0)" == word }) else {
-                    throw ControlRefusal(.badRequest, "bad_status", "`\(word)` is not a state of a recipient")
+        let names = query.getAll("status")
+        if !names.isEmpty {
+            filter.states = try names.map { name in
+                guard let state = RecipientState.allCases.first(where: { "\($0)" == name }) else {
+                    throw ControlRefusal(.badRequest, "bad_status", "`\(name)` is not a state of a recipient")
                 }
                 return state
             }
@@ -195,10 +195,10 @@ extension ControlFace {
         guard let path = body["path"], path.hasPrefix("/") else {
             throw ControlRefusal(.badRequest, "bad_body", "`path` has to be an absolute path")
         }
-        guard case .controlSocket = self.door else {
+        guard case .controlSocket = self.transport else {
             throw ControlRefusal(.forbidden, "forbidden", "a backup is asked for over the control socket only")
         }
-        // The store's own words for these would name neither the file nor the directory.
+        // The store's own message for these would name neither the file nor the directory.
         let directory = URL(fileURLWithPath: path).deletingLastPathComponent().path
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: directory, isDirectory: &isDirectory), isDirectory.boolValue else {
@@ -226,7 +226,7 @@ extension ControlFace {
 
 // MARK: - Keys and satellites
 
-extension ControlFace {
+extension ControlAPI {
     private func keys(_ request: Request, _ path: [String]) async throws -> Data {
         switch (request.method, path.first) {
         case (.get, nil):

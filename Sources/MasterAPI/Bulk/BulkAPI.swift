@@ -10,14 +10,14 @@ import NIOCore
 import RecordFormat
 
 /// Recipients in and reports out, in bulk, under `/api`: whatever the size of a body, it is read and written in pieces.
-struct BulkFace: Sendable {
+struct BulkAPI: Sendable {
     private let master: Master
-    private let door: APIDoor
+    private let transport: APITransport
     private let logger: Logger
 
-    init(master: Master, door: APIDoor, logger: Logger) {
+    init(master: Master, transport: APITransport, logger: Logger) {
         self.master = master
-        self.door = door
+        self.transport = transport
         self.logger = logger
     }
 
@@ -44,7 +44,7 @@ struct BulkFace: Sendable {
 
     /// The public id of the caller's key; `nil` for the operator's socket.
     private func authenticate(_ request: Request) throws -> String? {
-        if case .controlSocket = self.door { return nil }
+        if case .controlSocket = self.transport { return nil }
         if let credentials = BasicCredentials(request.headers), credentials.user == "admin",
             let key = self.master.authenticate(secret: credentials.password)
         {
@@ -183,15 +183,15 @@ struct BulkFace: Sendable {
                 return MailingID(rawValue: number)
             }
         }
-        let words = query.getAll("status")
+        let names = query.getAll("status")
         filter.states =
-            try words.isEmpty
+            try names.isEmpty
             ? RecipientState.allCases.filter { $0 != .waiting }
-            : words.flatMap { word in
+            : names.flatMap { name in
                 // API callers say FINISHED, operators say delivered.
-                let own = RecipientState.allCases.first { "\($0)" == word }
-                guard let states = CloudMailingWords.recipientStates(word) ?? own.map({ [$0] }) else {
-                    throw ControlRefusal(.badRequest, "bad_status", "`\(word)` is not a status of a recipient")
+                let own = RecipientState.allCases.first { "\($0)" == name }
+                guard let states = CloudMailingMapping.recipientStates(name) ?? own.map({ [$0] }) else {
+                    throw ControlRefusal(.badRequest, "bad_status", "`\(name)` is not a status of a recipient")
                 }
                 return states
             }

@@ -3,7 +3,7 @@
 import MailingModel
 
 extension MasterError {
-    /// Says in the master's words what the lifecycle of a mailing forbids.
+    /// The master's error for what the lifecycle of a mailing forbids.
     init(_ refusal: MailingLifecycle.Refusal, of id: MailingID) {
         switch (refusal.step, refusal.status) {
         case (.change, .finished), (.addRecipients, .finished):

@@ -11,8 +11,8 @@ import Testing
 
 /// What a mailing accepts makes a message that can be sent and whose signature holds; what would not is refused when it
 /// is set.
-@Suite("What fails at send time is refused at the door", .timeLimit(.minutes(10)))
-struct DoorTests {
+@Suite("What fails at send time is refused on admission", .timeLimit(.minutes(10)))
+struct AdmissionValidationTests {
     struct Row: CustomTestStringConvertible, Sendable {
         var name: String
         /// The property that is refused, or `nil` if the change is accepted.
@@ -36,7 +36,7 @@ struct DoorTests {
             domain: String = "example.org",
             selector: String = "s1",
             identity: String? = nil,
-            pem: String? = DoorTests.ed25519,
+            pem: String? = AdmissionValidationTests.ed25519,
             refused: Bool = true,
             header: String? = nil
         ) -> Row {
@@ -83,7 +83,11 @@ struct DoorTests {
         .dkim("key a word", pem: "x"),
         Row("dkim too many", refused: "dkim") {
             $0.dkim = (0..<9).map {
-                DKIMSettingDraft(domain: "example.org", selector: "s\($0)", privateKey: DoorTests.ed25519)
+                DKIMSettingDraft(
+                    domain: "example.org",
+                    selector: "s\($0)",
+                    privateKey: AdmissionValidationTests.ed25519
+                )
             }
         },
         Row("mail_from", header: "From: News <a@b.example>") { $0.mailFrom = "a@b.example" },

@@ -4,10 +4,10 @@ import MailingModel
 import MasterStore
 import XMLRPC
 
-/// CloudMailing's words for our states, and back.
-enum CloudMailingWords {
+/// Maps our states to CloudMailing's names, and back.
+enum CloudMailingMapping {
     /// A mailing's status.
-    static func word(for status: MailingStatus) -> String {
+    static func name(for status: MailingStatus) -> String {
         switch status {
         case .filling: "FILLING_RECIPIENTS"
         case .ready: "READY"
@@ -17,13 +17,13 @@ enum CloudMailingWords {
         }
     }
 
-    /// The status that a word names.
-    static func mailingStatus(_ word: String) -> MailingStatus? {
-        MailingStatus.allCases.first { self.word(for: $0) == word }
+    /// The status that a name stands for.
+    static func mailingStatus(_ name: String) -> MailingStatus? {
+        MailingStatus.allCases.first { self.name(for: $0) == name }
     }
 
     /// A recipient's status.
-    static func word(for state: RecipientState) -> String {
+    static func name(for state: RecipientState) -> String {
         switch state {
         case .waiting: "READY"
         case .deferred: "WARNING"
@@ -34,10 +34,10 @@ enum CloudMailingWords {
         }
     }
 
-    /// The states that a word names; empty for a word that no recipient ever has, `nil` for one that is not a status.
-    static func recipientStates(_ word: String) -> [RecipientState]? {
-        if word == "IN PROGRESS" { return [] }
-        let states = RecipientState.allCases.filter { self.word(for: $0) == word }
+    /// The states that a name stands for; empty for a name that no recipient ever has, `nil` for one that is not a status.
+    static func recipientStates(_ name: String) -> [RecipientState]? {
+        if name == "IN PROGRESS" { return [] }
+        let states = RecipientState.allCases.filter { self.name(for: $0) == name }
         return states.isEmpty ? nil : states
     }
 
@@ -48,7 +48,7 @@ enum CloudMailingWords {
             .init(name: "mailing", value: .int(Int(report.recipient.mailing.rawValue))),
             .init(name: "email", value: .string(report.address)),
             .init(name: "domain_name", value: .string(report.domain)),
-            .init(name: "status", value: .string(self.word(for: report.state))),
+            .init(name: "status", value: .string(self.name(for: report.state))),
             .init(name: "try_count", value: .int(report.tryCount)),
             .init(name: "in_progress", value: .bool(report.inProgress)),
             .init(name: "primary", value: .bool(report.isTest)),
@@ -79,7 +79,7 @@ enum CloudMailingWords {
             .init(name: "mail_from", value: .string(properties.mailFrom)),
             .init(name: "sender_name", value: .string(properties.senderName)),
             .init(name: "subject", value: .string(mailing.subject)),
-            .init(name: "status", value: .string(self.word(for: mailing.status))),
+            .init(name: "status", value: .string(self.name(for: mailing.status))),
             .init(name: "type", value: .string(properties.type == .opened ? "OPENED" : "REGULAR")),
             .init(name: "dont_close_if_empty", value: .bool(properties.dontCloseIfEmpty)),
             .init(name: "read_tracking", value: .bool(properties.readTracking)),

@@ -9,7 +9,7 @@ import Synchronization
 ///
 /// Counters change in the transaction that changes what they count, so a difference is a fault of the program or of the
 /// database. It rests nine times as long as it reads: a large store is recounted slowly.
-final class CounterKeeper: Sendable {
+final class RecountJob: Sendable {
     /// Mailings read at a time.
     private static let page = 100
 

@@ -7,7 +7,7 @@ import MasterStore
 /// Ends mailings when their time is over and finishes those that are complete.
 ///
 /// It keeps in memory what it needs of the open mailings, and learns of changes from the operations and the intake.
-actor ScheduleKeeper {
+actor MailingScheduler {
     private let store: any MailingStore
     private let configuration: MasterConfiguration
     private let time: MasterTime

@@ -8,7 +8,7 @@ import MasterStore
 ///
 /// It works in small steps with rests in between, so that nobody waits for it. What fails is tried again at the next round:
 /// old data that stays a little longer keeps no master from its work.
-struct RetentionKeeper: Sendable {
+struct RetentionJob: Sendable {
     /// Mailings read at a time.
     private static let page = 100
     /// An attachment that no recipient has come to use so long after it was stored belongs to a call that failed.
