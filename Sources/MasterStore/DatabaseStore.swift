@@ -84,7 +84,7 @@ public final class DatabaseStore: Sendable {
     func purgeDeleted() { self.purge.run(on: self.engine) }
 }
 
-/// Steps of ``Deletion/purge(passingOver:_:)``, one at a time, however many mailings are deleted at once: between two of
+/// Steps of ``Deletion/purge(skipping:_:)``, one at a time, however many mailings are deleted at once: between two of
 /// them every operation that waits gets its turn.
 ///
 /// Tables that somebody has in use are skipped and tried again later, and so is a step that failed: at first soon, then
@@ -120,7 +120,7 @@ private final class PurgeChain: Sendable {
     private func step(_ engine: any StoreEngine) {
         let busy = self.state.withLock { $0.busy }
         engine.submit {
-            try Deletion.purge(passingOver: busy, $0)
+            try Deletion.purge(skipping: busy, $0)
         } done: { step in
             let (goesOn, wait) = self.state.withLock { state in
                 switch step {

@@ -8,10 +8,10 @@ import RecordFormat
 /// What came of an import.
 struct ImportSummary: Sendable {
     /// Errors that are listed in an answer of one piece.
-    static let toldErrors = 1_000
+    static let maximumErrors = 1_000
 
     /// Bytes of their records that are listed with them.
-    static let toldRowBytes = 1 << 20
+    static let maximumRowBytes = 1 << 20
 
     /// Recipients that are in the mailing, whenever they came.
     var accepted = 0
@@ -32,9 +32,9 @@ struct ImportSummary: Sendable {
     /// Counts refused records.
     mutating func refuse(_ refusals: [ImportRefusal]) {
         self.refused += refusals.count
-        for var refusal in refusals.prefix(max(0, Self.toldErrors - self.errors.count)) {
+        for var refusal in refusals.prefix(max(0, Self.maximumErrors - self.errors.count)) {
             self.rowBytes += refusal.row?.utf8.count ?? 0
-            if self.rowBytes > Self.toldRowBytes { refusal.row = nil }
+            if self.rowBytes > Self.maximumRowBytes { refusal.row = nil }
             self.errors.append(refusal)
         }
     }

@@ -43,7 +43,7 @@ enum Deletion {
     }
 
     /// Removes some of what deleted mailings left, apart from those that are to be skipped.
-    static func purge(passingOver busy: [MailingID], _ transaction: StoreTransaction) throws -> Step {
+    static func purge(skipping busy: [MailingID], _ transaction: StoreTransaction) throws -> Step {
         let next = try transaction.prepare(
             """
             SELECT mailing, account, segment, tracked FROM tombstone

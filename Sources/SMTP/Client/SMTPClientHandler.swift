@@ -96,7 +96,7 @@ final class SMTPClientHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var input = self.unwrapInboundIn(data)
         while !self.machine.discardsInput {
-            switch self.parser.next(&input, passingOverEmptyLines: self.machine.passesOverEmptyLines) {
+            switch self.parser.next(&input, skippingEmptyLines: self.machine.skipsEmptyLines) {
             case .reply:
                 let parser = self.parser
                 self.machine.received(code: parser.code, text: parser.text) { parser.makeReply() }

@@ -105,7 +105,7 @@ struct SMTPClientStateMachine {
     /// answer.
     ///
     /// Nothing is grouped before pipelining is agreed, so that no answer can be taken for another's.
-    var passesOverEmptyLines: Bool { !self.mayPipeline }
+    var skipsEmptyLines: Bool { !self.mayPipeline }
 
     /// Whether a transaction is under way.
     var hasTransaction: Bool { self.current != nil }

@@ -47,9 +47,9 @@ struct SMTPReplyParser {
     ///
     /// - Parameters:
     ///   - input: The bytes at hand.
-    ///   - passesOver: Whether an empty line is skipped rather than taken for a violation.
+    ///   - skips: Whether an empty line is skipped rather than taken for a violation.
     /// - Returns: What the bytes amount to.
-    mutating func next(_ input: inout ByteBuffer, passingOverEmptyLines passesOver: Bool = false) -> Step {
+    mutating func next(_ input: inout ByteBuffer, skippingEmptyLines skips: Bool = false) -> Step {
         var step = Step.needsMore
         let consumed = input.withUnsafeReadableBytes { bytes in
             var position = 0
@@ -63,7 +63,7 @@ struct SMTPReplyParser {
                 }
                 guard let end else { return bytes.count }
                 position += end + 1
-                if passesOver, self.skipEmptyLine() { continue }
+                if skips, self.skipEmptyLine() { continue }
                 switch self.finishLine() {
                 case .needsMore: continue
                 case let other:

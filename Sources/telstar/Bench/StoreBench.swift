@@ -199,7 +199,7 @@ struct StoreBench: Sendable {
             mailing: backlog.mailing,
             bucket: backlog.bucket,
             deliveryClass: backlog.deliveryClass,
-            isWaiting: backlog.isWaiting,
+            isRetry: backlog.isRetry,
             satellite: satellite,
             affinity: DomainAffinity(),
             limit: limit

@@ -8,7 +8,7 @@ struct ProgressLine {
     private let total: Int
     private let isTerminal = isatty(STDOUT_FILENO) == 1
     private let began = ContinuousClock.now
-    private var toldTenths = 0
+    private var shownTenths = 0
 
     /// A line that has shown nothing yet.
     init(label: String, total: Int) {
@@ -26,8 +26,8 @@ struct ProgressLine {
             let filled = width * done / max(self.total, 1)
             let bar = String(repeating: "█", count: filled) + String(repeating: "·", count: width - filled)
             FileHandle.standardOutput.write(Data("\r\(self.label) \(bar) \(done)/\(self.total)  \(rate)/s ".utf8))
-        } else if done * 10 / max(self.total, 1) > self.toldTenths {
-            self.toldTenths = done * 10 / max(self.total, 1)
+        } else if done * 10 / max(self.total, 1) > self.shownTenths {
+            self.shownTenths = done * 10 / max(self.total, 1)
             print("\(self.label): \(done) of \(self.total), \(rate) a second")
         }
     }

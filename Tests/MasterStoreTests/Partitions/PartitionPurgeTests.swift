@@ -73,7 +73,7 @@ struct PartitionPurgeTests {
                     _ = try Deletion.delete(gone, at: now, transaction)
                 }
                 for _ in 0..<steps {
-                    _ = try await fixture.database.write { try Deletion.purge(passingOver: [], $0) }
+                    _ = try await fixture.database.write { try Deletion.purge(skipping: [], $0) }
                 }
                 try await fixture.reopen()
                 try await PartitionTables.purged(fixture)
