@@ -2,7 +2,7 @@
 
 import Synchronization
 
-/// Lets calls in until the master stops, then waits for those under way.
+/// Admits calls until the master stops, then waits for those in progress.
 final class CallGate: Sendable {
     private struct State {
         var isClosed = false
@@ -15,7 +15,7 @@ final class CallGate: Sendable {
     /// Whether new calls are refused.
     var isClosed: Bool { self.state.withLock { $0.isClosed } }
 
-    /// Lets one call in.
+    /// Admits one call.
     ///
     /// - Throws: ``MasterError/Code/busy`` once closed.
     func enter() throws {
@@ -39,7 +39,7 @@ final class CallGate: Sendable {
     func refuse() { self.state.withLock { $0.isClosed = true } }
 
     // Optimised code has been seen to miss the way back to its caller's actor here; from `@concurrent` it is taken.
-    /// Refuses new calls and waits until the last one has left; for one caller at a time.
+    /// Refuses new calls and waits until the last one has ended; for one caller at a time.
     @concurrent
     func close() async {
         await withCheckedContinuation { continuation in

@@ -24,7 +24,7 @@ final class Engine: Sendable {
     private let keySignal = Signal()
     private let started: Timestamp
     let dispatcher: Dispatcher
-    /// Rung when events may have been appended to the feed.
+    /// Notified when events may have been appended to the feed.
     let feedWatch = FeedWatch()
 
     init(
@@ -81,14 +81,14 @@ final class Engine: Sendable {
         )
     }
 
-    /// Why the store is not trusted to answer, or no mail may be sent; empty in health.
+    /// Why the store is unavailable or no mail may be sent; empty if neither is so.
     var problems: [String] {
         [self.health.problem, self.store.problem, self.safeMode.reason.map { "safe mode: \($0)" }].compactMap { $0 }
     }
 
     // MARK: The loops
 
-    /// Trusts no copy before the operator does: its satellites may have sent what it believes unsent, and do not always
+    /// Enters safe mode if the store is a copy: its satellites may have sent what it believes unsent, and do not always
     /// notice, since one that finished a lease of the copied time has nothing of it left.
     func distrustCopy() {
         guard self.store.identity.isCopy else { return }
@@ -324,7 +324,7 @@ final class Engine: Sendable {
         await self.scheduler.changed(mailing)
     }
 
-    /// A mailing is no more.
+    /// Forgets a deleted mailing.
     func mailingGone(_ id: MailingID) async {
         await self.dispatcher.mailingStopped(id)
         await self.scheduler.forget(id)
@@ -365,23 +365,23 @@ final class Engine: Sendable {
     /// Records of satellites changed.
     func satellitesChanged() async { await self.dispatcher.satellitesChanged() }
 
-    /// Removes a satellite, or begins to.
+    /// Removes a satellite; see ``Master/removeSatellite(_:force:)``.
     func removeSatellite(_ id: SatelliteID, force: Bool) async throws {
         try await self.dispatcher.remove(id, force: force)
     }
 
-    /// Something proves that the store is an old copy.
+    /// Enters safe mode because the store has proved to be an old copy.
     func storeIsBehind(_ reason: String) async {
         if self.safeMode.enter(reason, logger: self.logger) { await self.dispatcher.dropAll() }
     }
 
-    /// Refuses what would send mail while the store is not trusted.
+    /// Throws in safe mode, in which nothing may be sent.
     func requireTrustedStore() throws {
         guard let reason = self.safeMode.reason else { return }
         throw MasterError(.safeMode, "nothing is sent until the operator confirms the store: \(reason)")
     }
 
-    /// The operator confirms the store.
+    /// Leaves safe mode, because the operator has confirmed the store.
     func leaveSafeMode() async throws {
         guard self.safeMode.reason != nil else { return }
         // What its satellites may still hold of the forgotten time must not be given out a second time.

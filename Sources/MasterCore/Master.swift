@@ -6,7 +6,7 @@ public import MasterStore
 public import Secrets
 import Synchronization
 
-/// The deciding heart of the cluster: the one entry point for every API, the command line and the satellites.
+/// The master of the cluster: the entry point for every API, the command line and the satellites.
 ///
 /// An operation that returns has committed what it says. Its errors are ``MasterError``; an operation that fails with
 /// ``MasterError/Code/storeFailed`` may be repeated. Operations may be called from any task, before ``run()`` too.
@@ -32,7 +32,7 @@ public final class Master: Sendable {
     ///   - cursorKey: Outlives the process; proves that the feed's cursors were made here.
     ///   - clock: Measures waits.
     ///   - now: The civil clock.
-    ///   - logger: Hears of what an operator should know.
+    ///   - logger: Logs what an operator should know.
     public init(
         store: any MailingStore,
         channel: any SatelliteChannel,

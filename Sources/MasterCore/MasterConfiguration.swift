@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What steers the master beside the mailings themselves; immutable, swapped whole.
+/// The master's configuration; immutable, replaced as a whole.
 public struct MasterConfiguration: Sendable, Hashable {
     /// How leases are made and ended.
     public struct Leasing: Sendable, Hashable {

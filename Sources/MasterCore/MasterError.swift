@@ -3,7 +3,7 @@
 public import MailingModel
 import MasterStore
 
-/// Why the master did not do what was asked.
+/// An error of the master.
 public struct MasterError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The reason, for programs.
     public enum Code: Sendable, Hashable {

@@ -8,13 +8,13 @@ extension DatabaseStore {
         try await self.read { LeaseSerial(rawValue: try $0.stored(.lease)) }
     }
 
-    /// Gives out no serial up to this one any more.
+    /// Skips lease serials up to and including this one.
     ///
     /// For a store that was restored: its satellites may hold leases of the time that it has forgotten.
     public func skipLeaseSerials(through serial: LeaseSerial) async throws {
         try await self.write { try $0.raise(.lease, to: serial.rawValue) }
     }
 
-    /// Makes a copied store the one to go on with: when it is opened again it is no copy any more.
+    /// Adopts a copied store: when it is opened again it no longer counts as a copy.
     public func adopt() async throws { try await self.engine.adopt() }
 }

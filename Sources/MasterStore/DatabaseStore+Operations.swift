@@ -89,7 +89,7 @@ extension DatabaseStore: MailingStore {
         }
     }
 
-    /// Pauses a mailing and takes its never-started recipients back.
+    /// Pauses a mailing and requeues its never-started recipients.
     public func pauseMailing(
         _ id: MailingID,
         at now: Timestamp,

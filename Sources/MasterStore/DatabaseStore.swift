@@ -12,7 +12,7 @@ public final class DatabaseStore: Sendable {
     let engine: any StoreEngine
     private let purge = PurgeChain()
 
-    /// Takes up the work that an earlier process left.
+    /// Continues the background work that an earlier process left.
     private init(_ engine: any StoreEngine) {
         self.engine = engine
         self.purgeDeleted()
@@ -55,7 +55,7 @@ public final class DatabaseStore: Sendable {
     /// That the database has been silent for so long that another master may have become leader, or `nil`.
     public var problem: String? { (self.engine as? PostgreSQLEngine)?.leadership.problem }
 
-    /// Who this store is and under which term it was opened.
+    /// The store's identity, and the term under which it was opened.
     public var identity: StoreIdentity { self.engine.identity }
 
     var context: StoreContext { self.engine.context }
@@ -63,7 +63,7 @@ public final class DatabaseStore: Sendable {
     /// Writes a consistent copy while everything goes on; the file appears only when it is complete.
     public func backup(to path: String) async throws { try await self.engine.backup(to: path) }
 
-    /// Carries out what waits and closes the database; nothing may be called after.
+    /// Finishes queued work and closes the database; nothing may be called afterwards.
     public func close() async throws { try await self.engine.close() }
 
     // MARK: Access
@@ -92,11 +92,11 @@ public final class DatabaseStore: Sendable {
 private final class PurgeChain: Sendable {
     private struct State {
         var isRunning = false
-        /// Something was deleted since the present step was asked for.
+        /// Whether something was deleted since the current step was requested.
         var isAskedAgain = false
-        /// Of which mailings nothing is left but tables in use.
+        /// Deleted mailings of which only tables in use are left.
         var busy: [MailingID] = []
-        /// Whether it will be gone on with without being asked.
+        /// Whether the purge continues by itself after a wait.
         var isWaiting = false
         /// How long tables in use are left alone, or a database that has failed.
         var patience = PurgeChain.patience.lowerBound
@@ -106,7 +106,7 @@ private final class PurgeChain: Sendable {
 
     private let state = Mutex(State())
 
-    /// Begins, unless it runs already.
+    /// Starts the purge, unless it is running.
     func run(on engine: any StoreEngine) {
         let mustStart = self.state.withLock { state in
             defer { state.isRunning = true }

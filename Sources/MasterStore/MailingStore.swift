@@ -8,7 +8,7 @@ public import MailingModel
 /// ``DatabaseStore`` implements it once, over SQLite and PostgreSQL; one suite of tests runs on both, and other tests have
 /// stores that fail on purpose.
 public protocol MailingStore: Sendable {
-    /// Who this store is and under which term it was opened.
+    /// The store's identity, and the term under which it was opened.
     var identity: StoreIdentity { get }
     /// Why the store is not trusted to answer, as far as is known without asking it, or `nil`.
     var problem: String? { get }
@@ -50,7 +50,7 @@ public protocol MailingStore: Sendable {
     ) async throws -> Mailing
     /// The newest content revision of a mailing.
     func content(of id: MailingID) async throws -> MailingContent?
-    /// Sets ``MailingStatus/paused`` and takes every never-started recipient back, in one transaction.
+    /// Sets ``MailingStatus/paused`` and requeues every never-started recipient, in one transaction.
     ///
     /// `decide` throws if the mailing may not be paused.
     func pauseMailing(
@@ -90,8 +90,8 @@ public protocol MailingStore: Sendable {
     /// Adds recipients of an import, durable when it returns; one admission per draft, input order.
     ///
     /// - Parameters:
-    ///   - drafts: Who.
-    ///   - mailing: Where to.
+    ///   - drafts: The recipients.
+    ///   - mailing: The mailing that they are added to.
     ///   - source: Where they come from, if the import may be repeated: a line that has become a recipient becomes no
     ///     second one. Drafts with ids of their own are distinguished by those.
     ///   - now: The time.
@@ -257,7 +257,7 @@ public protocol MailingStore: Sendable {
     ///
     /// - Returns: How many counters differed; 0 for a mailing that was deleted.
     func reconcileCounters(of mailing: MailingID) async throws -> Int
-    /// Closes the store; nothing may be called after.
+    /// Closes the store; nothing may be called afterwards.
     func close() async throws
 }
 

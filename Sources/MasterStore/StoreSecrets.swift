@@ -27,7 +27,7 @@ public struct StoreSecrets: Sendable {
     }
 }
 
-/// Turns a recipient's number into a text that nobody can guess, and back without any look-up.
+/// Encodes a recipient's number as a text that can't be guessed, and decodes it without a lookup.
 ///
 /// The text is the packed number and the first 8 bytes of a MAC over it, 16 bytes in all, in lower-case base32
 /// (RFC 4648 §6 without padding): 26 characters that survive case folding, so it may stand in a VERP local part.

@@ -70,7 +70,7 @@ public struct RecipientReport: Sendable, Hashable {
     public var address: String
     /// The recipient domain.
     public var domain: String
-    /// Where it stands.
+    /// Its state.
     public var state: RecipientState
     /// Whether an attempt's outcome was ever unknown.
     public var uncertain: Bool
@@ -169,11 +169,11 @@ public struct FeedPage: Sendable, Hashable {
 
 /// How a held recipient is settled.
 public enum UncertainResolution: String, Sendable, CaseIterable {
-    /// It arrived.
+    /// Counts as delivered.
     case delivered
-    /// It did not, and will not be tried again.
+    /// Counts as failed, and is not tried again.
     case failed
-    /// Try again.
+    /// Is sent again.
     case resend
 }
 
@@ -232,11 +232,11 @@ public struct ClaimRequest: Sendable, Hashable {
     public var deliveryClass: DeliveryClass
     /// Whether the bucket's retry entries are wanted, or its unleased recipients.
     public var isRetry: Bool
-    /// Whom they are for.
+    /// The satellite that they are for.
     public var satellite: SatelliteID
     /// Which domains that satellite may take.
     public var affinity: DomainAffinity
-    /// The most recipients.
+    /// The maximum number of recipients.
     public var limit: Int
     /// About how many bytes they may take on their way; at least one recipient is granted however long it is.
     public var maximumBytes: Int
@@ -298,7 +298,7 @@ public struct StartDecision: Sendable, Hashable {
 public struct LeaseSummary: Sendable, Hashable {
     /// Its number.
     public var serial: LeaseSerial
-    /// Whose it is.
+    /// The satellite that holds it.
     public var satellite: SatelliteID
     /// The mailing.
     public var mailing: MailingID
@@ -343,7 +343,7 @@ public struct LeaseSummary: Sendable, Hashable {
 public struct RevokedLease: Sendable, Hashable {
     /// Its number.
     public var serial: LeaseSerial
-    /// Whose it was.
+    /// The satellite that held it.
     public var satellite: SatelliteID
 
     /// Composes a value.
@@ -353,7 +353,7 @@ public struct RevokedLease: Sendable, Hashable {
     }
 }
 
-/// What came of a batch of reports.
+/// The result of applying a batch of reports.
 public struct IntakeResult: Sendable, Hashable {
     /// How many changed something.
     public var applied: Int = 0
@@ -370,7 +370,7 @@ public struct IntakeResult: Sendable, Hashable {
     /// The earliest retry that the batch scheduled.
     public var earliestRetry: Timestamp?
 
-    /// Nothing came of it.
+    /// An empty result.
     public init() {}
 }
 
@@ -432,7 +432,7 @@ public struct StoreSummary: Sendable, Hashable {
 
 /// Why an operation could not be carried out.
 public struct StoreError: Error, Sendable, CustomStringConvertible {
-    /// What went wrong.
+    /// The kind of error.
     public enum Code: Sendable, Hashable {
         /// No such mailing, or it was deleted.
         case unknownMailing
@@ -448,17 +448,17 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case locked
         /// Another master has taken over; this one must stop.
         case fenced
-        /// The database does not let this user in, or not do this.
+        /// The database refuses this user's login, or the user lacks a privilege.
         case refused
         /// No space is left.
         case full
         /// The database failed.
         case database
-        /// Stored bytes are not what they should be.
+        /// Stored data is damaged.
         case corrupt
     }
 
-    /// What went wrong.
+    /// The kind of error.
     public var code: Code
     /// What was being done, on what, in a sentence for an operator.
     public var message: String

@@ -273,7 +273,7 @@ struct OptionTableTests {
     }
 
     @Test("a reserved variable, and what Kubernetes sets for a service, are skipped")
-    func passesOverReservedVariables() throws {
+    func skipsReservedVariables() throws {
         let links = [
             "TELSTAR_SERVICE_HOST": "10.0.0.1", "TELSTAR_API_SERVICE_PORT": "443",
             "TELSTAR_API_SERVICE_PORT_HTTPS": "443",

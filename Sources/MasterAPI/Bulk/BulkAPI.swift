@@ -118,7 +118,7 @@ struct BulkAPI: Sendable {
         return Self.json(summary.failure?.status ?? .ok, summary.json(of: id))
     }
 
-    /// A query parameter that is `true` or `false`, and absent means `false`.
+    /// The value of a boolean query parameter; `false` if it is absent.
     private static func truth(_ request: Request, _ name: String) throws -> Bool {
         switch request.uri.queryParameters.get(name) {
         case nil, "false": return false
@@ -221,7 +221,7 @@ extension ControlRefusal {
     /// `{"error": {"code": …, "message": …}}`.
     var json: JSONValue { .object([.init("error", self.reason)]) }
 
-    /// What stands under `error`.
+    /// The value of the `error` member.
     var reason: JSONValue {
         .object([.init("code", .string(self.code)), .init("message", .string(self.message))])
     }

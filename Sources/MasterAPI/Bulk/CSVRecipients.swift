@@ -9,16 +9,16 @@ import RecordFormat
 struct CSVRecipients: RecipientSource {
     private enum Column: Sendable, Equatable {
         case email, trackingID, field(String)
-        /// A column that its header leaves nameless.
+        /// A column without a name in the header.
         case nameless
     }
 
-    /// The names of the column that holds the address; the first that is there is it, the others are merge fields.
+    /// The names of the address column, in order of preference; any other column with one of them is a merge field.
     private static let emailNames = ["email", "e-mail", "address"]
 
     private let encoding: TextEncoding?
     private let hasHeader: Bool?
-    /// The beginning, until there is enough of it to recognise the dialect.
+    /// The beginning of the body, kept until the dialect is recognised.
     private var beginning: [UInt8] = []
     private var reader: CSVReader?
     private var layout: [Column]?
@@ -94,7 +94,7 @@ struct CSVRecipients: RecipientSource {
         return nil
     }
 
-    /// Learns the columns from the first record; `true` if it is a recipient itself.
+    /// Reads the columns from the first record; returns `true` if that is a recipient itself.
     private mutating func readLayout() throws -> Bool {
         guard let reader = self.reader else { return false }
         let cells = (0..<reader.fieldCount).map { CSVDialect.trimmed(reader.text(at: $0) ?? "\u{FFFD}") }

@@ -5,7 +5,7 @@ import MailingModel
 import MasterCore
 import RecordFormat
 
-/// What came of an import.
+/// The result of an import.
 struct ImportSummary: Sendable {
     /// Errors that are listed in an answer of one piece.
     static let maximumErrors = 1_000
@@ -13,7 +13,7 @@ struct ImportSummary: Sendable {
     /// Bytes of their records that are listed with them.
     static let maximumRowBytes = 1 << 20
 
-    /// Recipients that are in the mailing, whenever they came.
+    /// Recipients of the import that are in the mailing, from this run or an earlier one.
     var accepted = 0
     /// Those among them that an earlier run had added.
     var repeated = 0
@@ -23,10 +23,10 @@ struct ImportSummary: Sendable {
     var duplicates = 0
     /// Lines read and settled.
     var lines = 0
-    /// The first of what was refused.
+    /// The first refused records.
     private(set) var errors: [ImportRefusal] = []
     private var rowBytes = 0
-    /// Why it ended before its end, if it did.
+    /// Why the import ended early, or `nil`.
     private(set) var failure: ControlRefusal?
 
     /// Counts refused records.
@@ -51,7 +51,7 @@ struct ImportSummary: Sendable {
         }
     }
 
-    /// The answer, complete.
+    /// The complete answer as JSON.
     func json(of mailing: MailingID, withErrors: Bool = true) -> JSONValue {
         var members: [JSONValue.Member] = [
             .init("mailing", .integer(Int64(mailing.rawValue))), .init("accepted", .integer(Int64(self.accepted))),

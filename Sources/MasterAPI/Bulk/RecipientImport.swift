@@ -28,20 +28,20 @@ struct RecipientImport: Sendable {
 
     let master: Master
     let mailing: MailingID
-    /// Names the import, so that it may be repeated; `nil` if it may not.
+    /// The idempotency key; `nil` if the import can't be repeated.
     let key: String?
     let format: RecipientFormat
-    /// Whether a line whose address an earlier line has is left out.
+    /// Whether lines that repeat an earlier line's address are left out.
     let skipsDuplicates: Bool
-    /// Whether whoever imports still may; asked before every piece.
+    /// Whether the caller is still authorised; checked before every piece.
     let mayGoOn: @Sendable () -> Bool
 
-    /// Lines in order, and who of them is to be added.
+    /// Consecutive lines, and the recipients to add from them.
     private struct Step: Sendable {
         var number = 0
         var recipients: [ImportedRecipient] = []
         var refusals: [ImportRefusal] = []
-        /// How many were left out because their address had come before.
+        /// How many lines were left out as duplicates.
         var skipped = 0
         /// Which of ``recipients`` have an address that had come before.
         var duplicates: Set<Int> = []
@@ -64,13 +64,13 @@ struct RecipientImport: Sendable {
         var results: Result<[ImportResult], any Error>
     }
 
-    /// Runs to the end of the body, or to what ends it before.
+    /// Imports the body until it ends or the import fails.
     ///
     /// - Parameters:
     ///   - body: The request's.
     ///   - length: How many bytes it has, if that is known; fewer are a cut connection.
     ///   - report: Called for every refused line, and with progress after every step.
-    /// - Returns: What came of it; ``ImportSummary/failure`` says why it ended early.
+    /// - Returns: The result; ``ImportSummary/failure`` says why it ended early.
     @concurrent
     func run(
         _ body: RequestBody,
@@ -203,7 +203,7 @@ struct RecipientImport: Sendable {
         step = Step()
     }
 
-    /// Counts what steps came to, in the order of the file.
+    /// Counts the results of steps in the order of the file.
     private struct Desk {
         /// Steps given to the store so far.
         var submitted = 0

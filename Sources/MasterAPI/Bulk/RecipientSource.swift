@@ -20,7 +20,7 @@ struct ImportRefusal: Sendable, Hashable {
     var row: String? = nil
 }
 
-/// A line of an import: somebody to add, or why not.
+/// A line of an import: a recipient to add, or a refusal.
 enum ImportLine: Sendable {
     case recipient(ImportedRecipient)
     case refused(ImportRefusal)
@@ -34,9 +34,9 @@ protocol RecipientSource: Sendable {
     var columns: (email: Int, trackingID: Int?)? { get }
     /// Takes in a piece of the body.
     mutating func feed(_ bytes: [UInt8]) throws
-    /// Says that nothing follows.
+    /// Ends the input.
     mutating func finish() throws
-    /// The next line with something in it; `nil` if more must be fed, or at the end.
+    /// The next line that isn't empty; `nil` if more input is needed, or at the end.
     mutating func next() throws -> ImportLine?
     /// Appends the record of the line that ``next()`` returned last, as it was written; to be called before more is fed.
     func appendRow(to rows: inout [UInt8])

@@ -13,7 +13,7 @@ import ServiceLifecycle
 /// Every event's id is the cursor after it, so that a reader that comes back goes on where it was.
 struct ReportStream: Sendable {
     private static let page = 1_000
-    /// How long nothing is said at most, so that a dead connection is noticed at both ends.
+    /// The longest silence on the stream, so that both ends notice a dead connection.
     private static let heartbeat = Duration.seconds(15)
 
     let caller: Caller
@@ -57,7 +57,7 @@ struct ReportStream: Sendable {
         )
     }
 
-    /// Waits for events, ``heartbeat`` at most; whether there were any.
+    /// Waits for events for at most ``heartbeat``; returns whether there may be any.
     private func waitForEvents(past seen: FeedVersion) async throws -> Bool {
         try await cancelWhenGracefulShutdown {
             let isNew = await self.master.waitForEvents(past: seen, atMost: Self.heartbeat)

@@ -11,7 +11,7 @@ struct SeenAddresses: Sendable {
 
     private var hashes: Set<Int> = []
 
-    /// Notes an address; whether it was seen before, which one without an `@` never was: it is none.
+    /// Notes an address and returns whether it was seen before; text without an `@` is no address and never was.
     mutating func isRepeated(_ address: String) -> Bool {
         guard address.utf8.contains(UInt8(ascii: "@")) else { return false }
         var address = address

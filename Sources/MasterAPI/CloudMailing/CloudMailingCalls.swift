@@ -10,7 +10,7 @@ import XMLRPC
 
 /// CloudMailing's methods, each answered by a call of the master.
 struct CloudMailingCalls: Sendable {
-    /// Everything that may be called.
+    /// The names of all methods.
     static let methods = [
         "create_mailing", "create_mailing_ext", "set_mailing_properties", "list_mailings", "get_mailings_count",
         "delete_mailing", "delete_all_mailings_for_domain", "start_mailing", "pause_mailing", "add_recipients",
@@ -28,7 +28,7 @@ struct CloudMailingCalls: Sendable {
     let master: Master
     let key: APIKeyRecord
 
-    /// Carries a call out.
+    /// Executes a call and returns its result.
     ///
     /// - Throws: ``CloudMailingFault``.
     func answer(_ call: XMLRPCCall) async throws -> XMLRPCValue {

@@ -8,7 +8,7 @@ import XMLRPC
 
 /// Reads the struct of `set_mailing_properties`.
 enum CloudMailingProperties {
-    /// Everything that may be set.
+    /// The names of all properties.
     static let names = [
         "type", "mail_from", "sender_name", "shown_name", "subject", "html_content", "plain_content", "charset",
         "header", "body", "scheduled_start", "scheduled_end", "scheduled_duration", "dont_close_if_empty",

@@ -108,7 +108,7 @@ struct ControlMailingChange: Decodable {
     }
 }
 
-/// What the bodies of the control API have in common.
+/// Helpers that the request bodies of the control API share.
 enum ControlBody {
     /// A member of any name.
     struct Member: CodingKey {

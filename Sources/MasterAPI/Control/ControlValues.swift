@@ -18,7 +18,7 @@ struct ControlMailing: Encodable {
     var total, delivered, deferred, failed, uncertain, expired, pending: Int
     var createdAt: String
     var startedAt, endedAt: String?
-    /// What was accepted and is not good practice, for people; absent if there is nothing to say.
+    /// Warnings about accepted values that are bad practice; absent if there are none.
     var warnings: [String]?
 
     /// A signature without its key.

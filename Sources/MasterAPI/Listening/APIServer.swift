@@ -50,7 +50,7 @@ public struct APIServer: Sendable {
     /// - Parameters:
     ///   - configuration: Where and how.
     ///   - master: Answers; it must be loaded before ``run(listening:)``, or callers get 503.
-    ///   - logger: Hears of listeners and of refused connections.
+    ///   - logger: Logs listeners and refused connections.
     /// - Throws: If the certificate is unusable.
     public init(configuration: Configuration, master: Master, logger: Logger) throws {
         self.maximumBodyBytes = configuration.maximumBodyBytes

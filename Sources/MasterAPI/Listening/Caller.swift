@@ -5,7 +5,7 @@ import MasterCore
 import NIOCore
 import Synchronization
 
-/// Who asked for an answer that takes long, and on which connection: the answer ends with the key that asked for it.
+/// The caller of a long answer and its connection: the answer ends when the caller's key is revoked.
 struct Caller: Sendable {
     /// How long an answer has to end by itself once its key is revoked; then its connection is closed.
     private static let patience = TimeAmount.seconds(5)
@@ -17,7 +17,7 @@ struct Caller: Sendable {
     let key: String?
     let channel: any Channel
 
-    /// Whether the answer may go on; looked at before every piece.
+    /// Whether the caller's key is still in force; checked before every piece.
     var mayGoOn: Bool { self.key.map { self.master.isInForce(key: $0) } ?? true }
 
     /// Begins an answer, whose connection is closed if it does not end soon after its key was revoked: it may wait for a

@@ -2,9 +2,9 @@
 
 public import MasterStore
 
-/// A new API key; the only time that its secret is seen.
+/// A new API key with its secret, which is shown only once.
 public struct CreatedKey: Sendable, Hashable {
-    /// What is stored of it.
+    /// The record that is stored.
     public var record: APIKeyRecord
     /// The secret: what a client sends as password.
     public var secret: String

@@ -9,12 +9,12 @@ import Synchronization
 final class KeyRing: Sendable {
     private struct Contents {
         var records: [String: APIKeyRecord] = [:]
-        /// Counts the changes, so that a reading of the store that is older than a revocation brings no key back.
+        /// Counts changes, so that a stale read of the store can't restore a revoked key.
         var changes = 0
         var observers: [UInt64: (publicID: String, revoked: @Sendable () -> Void)] = [:]
         var nextObserver: UInt64 = 0
 
-        /// Those who watch a key that is not in force any more; they are notified once.
+        /// Removes and returns the observers of revoked keys, so that each is notified once.
         mutating func takeBereaved() -> [@Sendable () -> Void] {
             let bereaved = self.observers.filter { self.records[$0.value.publicID] == nil }
             for number in bereaved.keys { self.observers[number] = nil }
@@ -23,7 +23,7 @@ final class KeyRing: Sendable {
     }
 
     private let contents = Mutex(Contents())
-    /// Compared with when there is no such key, so that an unknown key takes as long as a wrong one.
+    /// A hash to compare with when there is no such key, so that an unknown key takes as long as a wrong one.
     private let decoy = APIKey.generate().hash
 
     /// Takes the keys of the store that are not revoked.
@@ -58,7 +58,7 @@ final class KeyRing: Sendable {
 
     func isInForce(_ publicID: String) -> Bool { self.contents.withLock { $0.records[publicID] != nil } }
 
-    /// Calls `revoked` once, as soon as the key is not in force any more: at once, if that is so now.
+    /// Calls `revoked` once, when the key is revoked; immediately if it already is.
     ///
     /// - Returns: The observer's number, for ``forget(_:)``.
     func observe(_ publicID: String, revoked: @escaping @Sendable () -> Void) -> UInt64 {

@@ -11,7 +11,7 @@ extension Master {
     ///   - name: A name for people.
     ///   - account: The account that it acts for.
     ///   - autoescape: The default for mailings created with it; `nil` leaves it to the configuration.
-    /// - Returns: The key with its secret, which is not to be had again.
+    /// - Returns: The key with its secret, which can't be recovered; only its hash is stored.
     /// - Throws: ``MasterError/Code/storeFailed``.
     public func createKey(
         name: String,
@@ -27,9 +27,9 @@ extension Master {
         }
     }
 
-    /// Makes sure that a key with this very secret is in force, for an operator who brings his own.
+    /// Ensures that a key with a secret chosen by the operator is in force.
     ///
-    /// A generated secret is better: one that can be guessed opens everything.
+    /// A generated secret is safer: whoever guesses a chosen one has full access.
     ///
     /// - Parameters:
     ///   - secret: What clients send.
@@ -71,16 +71,16 @@ extension Master {
     /// Whether a key is in force; never waits.
     public func isInForce(key publicID: String) -> Bool { self.keys.isInForce(publicID) }
 
-    /// Notifies when a key is revoked, for as long as somebody does something with it.
+    /// Watches a key, so that long calls can end when it is revoked.
     ///
     /// - Parameters:
     ///   - publicID: The key's.
-    ///   - revoked: Called at most once, as soon as the key is not in force any more: at once, if that is so now.
-    /// - Returns: What ends the watch.
+    ///   - revoked: Called at most once, when the key is revoked; immediately if it already is.
+    /// - Returns: The watch, to be ended with the call.
     public func watch(key publicID: String, revoked: @escaping @Sendable () -> Void) -> KeyWatch {
         KeyWatch(keys: self.keys, observer: self.keys.observe(publicID, revoked: revoked))
     }
 
-    /// The key whose secret this is, or `nil`; takes the same time for every wrong secret, and never waits.
+    /// Returns the key with this secret, or `nil`; takes the same time for every wrong secret, and never waits.
     public func authenticate(secret: String) -> APIKeyRecord? { self.keys.authenticate(secret: secret) }
 }

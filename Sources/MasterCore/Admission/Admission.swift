@@ -7,7 +7,7 @@ import MasterStore
 
 /// Judges submitted recipients; pure.
 struct Admission {
-    /// Why a recipient is not taken, in one line for the caller.
+    /// Why a recipient is refused, in one line for the caller.
     struct Refusal: Error, Hashable {
         var code: RefusalCode
         var reason: String
@@ -20,7 +20,7 @@ struct Admission {
 
     /// Fields that are written into header fields.
     private static let headerFields = ["firstname", "lastname"]
-    /// A client's own id has fewer characters.
+    /// The length of a client's own id, in characters, must be below this.
     private static let trackingIDLimit = 50
 
     private let configuration: MasterConfiguration
@@ -122,7 +122,7 @@ struct Admission {
         }
     }
 
-    /// A caller's text fit for one line of an answer.
+    /// A caller's text in quotes, shortened, without control characters.
     private static func quoted(_ text: String) -> String {
         var line = "'"
         for scalar in text.unicodeScalars.prefix(80) {
@@ -135,7 +135,7 @@ struct Admission {
 }
 
 extension MergeValue {
-    /// Whether it holds other values.
+    /// Whether the value is a list or a map.
     fileprivate var isNested: Bool {
         switch self {
         case .list, .map: true

@@ -21,7 +21,7 @@ public struct ImportedRecipient: Sendable {
     }
 }
 
-/// What came of a recipient of an import.
+/// The result for one recipient of an import.
 public enum ImportResult: Sendable, Hashable {
     /// Added durably.
     case accepted
@@ -85,7 +85,7 @@ extension Master {
 
     private static let keyReused = "the idempotency key was used for another file: this line held another address then"
 
-    /// Refuses a mailing that would take no recipients, before anything is sent for it.
+    /// Throws if a mailing takes no recipients, before a caller sends any.
     ///
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``, ``MasterError/Code/mailingFinished(_:)``.
     public func checkTakesRecipients(_ id: MailingID) async throws {
@@ -95,7 +95,7 @@ extension Master {
         }
     }
 
-    /// As many recipients may be added in one step of an import.
+    /// The maximum number of recipients in one step of an import.
     public var maximumRecipientsPerImportStep: Int { self.configuration.maximumRecipientsPerImportStep }
 }
 

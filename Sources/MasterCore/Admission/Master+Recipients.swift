@@ -36,7 +36,7 @@ extension Master {
         }
     }
 
-    /// What came of a submission: the store's answer, or why it never got there.
+    /// The result of a submission: the store's answer, or why it was refused before.
     enum Admitted<Answer: Sendable>: Sendable {
         case stored(Answer)
         case refused(Admission.Refusal)
@@ -47,7 +47,7 @@ extension Master {
     /// - Parameters:
     ///   - submissions: Those of one call.
     ///   - id: The mailing.
-    ///   - limit: More than so many are refused.
+    ///   - limit: The maximum number of submissions.
     ///   - test: Sent at once.
     ///   - store: Stores drafts, and gets their places among the submissions; one answer each, in order.
     /// - Returns: One result per submission, in input order.
@@ -141,6 +141,6 @@ extension Master {
 extension Admission.Refusal {
     /// Another recipient has the id.
     static let trackingIDTaken = Self(.trackingIDTaken, reason: "the tracking id is in use already")
-    /// Stands for a result until the store has given it.
+    /// A placeholder until the store has answered.
     fileprivate static let notStored = Self(reason: "the recipient was not stored")
 }

@@ -66,15 +66,15 @@ public enum SubmissionResult: Sendable, Hashable {
 
 /// Why a submission is not taken, for programs.
 public enum RefusalCode: String, Sendable, Hashable {
-    /// The address is not one.
+    /// The address is invalid.
     case badAddress = "bad_address"
-    /// The tracking id is not of the form that is asked for.
+    /// The tracking id is malformed.
     case badTrackingID = "bad_tracking_id"
     /// Another recipient has the tracking id.
     case trackingIDTaken = "tracking_id_taken"
-    /// A merge field cannot be used, or all of them take too much.
+    /// A merge field is invalid, or together they are too large.
     case badField = "bad_field"
-    /// An attachment cannot be used, or all of them take too much.
+    /// An attachment is invalid, or together they are too large.
     case badAttachment = "bad_attachment"
     /// The idempotency key was used for other recipients.
     case keyReused = "key_reused"

@@ -7,7 +7,7 @@ public struct FeedVersion: Sendable, Hashable {
     fileprivate var changes: UInt64
 }
 
-/// Wakes those who wait for events, as many as they are.
+/// Wakes all tasks that wait for events.
 final class FeedWatch: Sendable {
     private struct State {
         var changes: UInt64 = 0

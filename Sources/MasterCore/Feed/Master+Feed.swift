@@ -3,7 +3,7 @@
 import MailingModel
 public import MasterStore
 
-/// A page of the report feed, with where to continue.
+/// A page of the report feed and the cursor to continue from.
 public struct FeedAnswer: Sendable, Hashable {
     /// Events in ascending order; empty means that the newest event has been seen.
     public var entries: [FeedEntry]
@@ -47,7 +47,7 @@ extension Master {
         }
     }
 
-    /// The cursor of the newest event: a feed read from it shows only what is yet to come.
+    /// The cursor of the newest event; reading from it returns only later events.
     public func newestCursor() async throws -> String { try await self.newest().cursor }
 }
 

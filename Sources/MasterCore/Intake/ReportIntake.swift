@@ -6,7 +6,7 @@ import MailingModel
 import MasterStore
 import Synchronization
 
-/// Applies reports and acknowledges them, in that order, however long the store may fail in between.
+/// Applies reports, then acknowledges them; tries again for as long as the store fails.
 final class ReportIntake: Sendable {
     private let store: any MailingStore
     private let channel: any SatelliteChannel
@@ -48,7 +48,7 @@ final class ReportIntake: Sendable {
     /// Reports for deleted mailings or unknown recipients so far.
     var droppedCount: Int { self.dropped.withLock { $0 } }
 
-    /// Takes reports in; what does not fit is repeated by its satellite.
+    /// Queues reports; a satellite repeats those that don't fit.
     func add(_ reports: [DeliveryReport], sequence: UInt64, from session: SatelliteSession) {
         let batch = ReportQueue.Batch(
             session: session,
@@ -71,7 +71,7 @@ final class ReportIntake: Sendable {
     /// Applies until stopped or cancelled.
     ///
     /// - Parameters:
-    ///   - generation: Asked for a satellite's count before its reports are applied.
+    ///   - generation: Returns the generation of a satellite's counts, before its reports are applied.
     ///   - applied: Called with each batch after it is committed and acknowledged.
     func run(
         generation: @escaping @Sendable (SatelliteID) async -> Int,
@@ -152,7 +152,7 @@ final class ReportIntake: Sendable {
         return sum
     }
 
-    /// Waits before the next try; `false` if there shall be none.
+    /// Waits before the next try; returns `false` if the intake was stopped.
     private func waitAfter(_ error: any Error) async -> Bool {
         let wait = self.health.failed(error, while: "applying reports")
         if Task.isCancelled || self.isStopping.withLock({ $0 }) { return false }
@@ -185,7 +185,7 @@ extension StoreError {
 }
 
 extension IntakeResult {
-    /// Adds what came of another batch.
+    /// Adds the result of another batch.
     mutating func add(_ other: IntakeResult) {
         self.applied += other.applied
         self.repeated += other.repeated

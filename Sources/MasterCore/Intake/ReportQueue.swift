@@ -3,12 +3,12 @@
 import ClusterLink
 import MailingModel
 
-/// Reports between their arrival and the store; bounded, pure.
+/// A bounded queue of reports that wait for the store; pure.
 ///
 /// What does not fit is dropped, and with it everything later from the same session until the dropped batch comes again:
 /// an acknowledgement covers all earlier numbers, so none may be skipped.
 struct ReportQueue: Sendable {
-    /// What a satellite sent under one number.
+    /// A numbered batch of reports from one satellite.
     struct Batch: Sendable {
         var session: SatelliteSession
         var sequence: UInt64
@@ -49,7 +49,7 @@ struct ReportQueue: Sendable {
     /// When the oldest waiting batch arrived.
     var oldest: Duration? { self.batches.values.compactMap { $0.first?.arrived }.min() }
 
-    /// Takes a batch in; `false` if it was dropped.
+    /// Queues a batch; returns `false` if it was dropped.
     mutating func add(_ batch: Batch) -> Bool {
         if let hole = self.holes[batch.session] {
             guard batch.sequence <= hole else { return false }
@@ -70,7 +70,7 @@ struct ReportQueue: Sendable {
         return true
     }
 
-    /// Takes what comes next of each satellite.
+    /// Removes and returns the next batches of each satellite.
     ///
     /// - Parameter limit: Reports of one satellite at most; a single longer batch is taken whole.
     /// - Returns: One piece of work for each satellite with something waiting.

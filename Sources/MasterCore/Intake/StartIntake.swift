@@ -6,7 +6,7 @@ import MailingModel
 import MasterStore
 import Synchronization
 
-/// Commits which recipients may be sent, many leases at a time, and then says so.
+/// Commits start requests, many leases at a time, and then sends the decisions.
 ///
 /// While one commit is under way, what arrives is gathered for the next. Requests for one lease are joined, so that what
 /// waits is bounded by the leases that are out.
@@ -50,7 +50,7 @@ final class StartIntake: Sendable {
     /// Forgets the start requests of a session that has ended: its satellite repeats them.
     func ended(_ session: SatelliteSession) { self.pending.withLock { $0.requests[session] = nil } }
 
-    /// Decides until cancelled.
+    /// Decides start requests until cancelled.
     ///
     /// - Parameter decided: Called with each decision after it is committed and sent.
     func run(_ decided: @escaping @Sendable ([StartDecision], SatelliteID) async -> Void) async {

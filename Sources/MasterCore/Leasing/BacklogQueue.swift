@@ -3,7 +3,7 @@
 import MailingModel
 import MasterStore
 
-/// Names a row of the backlog.
+/// The key of a backlog row.
 struct BacklogKey: Hashable, Sendable {
     var mailing: MailingID
     var bucket: Bucket
@@ -25,12 +25,12 @@ struct BacklogKey: Hashable, Sendable {
     }
 }
 
-/// What one satellite owns of one class: its rows by mailing, served in turn.
+/// The backlog rows that one satellite owns in one class, by mailing, served in turn.
 ///
 /// Deficit round robin: at its turn a mailing is allowed its share of the room (never less than `minimumShare`) and keeps
 /// what it could not use, so that mailings of any size advance together and a small one is not starved.
 struct BacklogQueue {
-    /// A row with what is left of it.
+    /// A backlog row and what is left of it.
     struct Row {
         var key: BacklogKey
         var domain: String?

@@ -3,7 +3,7 @@
 import MailingModel
 import MasterStore
 
-/// Claims for one transaction, such that each grant shows whose it is.
+/// The claims of one transaction, chosen so that each grant can be matched to its satellite.
 ///
 /// A grant does not name its satellite: a mailing's bucket of one class is asked for by one satellite at a time.
 struct ClaimBatch {
@@ -51,7 +51,7 @@ struct ClaimBatch {
         return batches
     }
 
-    /// Takes the first requests off, as many as fit; one at least if there is any.
+    /// Removes and returns the first requests that fit; at least one if there is any.
     mutating func takeFirst(upTo bytes: Int, expecting size: (ClaimRequest) -> Int) -> ClaimBatch? {
         guard !self.requests.isEmpty else { return nil }
         var sum = 0
@@ -65,14 +65,14 @@ struct ClaimBatch {
         return first
     }
 
-    /// Takes out what is for satellites that do not fit; whether there was any.
+    /// Removes the requests of some satellites; returns whether there were any.
     mutating func leaveOut(_ isLeft: (SatelliteID) -> Bool) -> Bool {
         let count = self.requests.count
         self.requests.removeAll { isLeft($0.satellite) }
         return self.requests.count < count
     }
 
-    /// Whose a grant is.
+    /// The satellite that a grant is for.
     func satellite(of grant: LeaseGrant) -> SatelliteID? { Place(grant).flatMap { self.owners[$0] } }
 
     /// How many recipients each request brought.

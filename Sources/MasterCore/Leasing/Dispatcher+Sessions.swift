@@ -196,7 +196,7 @@ extension Dispatcher {
         self.workChanged()
     }
 
-    /// Removes a satellite, or begins to; see ``Master/removeSatellite(_:force:)``.
+    /// Removes a satellite; see ``Master/removeSatellite(_:force:)``.
     func remove(_ id: SatelliteID, force: Bool) async throws {
         self.directory.insert(try await self.store.updateSatellite(id) { $0.enabled = false })
         self.workChanged()
@@ -224,7 +224,7 @@ extension Dispatcher {
 }
 
 extension SessionEnd {
-    /// Whether nothing is wrong with the satellite.
+    /// Whether the session ended without a fault of the satellite.
     fileprivate var isOrderly: Bool {
         switch self {
         case .goodbye, .superseded, .handshakeRepeated: true

@@ -36,14 +36,14 @@ actor Dispatcher {
     private var lastProgress: Duration
     /// Leases that the link could not carry, and when they are revoked.
     private var unsendable: [(serial: LeaseSerial, due: Duration)] = []
-    /// Mailings whose latest lease was among them, with its size.
+    /// Mailings whose latest lease was too long for the link, with its size.
     private var tooLong: [MailingID: Int] = [:]
     /// Mailings that got their first leases; the mailing scheduler wants to know.
     private(set) var newlyLeased: Set<MailingID> = []
     private var everLeased: Set<MailingID> = []
     /// Mailings with recipients that were settled here, and that may be complete by that.
     var settledMailings: Set<MailingID> = []
-    /// The processes whose memory a restored store was brought in line with.
+    /// The satellites' processes with which a restored store was reconciled.
     var reconciled: [SatelliteID: UInt64] = [:]
 
     init(
@@ -89,25 +89,25 @@ actor Dispatcher {
         return try await self.deadline()
     }
 
-    /// Grants nothing from now on.
+    /// Stops granting leases.
     func stopGranting() { self.isGranting = false }
 
     // MARK: What happens elsewhere
 
-    /// Work has come or gone: read the backlog again.
+    /// Marks the backlog as stale, because work was added or removed.
     func workChanged() {
         self.backlogIsStale = true
         self.signal.notify()
     }
 
-    /// A mailing's recipients must not be leased any more, or not as before.
+    /// Drops what is planned for a mailing, because it was stopped or changed.
     func mailingStopped(_ id: MailingID) {
         self.planner.drop(id)
         self.tooLong[id] = nil
         self.workChanged()
     }
 
-    /// Takes the mailings that were leased for the first time.
+    /// Returns and forgets the mailings that were leased for the first time.
     func takeNewlyLeased() -> Set<MailingID> {
         defer { self.newlyLeased = [] }
         return self.newlyLeased
@@ -119,24 +119,24 @@ actor Dispatcher {
         return self.settledMailings
     }
 
-    /// A satellite says how much it will hold.
+    /// Records the credit that a satellite reports.
     func credit(_ session: SatelliteSession, _ limits: [DeliveryClass: Int]) {
         self.change(session) { $0.credit(limits) }
         self.signal.notify()
     }
 
-    /// A satellite has a lease in its journal.
+    /// Records that a satellite has journaled a lease.
     func accepted(_ session: SatelliteSession, _ lease: LeaseSerial) {
         self.change(session) { $0.accepted(lease) }
         self.signal.notify()
     }
 
-    /// A satellite lives and says how busy it is.
+    /// Records the load that a satellite reports.
     func heard(_ session: SatelliteSession, _ load: SatelliteLoad) {
         self.change(session) { $0.load = load }
     }
 
-    /// A satellite returns entries.
+    /// Queues entries that a satellite returns.
     func returned(_ session: SatelliteSession, _ lease: LeaseSerial, _ places: EntryBitmap) {
         self.change(session) { _ in }
         self.returns.append((session, lease, places))
@@ -266,7 +266,7 @@ actor Dispatcher {
         }
     }
 
-    /// Claims and hands over; returns how many recipients were granted.
+    /// Claims leases and sends the grants; returns how many recipients were granted.
     private func claim(_ batch: ClaimBatch) async throws -> Int {
         CrashPoint.reached(.masterBeforeClaim)
         let grants: [LeaseGrant]
@@ -365,7 +365,7 @@ actor Dispatcher {
         }
     }
 
-    /// Between two readings of the backlog while there is still something planned from the last.
+    /// The interval between two reads of the backlog while rows of the last are left.
     private static let readInterval: Duration = .milliseconds(250)
 
     private var takers: [LeasePlanner.Taker] {
@@ -399,7 +399,7 @@ actor Dispatcher {
 
     // MARK: Deadlines
 
-    /// When something becomes due next; also the watch over progress.
+    /// When the next decision is due; also watches progress.
     private func deadline() async throws -> Duration {
         let now = self.time.now()
         let elapsed = self.time.elapsed()
@@ -468,7 +468,7 @@ actor Dispatcher {
 
     func keepUnsendable(_ serials: [LeaseSerial]) { self.unsendable += serials.map { ($0, .zero) } }
 
-    /// Fills in what this actor knows.
+    /// Adds this actor's state to the status.
     func describe(_ status: inout MasterStatus) {
         status.backlog = self.planner.backlog
         status.unroutable = self.planner.unroutable

@@ -3,9 +3,9 @@
 import MailingModel
 import MasterStore
 
-/// A lease as the master counts it in memory: what of it still weighs on its satellite's credit.
+/// A lease in the master's memory, with what it uses of its satellite's credit.
 ///
-/// The store is the truth.
+/// The store is authoritative.
 struct HeldLease: Sendable {
     let serial: LeaseSerial
     let mailing: MailingID
@@ -52,7 +52,7 @@ struct HeldLease: Sendable {
     /// Takes over the store's count.
     mutating func recount(_ open: Int) { self.open = open }
 
-    /// Closes one recipient; whether it was open.
+    /// Closes one recipient; returns whether it was open.
     mutating func close(_ recipient: RecipientID) -> Bool {
         guard let place = self.place(of: recipient) else { return false }
         return self.close(place)

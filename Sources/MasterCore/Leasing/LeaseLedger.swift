@@ -3,13 +3,13 @@
 public import MailingModel
 public import MasterStore
 
-/// What a store that was restored or cloned can report and do about the time that it has forgotten.
+/// Access to the lease serials of a store that was restored or cloned.
 public protocol LeaseLedger: Sendable {
     /// The highest serial ever given out; 0 if none.
     func highestLeaseSerial() async throws -> LeaseSerial
-    /// Gives out no serial up to this one any more.
+    /// Skips lease serials up to and including this one.
     func skipLeaseSerials(through serial: LeaseSerial) async throws
-    /// Makes a copied store the one to go on with.
+    /// Adopts a copied store: it no longer counts as a copy.
     func adopt() async throws
 }
 

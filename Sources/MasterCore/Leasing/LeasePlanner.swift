@@ -18,7 +18,7 @@ struct LeasePlanner {
         var affinity = DomainAffinity()
     }
 
-    /// What a satellite takes now.
+    /// The room of a satellite for further leases.
     struct Room: Hashable, Sendable {
         /// Recipients by class.
         var recipients: [DeliveryClass: Int]
@@ -63,7 +63,7 @@ struct LeasePlanner {
 
     // MARK: Events
 
-    /// Deals the rows of a fresh reading.
+    /// Distributes the rows of a fresh backlog to the satellites that own them.
     ///
     /// - Parameters:
     ///   - rows: All of the backlog.
@@ -123,7 +123,7 @@ struct LeasePlanner {
         return requests
     }
 
-    /// Learns what a claim brought.
+    /// Records the result of a claim.
     ///
     /// A waiting row that gives nothing holds only recipients that this satellite may not take: another one is to try.
     ///
@@ -138,7 +138,7 @@ struct LeasePlanner {
         return true
     }
 
-    /// Learns how long the recipients of a mailing are.
+    /// Records the average size of a mailing's recipients.
     mutating func learn(_ mailing: MailingID, bytes: Int, recipients: Int) {
         guard recipients > 0 else { return }
         self.sizes[mailing] = max(1, bytes / recipients)
@@ -164,7 +164,7 @@ struct LeasePlanner {
     /// Makes the next leases of a mailing shorter: one was too long for the link.
     mutating func shorten(_ mailing: MailingID, from count: Int) { self.caps[mailing] = max(1, count / 2) }
 
-    /// Lets every satellite try everything again.
+    /// Forgets which rows satellites were refused.
     mutating func forgetRefusals() { self.refusals = [:] }
 
     // MARK: Questions

@@ -15,7 +15,7 @@ struct SatelliteLedger: Sendable {
     private(set) var absentSince: Duration?
     /// Whether its never-started recipients were requeued during this absence.
     var isRevoked = false
-    /// Whether the store must be asked what it holds.
+    /// Whether its leases must be recounted from the store.
     var needsRecount = false
     /// Counts the recounts, so that what was decided before one is not counted again after it.
     private(set) var generation = 0
@@ -23,7 +23,7 @@ struct SatelliteLedger: Sendable {
     private(set) var changes = 0
     /// The load that it last reported.
     var load = SatelliteLoad()
-    /// When something was last heard of it.
+    /// When the last message from it arrived.
     var lastSeen: Timestamp?
     /// How many recipients it will hold in all.
     private(set) var limits: [DeliveryClass: Int] = [:]
@@ -81,7 +81,7 @@ struct SatelliteLedger: Sendable {
     /// How many recipients it is willing to hold.
     var limit: Int { self.limits.values.reduce(0, +) }
 
-    /// What it takes now.
+    /// The room for further leases.
     ///
     /// Bulk room is given out once it is worth a lease: a satellite that finishes one recipient after the other would
     /// otherwise get as many leases of one.

@@ -73,7 +73,7 @@ public struct DKIMSettingDraft: Sendable, Hashable {
 
 /// A new value for a property that may be absent.
 public enum PropertyChange<Value: Sendable & Hashable>: Sendable, Hashable {
-    /// Takes the value away.
+    /// Removes the value.
     case clear
     /// Gives a value.
     case set(Value)
@@ -111,9 +111,9 @@ public struct MailingChange: Sendable, Hashable {
     public var backupCustomizedEmails: Bool?
     /// Stay open although no recipient is left; turned off, a complete mailing closes at once.
     public var dontCloseIfEmpty: Bool?
-    /// Nothing leaves before.
+    /// The earliest time at which recipients are sent.
     public var scheduledStart: PropertyChange<Timestamp>?
-    /// What is unfinished then expires.
+    /// When the mailing ends; unfinished recipients then expire.
     public var scheduledEnd: PropertyChange<Timestamp>?
     /// Minutes from the first lease until it ends; 1 or more.
     public var scheduledDurationMinutes: PropertyChange<Int>?
@@ -138,10 +138,10 @@ public struct MailingChange: Sendable, Hashable {
     public init() {}
 }
 
-/// What came of a change.
+/// The result of a change.
 public struct MailingChangeResult: Sendable, Hashable {
     /// The mailing as it stands now.
     public var mailing: Mailing
-    /// What was accepted and is not good practice, for people: a short key, a sender without signature.
+    /// Warnings about accepted values that are bad practice: a short key, a sender without signature.
     public var warnings: [String]
 }

@@ -23,10 +23,10 @@ actor MailingScheduler {
     /// Mailings whose end may have become known.
     private var toReadAgain: Set<MailingID> = []
     private var hasStarted = false
-    /// What people should know of mailings that were started.
+    /// Warnings about started mailings, by mailing.
     private var notes: [MailingID: [String]] = [:]
 
-    /// What people should know of the mailings that were started and are not over.
+    /// Warnings about mailings that were started and have not ended.
     var warnings: [String] {
         self.notes.sorted { $0.key < $1.key }.flatMap { id, notes in notes.map { "mailing \(id): \($0)" } }
     }
@@ -74,7 +74,7 @@ actor MailingScheduler {
         self.signal.notify()
     }
 
-    /// A mailing is no more.
+    /// Forgets a deleted mailing.
     func forget(_ id: MailingID) {
         self.ends[id] = nil
         self.settlements[id] = nil
@@ -90,7 +90,7 @@ actor MailingScheduler {
 
     // MARK: The loop
 
-    /// Does what is due.
+    /// Ends and finishes the mailings that are due.
     ///
     /// - Returns: What others must do, and when to look again, by the civil clock.
     func turn() async throws -> (effects: Effects, next: Timestamp?) {

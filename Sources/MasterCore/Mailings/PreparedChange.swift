@@ -8,7 +8,7 @@ import MasterStore
 
 /// A change that is checked, its keys stored and its content compiled before the store's transaction begins.
 struct PreparedChange: Sendable {
-    /// What is accepted and not good practice.
+    /// Warnings about accepted values that are bad practice.
     private(set) var warnings: [String] = []
 
     private let change: MailingChange

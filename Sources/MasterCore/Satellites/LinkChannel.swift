@@ -9,7 +9,7 @@ public struct LinkChannel: SatelliteChannel {
     /// Wraps a link; whoever made it runs it.
     public init(_ link: MasterLink) { self.link = link }
 
-    /// What happens on the link.
+    /// The events of the link.
     public var events: any AsyncSequence<MasterLinkEvent, Never> & Sendable { self.link.events }
 
     /// Hands a message to the link, waiting while its outgoing queue is full.

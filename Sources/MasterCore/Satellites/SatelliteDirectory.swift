@@ -12,7 +12,7 @@ import Synchronization
 public final class SatelliteDirectory: Sendable {
     private struct Contents {
         var records: [SatelliteID: SatelliteRecord] = [:]
-        /// Whose a key is: one satellite's, unless an older version of this program let two have it.
+        /// The owners of a key: one satellite, unless an older version of this program let two share it.
         var byKey: [[UInt8]: Set<SatelliteID>] = [:]
         /// Counts the changes, so that a reading of the store that is older than one of them is not taken over.
         var changes = 0
@@ -106,7 +106,7 @@ public final class SatelliteDirectory: Sendable {
     /// - Parameters:
     ///   - store: Holds the blobs and the records.
     ///   - now: The civil clock.
-    ///   - logger: Hears of enrolments and of a store that fails.
+    ///   - logger: Logs enrolments and failures of the store.
     /// - Returns: Decisions that hold this directory and the store.
     public func decisions(
         store: any MailingStore,

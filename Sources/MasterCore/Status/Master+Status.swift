@@ -3,7 +3,7 @@
 import MasterStore
 
 extension Master {
-    /// What the master knows of itself and its cluster; reads a few counts from the store.
+    /// The status of the master and its cluster; reads a few counts from the store.
     public func status() async throws -> MasterStatus {
         try await self.call { await self.engine.status(stopping: self.gate.isClosed) }
     }

@@ -48,7 +48,7 @@ public struct MasterStatus: Sendable, Hashable, Codable {
     public var ready: Bool = false
     /// Why it is not ready, or what an operator should look at; one sentence each.
     public var problems: [String] = []
-    /// What people should know of mailings that were started: no signature, no way to unsubscribe.
+    /// Warnings about started mailings: no signature, no way to unsubscribe.
     public var warnings: [String] = []
     /// Why nothing is sent until the operator confirms, or `nil`.
     public var safeMode: String?

@@ -5,7 +5,7 @@ import Synchronization
 
 /// Counts of the last minute, second by second.
 final class RateWindow: Sendable {
-    /// What is counted.
+    /// The kinds of events that are counted.
     struct Counts: Sendable, Hashable {
         var attempts = 0
         var delivered = 0

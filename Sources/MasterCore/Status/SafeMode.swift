@@ -14,13 +14,13 @@ final class SafeMode: Sendable {
 
     private let state = Mutex(State())
 
-    /// Why nothing is sent, or `nil`.
+    /// The reason for safe mode, or `nil`.
     var reason: String? { self.state.withLock { $0.reason } }
 
     /// The highest lease serial that a satellite has seen.
     var highestSeen: LeaseSerial { self.state.withLock { $0.highestSeen } }
 
-    /// Remembers what a satellite has seen.
+    /// Records the highest lease serial that a satellite has seen.
     func saw(_ serial: LeaseSerial) {
         self.state.withLock { $0.highestSeen = max($0.highestSeen, serial) }
     }
@@ -44,7 +44,7 @@ final class SafeMode: Sendable {
         return isNew
     }
 
-    /// The operator says that mail may go out, although some of it may have been sent before.
+    /// Leaves safe mode on the operator's confirmation, although some mail may have been sent before.
     func confirm() {
         self.state.withLock { state in
             state.reason = nil

@@ -7,7 +7,7 @@ import Synchronization
 /// Whether the store answers; one log line when it stops and one when it is back.
 final class StoreHealth: Sendable {
     private struct State {
-        /// Failures in a row, by who met them.
+        /// Consecutive failures, by caller.
         var failures: [String: Int] = [:]
         var reason: String?
     }

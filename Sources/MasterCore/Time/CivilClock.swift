@@ -9,7 +9,7 @@ import Logging
 import MailingModel
 import Synchronization
 
-/// The civil time that the master goes by.
+/// The civil time that the master uses.
 final class CivilClock: Sendable {
     /// A difference from what was expected that has not stood long enough.
     private struct Jump {

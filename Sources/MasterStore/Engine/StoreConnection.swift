@@ -22,19 +22,19 @@ protocol StoreConnection: AnyObject {
     var isInsideTransaction: Bool { get }
     /// A writing operation runs in the open transaction, which then counts as a commit that may be reported to others.
     func noteChange()
-    /// Opens a transaction, and makes sure that this process may write.
+    /// Begins a transaction, and ensures that this process may write.
     func begin() throws
-    /// Ends the transaction; what it changed is on disk when this returns.
+    /// Commits the transaction; its changes are on disk when this returns.
     ///
     /// - Throws: ``CommitUnknown`` if it is unknown whether it was carried out.
     func commit() throws
-    /// Undoes the transaction.
+    /// Rolls back the transaction.
     func rollback() throws
     /// Marks a place to which ``rollbackToSavepoint()`` returns; they do not nest.
     func savepoint() throws
-    /// Forgets the mark.
+    /// Releases the savepoint.
     func releaseSavepoint() throws
-    /// Undoes what came after the mark, and forgets it.
+    /// Rolls back to the savepoint, and releases it.
     func rollbackToSavepoint() throws
 }
 

@@ -4,7 +4,7 @@ internal import MailingModel
 
 /// A database that carries operations out: each in a transaction, writing ones one after another.
 protocol StoreEngine: Sendable {
-    /// Who this store is and under which term it was opened.
+    /// The store's identity, and the term under which it was opened.
     var identity: StoreIdentity { get }
     /// The newest commit of this opening.
     var position: StorePosition { get }
@@ -20,10 +20,10 @@ protocol StoreEngine: Sendable {
     /// Writes a consistent copy while everything goes on.
     @concurrent
     func backup(to path: String) async throws
-    /// Notes that a copied store is the one to go on with.
+    /// Records that a copied store was adopted.
     @concurrent
     func adopt() async throws
-    /// Carries out what waits and closes the database.
+    /// Finishes queued work and closes the database.
     @concurrent
     func close() async throws
 }

@@ -209,7 +209,7 @@ final class StoreTransaction {
         return row
     }
 
-    /// Who has these ids, which clients have chosen, as far as anybody has; a recipient may be of a deleted mailing.
+    /// The recipients that have these ids chosen by clients; some may be of a deleted mailing.
     func owners(of chosen: [String], account: AccountID) throws -> [String: RecipientID] {
         guard !chosen.isEmpty else { return [:] }
         var owners: [String: RecipientID] = [:]
@@ -272,7 +272,7 @@ final class StoreTransaction {
         try self.prepare("SELECT value FROM meta WHERE name = ?").bind(1, counter.rawValue).first { $0.int64(0) } ?? 0
     }
 
-    /// The next number of a counter, which nobody has had.
+    /// The next unused number of a counter.
     func next(_ counter: Counter) throws -> Int64 {
         let number = try (self.counters[counter] ?? self.stored(counter)) + 1
         self.counters[counter] = number
@@ -280,7 +280,7 @@ final class StoreTransaction {
         return number
     }
 
-    /// Gives no number up to this one any more.
+    /// Skips numbers up to and including this one.
     func raise(_ counter: Counter, to number: Int64) throws {
         self.counters[counter] = max(try self.counters[counter] ?? self.stored(counter), number)
         self.changedCounters.insert(counter)

@@ -2,7 +2,7 @@
 
 internal import Synchronization
 
-/// The way to the connection that writes.
+/// Access to the connection that writes.
 protocol StoreWriter: Sendable {
     /// Calls `work` with the connection, where it lives, or with the reason why there is none.
     func enter(_ work: @escaping @Sendable (Result<any StoreConnection, any Error>) -> Void)

@@ -138,7 +138,7 @@ enum ReportSnapshot {
         return Timestamp(milliseconds: try reader.signed())
     }
 
-    /// What follows the last `@`, as written.
+    /// The domain: what follows the last `@`, as written.
     private static func domain(of address: String) -> String {
         guard let at = address.utf8.lastIndex(of: UInt8(ascii: "@")) else { return "" }
         return String(address[address.utf8.index(after: at)...])

@@ -28,7 +28,7 @@ struct DeliveryRow {
     var revision: Int64?
     /// The last attempt's trace.
     var trace: AttemptTrace?
-    /// Who took it last.
+    /// The satellite that leased it last.
     var satellite: SatelliteID?
     /// When it was last leased.
     var leasedAt: Timestamp?

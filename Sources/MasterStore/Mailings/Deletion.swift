@@ -12,7 +12,7 @@ enum Deletion {
     /// How many rows of a table one step removes.
     static let purgeStep = 1_000
 
-    /// What a step of purging came to.
+    /// The result of one purge step.
     enum Step: Sendable {
         /// Nothing was left.
         case finished

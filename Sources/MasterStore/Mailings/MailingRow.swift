@@ -111,7 +111,7 @@ struct MailingRow {
             .bind(13, counters.uncertain).bind(14, self.unrenderable).bind(15, Int(self.mailing.id.rawValue)).run()
     }
 
-    /// Undoes what a caller's change did to the fields that only the store may change.
+    /// Restores the fields that only the store may change.
     mutating func keepWhatTheStoreOwns(of old: Mailing) {
         self.mailing.id = old.id
         self.mailing.account = old.account

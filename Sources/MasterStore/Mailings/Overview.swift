@@ -2,7 +2,7 @@
 
 internal import MailingModel
 
-/// Answers what there is to do and how the store stands, without looking at recipients.
+/// Reads the backlog and the store's counts, without reading recipients.
 enum Overview {
     /// Retry entries of a bucket are counted up to here; more makes no difference to who gets them.
     static let mostCounted = 10_000

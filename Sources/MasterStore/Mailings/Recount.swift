@@ -6,7 +6,7 @@ internal import MailingModel
 ///
 /// It reads every row of the mailing, so it belongs on a snapshot; the writer recounts only what differed there.
 enum Recount {
-    /// What a count of the rows says.
+    /// The result of counting the rows.
     private struct Finding {
         /// The mailing with its counters as counted.
         var row: MailingRow
@@ -21,7 +21,7 @@ enum Recount {
         try Self.find(id, transaction)?.differences ?? 0
     }
 
-    /// Puts the counters right.
+    /// Corrects the counters.
     ///
     /// - Returns: How many differed.
     static func mend(_ id: MailingID, _ transaction: StoreTransaction) throws -> Int {

@@ -284,7 +284,7 @@ final class PostgreSQLEngine: StoreEngine {
 
     // MARK: The store itself
 
-    /// Not from here: a server has means of its own.
+    /// Always throws: a PostgreSQL store is backed up with the server's own tools.
     @concurrent
     func backup(to path: String) async throws {
         throw StoreError(.refused, "a store in PostgreSQL is backed up with pg_dump or the server's own means")
@@ -295,7 +295,7 @@ final class PostgreSQLEngine: StoreEngine {
         try await self.write { try $0.prepare("UPDATE store SET origin = (\(Self.here))").run() }
     }
 
-    /// Carries out what waits, resigns, so that a standby takes over at once, and closes the connections.
+    /// Finishes queued work, resigns, so that a standby takes over at once, and closes the connections.
     @concurrent
     func close() async throws {
         self.renewal.cancel()

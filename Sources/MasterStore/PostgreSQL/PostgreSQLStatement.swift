@@ -63,7 +63,7 @@ final class PostgreSQLStatement: StoreStatement {
     }
 }
 
-/// What went wrong while a row was read: reading itself does not throw, whoever reads looks here after.
+/// The error met while a row was read; reading itself doesn't throw, so callers check this afterwards.
 private final class RowTrouble {
     var error: (any Error)?
 }

@@ -4,13 +4,13 @@ public import MailingModel
 
 /// How a store in a PostgreSQL database is opened.
 public struct PostgreSQLStoreConfiguration: Sendable {
-    /// Where and as whom: `postgresql://user:password@host:port/database?sslmode=…`, or libpq's key words.
+    /// The connection's URL: `postgresql://user:password@host:port/database?sslmode=…`, or libpq's key words.
     public var url: String
     /// When deferred recipients are tried again.
     public var retry: RetrySchedule
     /// How many callers may read at the same time; 1 or more.
     public var readers: Int
-    /// Who this master is, for people: host name and process number.
+    /// This master's name for people: host name and process number.
     public var holder: String
     /// Names what at most one live process can be: a locked data directory and the boot of its machine.
     ///

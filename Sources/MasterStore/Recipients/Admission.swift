@@ -39,7 +39,7 @@ struct Admission {
     /// Domains that an affinity names.
     private var namedDomains: Set<String> = []
     private var storedCounts: [String: Int] = [:]
-    /// Who has the ids that these recipients want, as far as anybody has.
+    /// The recipients that already have the ids that these want.
     private var owners: [String: RecipientID] = [:]
     /// What these recipients alone are sent.
     private var attachments: Set<BlobHash> = []

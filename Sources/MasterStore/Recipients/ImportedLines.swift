@@ -28,7 +28,7 @@ struct ImportedLines {
     private var blocks: [Int: Block] = [:]
     private var fingerprints: [Int: UInt64] = [:]
 
-    /// Reads what is known of these lines.
+    /// Reads the stored state of these lines.
     init(_ lines: some Sequence<Int>, of key: String, in mailing: MailingID, _ transaction: StoreTransaction) throws {
         self.mailing = mailing
         self.key = key

@@ -12,7 +12,7 @@ struct RecipientRow {
     var isTest: Bool
     var created: Timestamp
 
-    /// Those of these recipients that there are, in no order.
+    /// Those of these recipients that exist, in no order.
     static func fetch(_ ids: [RecipientID], _ transaction: StoreTransaction) throws -> [RecipientRow] {
         guard !ids.isEmpty else { return [] }
         var found: [RecipientRow] = []
@@ -70,7 +70,7 @@ struct RecipientRow {
         )
     }
 
-    /// Appends the event that says where this recipient now stands.
+    /// Appends an event with this recipient's current report.
     func appendEvent(_ delivery: DeliveryRow, account: AccountID, _ transaction: StoreTransaction) throws {
         // A snapshot carries a generated id only as the number from which it is computed.
         let report = RecipientReport(

@@ -9,7 +9,7 @@ internal import MailingModel
 enum BlobUse {
     /// How many uses one step ends, and about how many bytes of blobs it removes.
     static let step = (uses: 100, bytes: 4 << 20)
-    /// Stands for no mailing; those are numbered from 1.
+    /// The id that stands for no mailing; mailings are numbered from 1.
     private static let nobody = MailingID(rawValue: 0)
 
     /// Finds the uses of what a store of an earlier version holds; part of a step of both schemas, so never edited.

@@ -110,7 +110,7 @@ enum Registry {
         }
     }
 
-    /// Hides a satellite; its row stays for the name in old reports.
+    /// Marks a satellite as removed; its row stays for the name in old reports.
     static func remove(_ id: SatelliteID, _ transaction: StoreTransaction) throws {
         _ = try Self.satellite(id, transaction)
         guard try LeaseRow.fetch(of: id, transaction).isEmpty else {

@@ -75,7 +75,7 @@ final class SQLiteConnection: StoreConnection {
         return count
     }
 
-    /// Releases compiled statements if there are too many; nobody may have one at hand.
+    /// Releases compiled statements if there are too many; none may be in use.
     func boundStatements() {
         if self.compiledStatements > Self.mostStatements { self.database.clearSchemaCache() }
     }

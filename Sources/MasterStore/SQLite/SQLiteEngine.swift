@@ -193,7 +193,7 @@ final class SQLiteEngine: StoreEngine {
         try await self.write { try $0.prepare("DELETE FROM meta WHERE name = 'copy'").run() }
     }
 
-    /// Carries out what waits, closes the files and releases the lock; nothing may be called after.
+    /// Finishes queued work, closes the files and releases the lock; nothing may be called afterwards.
     @concurrent
     func close() async throws {
         await self.queue.close()
