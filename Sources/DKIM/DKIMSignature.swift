@@ -19,7 +19,7 @@ struct DKIMSignature {
     let bodyHash: [UInt8]
     let signature: [UInt8]
     let bodyLength: Int?
-    /// The place of the value of `b=` within the field's value.
+    /// The position of the value of `b=` within the field's value.
     let signatureRange: Range<Int>
 
     func result(_ verdict: DKIMResult.Verdict) -> DKIMResult {

@@ -2,10 +2,10 @@
 
 /// Where the fields of a header are.
 struct HeaderBlock {
-    /// A field's place, without its final CRLF.
+    /// A field's range, without its final CRLF.
     struct Field {
         let range: Range<Int>
-        /// The colon's place, counted from the field's first byte.
+        /// The colon's position, counted from the field's first byte.
         let colon: Int
         /// The bytes of the name without white space before the colon.
         let nameCount: Int

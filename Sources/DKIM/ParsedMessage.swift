@@ -2,14 +2,14 @@
 
 import Crypto
 
-/// A message as a verifier sees it: its fields' places and where the body begins.
+/// A message as a verifier sees it: its fields' positions and where the body begins.
 struct ParsedMessage {
     private static let signatureName = Array("dkim-signature".utf8)
 
     private let message: [UInt8]
     private let bodyStart: Int
     private let block: HeaderBlock
-    /// The places, among the fields, of those that are signatures.
+    /// The indices, among the fields, of those that are signatures.
     let signatureFields: [Int]
 
     init(_ message: [UInt8]) {

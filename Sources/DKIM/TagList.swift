@@ -16,7 +16,7 @@ struct TagList {
     private static let tagLimit = 64
 
     private var tags: [(name: String, value: String)] = []
-    /// The place of the value of `b=`, for its removal.
+    /// The position of the value of `b=`, for its removal.
     private(set) var signatureRange: Range<Int>?
 
     init(_ bytes: some RandomAccessCollection<UInt8>) throws(Fault) {

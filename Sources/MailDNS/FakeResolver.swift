@@ -29,8 +29,8 @@ public struct FakeResolver: MailResolver {
     /// - Throws: ``ZoneError`` at the first line that cannot be read.
     public init(zoneFile text: String, policy: AddressPolicy = .any) throws {
         var nodes: [String: Node] = [:]
-        for (place, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            guard let entry = try ZoneEntry(line: line, number: place + 1) else { continue }
+        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            guard let entry = try ZoneEntry(line: line, number: index + 1) else { continue }
             switch entry.value {
             case .record(let type, let record):
                 nodes[entry.name, default: Node()].records[type, default: []].append(record)

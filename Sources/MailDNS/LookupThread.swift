@@ -208,11 +208,11 @@ struct LookupThread: ~Copyable {
             return .noData(timeToLive: timeToLive)
         }
         var records: [DNSRecord] = []
-        var place = 0
-        while let start = data[place] {
-            let bytes = UnsafeRawBufferPointer(start: start, count: Int(lengths[place]))
+        var index = 0
+        while let start = data[index] {
+            let bytes = UnsafeRawBufferPointer(start: start, count: Int(lengths[index]))
             if let record = RecordData.record(type, Array(bytes)) { records.append(record) }
-            place += 1
+            index += 1
         }
         return records.isEmpty ? .failure("records that cannot be read") : .records(records, timeToLive: timeToLive)
     }

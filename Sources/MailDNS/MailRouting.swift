@@ -36,15 +36,15 @@ enum MailRouting {
         case .done(let route): return route
         case .lookUp(let targets, let timeToLive, let isImplicit):
             let answers = await withTaskGroup(of: (Int, DNSAnswer, DNSAnswer).self) { group in
-                for (place, target) in targets.enumerated() {
+                for (index, target) in targets.enumerated() {
                     group.addTask {
                         async let four = ask(target.name, .a)
                         async let six = ask(target.name, .aaaa)
-                        return (place, await four, await six)
+                        return (index, await four, await six)
                     }
                 }
                 var answers = [[DNSAnswer]](repeating: [], count: targets.count)
-                for await (place, four, six) in group { answers[place] = [four, six] }
+                for await (index, four, six) in group { answers[index] = [four, six] }
                 return answers
             }
             return self.route(name, targets, answers, policy, timeToLive: timeToLive, isImplicit: isImplicit)

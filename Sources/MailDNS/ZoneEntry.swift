@@ -68,11 +68,11 @@ struct ZoneEntry: Hashable {
         var isQuoted = false
         var isAfterBlank = true
         var end = line.endIndex
-        for place in line.indices {
-            let character = line[place]
+        for position in line.indices {
+            let character = line[position]
             if character == "\"" { isQuoted.toggle() }
             if character == "#", isAfterBlank, !isQuoted {
-                end = place
+                end = position
                 break
             }
             isAfterBlank = character.isWhitespace

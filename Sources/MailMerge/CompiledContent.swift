@@ -44,7 +44,7 @@ public struct CompiledContent: Sendable {
 
     /// Compiles a revision.
     ///
-    /// - Throws: ``ContentError`` naming the part and the place in it.
+    /// - Throws: ``ContentError`` naming the part and the position in it.
     public init(_ content: MailingContent) throws(ContentError) {
         self.mailing = content.mailing
         self.site = TrackingSite(content.trackingURL)
@@ -268,20 +268,20 @@ public struct CompiledContent: Sendable {
     /// Whether a line of the text would be taken for a delimiter.
     private func imitatesBoundary(_ text: [UInt8]) -> Bool {
         text.withUnsafeBufferPointer { text in
-            var place = 0
+            var position = 0
             // Two hyphens in a row cannot be missed by looking at every second byte.
-            while place + 1 < text.count {
-                guard text[place] == 0x2D else {
-                    place += 2
+            while position + 1 < text.count {
+                guard text[position] == 0x2D else {
+                    position += 2
                     continue
                 }
-                var start = place
+                var start = position
                 while start > 0, text[start - 1] == 0x2D { start -= 1 }
                 if start == 0 || text[start - 1] == 0x0A || text[start - 1] == 0x0D {
                     let line = text[start...]
                     if self.skeleton.boundaries.contains(where: { line.starts(with: $0) }) { return true }
                 }
-                while place < text.count, text[place] == 0x2D { place += 1 }
+                while position < text.count, text[position] == 0x2D { position += 1 }
             }
             return false
         }

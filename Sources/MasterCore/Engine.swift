@@ -155,9 +155,9 @@ final class Engine: Sendable {
         case .credit(let limits): await self.dispatcher.credit(session, limits)
         case .heartbeat(let load): await self.dispatcher.heard(session, load)
         case .leaseAccepted(let lease): await self.dispatcher.accepted(session, lease)
-        case .returned(let lease, let places): await self.dispatcher.returned(session, lease, places)
-        case .start(let lease, let places):
-            if self.safeMode.reason == nil { self.starts.add(lease, places, from: session) }
+        case .returned(let lease, let entries): await self.dispatcher.returned(session, lease, entries)
+        case .start(let lease, let entries):
+            if self.safeMode.reason == nil { self.starts.add(lease, entries, from: session) }
         case .reports(let sequence, let reports): self.reports.add(reports, sequence: sequence, from: session)
         case .signingKeyRequest(let key):
             self.keyRequests.withLock { requests in

@@ -53,8 +53,8 @@ extension DatabaseStore {
             )
             return leases.first { lease in
                 guard let row = rows[lease.lease] else { return false }
-                return lease.started.places.contains { place in
-                    place < row.size && !row.started.contains(place) && !row.closed.contains(place)
+                return lease.started.indices.contains { index in
+                    index < row.size && !row.started.contains(index) && !row.closed.contains(index)
                 }
             }?.lease
         }

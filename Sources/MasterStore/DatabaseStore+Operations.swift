@@ -259,11 +259,11 @@ extension DatabaseStore: MailingStore {
     /// Requeues recipients that the satellite returns because they were not sent.
     public func requeue(
         _ lease: LeaseSerial,
-        places: EntryBitmap,
+        entries: EntryBitmap,
         from satellite: SatelliteID,
         at now: Timestamp
     ) async throws {
-        try await self.write { try Revoking.requeue(lease, places, from: satellite, at: now, $0) }
+        try await self.write { try Revoking.requeue(lease, entries, from: satellite, at: now, $0) }
     }
 
     /// Leases with something left to report.

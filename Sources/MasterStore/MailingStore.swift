@@ -150,7 +150,7 @@ public protocol MailingStore: Sendable {
     func claim(_ requests: [ClaimRequest], at now: Timestamp, lifetime: Duration) async throws -> [LeaseGrant]
     /// Marks recipients as started; nothing may be sent before.
     ///
-    /// - Returns: The places that may be sent; the others of the request were refused (revoked lease, paused or ended mailing, other satellite).
+    /// - Returns: The entries that may be sent; the others of the request were refused (revoked lease, paused or ended mailing, other satellite).
     ///   `journal` is how far the satellite's journal was seen, and is noted in the same transaction.
     func start(
         _ requests: [StartRequest],
@@ -171,7 +171,7 @@ public protocol MailingStore: Sendable {
     /// They wait again at once; in a mailing that is ending they expire.
     func requeue(
         _ lease: LeaseSerial,
-        places: EntryBitmap,
+        entries: EntryBitmap,
         from satellite: SatelliteID,
         at now: Timestamp
     ) async throws

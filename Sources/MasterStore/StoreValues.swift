@@ -267,13 +267,13 @@ public struct ClaimRequest: Sendable, Hashable {
 public struct StartRequest: Sendable, Hashable {
     /// The lease.
     public var lease: LeaseSerial
-    /// The places to start.
-    public var places: EntryBitmap
+    /// The entries to start.
+    public var entries: EntryBitmap
 
     /// Composes a request.
-    public init(lease: LeaseSerial, places: EntryBitmap) {
+    public init(lease: LeaseSerial, entries: EntryBitmap) {
         self.lease = lease
-        self.places = places
+        self.entries = entries
     }
 }
 
@@ -281,7 +281,7 @@ public struct StartRequest: Sendable, Hashable {
 public struct StartDecision: Sendable, Hashable {
     /// The lease.
     public var lease: LeaseSerial
-    /// These may be sent; a place that was started before is granted again to the same satellite.
+    /// These may be sent; an entry that was started before is granted again to the same satellite.
     public var granted: EntryBitmap
     /// These may not, and are no longer the satellite's.
     public var refused: EntryBitmap

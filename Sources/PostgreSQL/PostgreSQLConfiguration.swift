@@ -120,7 +120,7 @@ public struct PostgreSQLConfiguration: Sendable, Hashable {
 }
 
 extension PostgreSQLConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    /// The place and the user, never the password.
+    /// The server's address and the user, never the password.
     public var description: String {
         let user = self.options["user"].map { "\($0)@" } ?? ""
         let host = self.options["host"] ?? self.options["hostaddr"] ?? "localhost"

@@ -14,9 +14,9 @@ public struct CSVReader: Sendable {
     private let delimiter: UInt8
     private let limits: RecordLimits
     private var transcoder: TextTranscoder
-    /// What was fed and not read yet begins at `place`.
+    /// What was fed and not read yet begins at `position`.
     private var input: [UInt8] = []
-    private var place = 0
+    private var position = 0
     private var isFinished = false
 
     private var state = State.recordStart
@@ -39,7 +39,9 @@ public struct CSVReader: Sendable {
     /// The line on which the record begins, from 1.
     public private(set) var recordLine = 1
     /// Lines of which something was read.
-    public var lines: Int { self.state == .recordStart && self.place == self.input.count ? self.line - 1 : self.line }
+    public var lines: Int {
+        self.state == .recordStart && self.position == self.input.count ? self.line - 1 : self.line
+    }
 
     /// A reader at the beginning of a stream.
     public init(_ dialect: CSVDialect, limits: RecordLimits = RecordLimits()) {
@@ -66,15 +68,15 @@ public struct CSVReader: Sendable {
 
     private mutating func dropRead() {
         if self.state != .recordStart, self.carried.count < self.limits.recordBytes {
-            self.carried += self.input[self.recordStart..<self.place]
+            self.carried += self.input[self.recordStart..<self.position]
         }
         self.recordStart = 0
-        if self.place == self.input.count {
+        if self.position == self.input.count {
             self.input.removeAll(keepingCapacity: true)
         } else {
-            self.input.removeFirst(self.place)
+            self.input.removeFirst(self.position)
         }
-        self.place = 0
+        self.position = 0
     }
 
     // MARK: The record
@@ -113,7 +115,7 @@ public struct CSVReader: Sendable {
             self.text.removeAll(keepingCapacity: true)
             self.ends.removeAll(keepingCapacity: true)
         }
-        while self.place < self.input.count {
+        while self.position < self.input.count {
             self.read()
             guard self.isComplete else { continue }
             if self.skipsFirst {
@@ -131,7 +133,7 @@ public struct CSVReader: Sendable {
         case .skipping: break
         }
         self.line += 1
-        self.recordEnd = self.place
+        self.recordEnd = self.position
         self.endRecord()
         if self.skipsFirst {
             self.skipsFirst = false
@@ -158,7 +160,7 @@ public struct CSVReader: Sendable {
     }
 
     private mutating func readUnquoted() {
-        let (start, delimiter) = (self.place, self.delimiter)
+        let (start, delimiter) = (self.position, self.delimiter)
         let room = min(self.roomInRecord, self.limits.fieldBytes - self.fieldLength)
         let limit = min(self.input.count, start + room + 1)
         let end = self.input.withUnsafeBufferPointer { input in
@@ -171,14 +173,14 @@ public struct CSVReader: Sendable {
             return end
         }
         self.text.append(contentsOf: self.input[start..<end])
-        self.place = end
+        self.position = end
         self.checkLength()
         guard self.state == .unquoted, end < self.input.count else { return }
         self.take(self.input[end])
     }
 
     private mutating func readQuoted() {
-        let start = self.place
+        let start = self.position
         var lines = 0
         var afterReturn = self.sawCarriageReturn
         let limit = min(self.input.count, start + max(0, self.roomInRecord + 1))
@@ -196,35 +198,35 @@ public struct CSVReader: Sendable {
         self.line += lines
         self.sawCarriageReturn = end < self.input.count ? false : afterReturn
         self.text.append(contentsOf: self.input[start..<end])
-        self.place = end
+        self.position = end
         self.checkLength()
         guard self.state == .quoted, end < self.input.count else { return }
-        self.place += 1
+        self.position += 1
         self.state = .quoteInQuotes
     }
 
     private mutating func readMark() {
-        let byte = self.input[self.place]
+        let byte = self.input[self.position]
         switch (self.state, byte) {
         case (.recordStart, 0x0A) where self.sawCarriageReturn:
-            self.place += 1
+            self.position += 1
             self.sawCarriageReturn = false
         case (.recordStart, 0x0A), (.recordStart, 0x0D):  // An empty line.
-            self.place += 1
+            self.position += 1
             self.line += 1
             self.sawCarriageReturn = byte == 0x0D
         case (.recordStart, _):
             self.sawCarriageReturn = false
             self.recordLine = self.line
-            self.recordStart = self.place
+            self.recordStart = self.position
             self.carried.removeAll(keepingCapacity: true)
             self.state = .fieldStart
         case (.fieldStart, UInt8(ascii: "\"")):
-            self.place += 1
+            self.position += 1
             self.state = .quoted
         case (.fieldStart, _): self.state = .unquoted
         case (.quoteInQuotes, UInt8(ascii: "\"")):
-            self.place += 1
+            self.position += 1
             self.text.append(byte)
             self.state = .quoted
         case (_, self.delimiter), (_, 0x0A), (_, 0x0D): self.take(byte)
@@ -237,11 +239,11 @@ public struct CSVReader: Sendable {
     /// Ends the field, and the record with it if a line ends here.
     private mutating func take(_ byte: UInt8) {
         if self.state != .skipping { self.endField() }
-        self.place += 1
+        self.position += 1
         if byte == 0x0A || byte == 0x0D {
             self.line += 1
             self.sawCarriageReturn = byte == 0x0D
-            self.recordEnd = self.place - 1
+            self.recordEnd = self.position - 1
             self.endRecord()
         } else if self.state != .skipping {
             self.state = .fieldStart
@@ -250,8 +252,8 @@ public struct CSVReader: Sendable {
 
     /// Skips what is left of a refused record's line.
     private mutating func skip() {
-        let start = self.place
-        self.place = self.input[start...].firstIndex { $0 == 0x0A || $0 == 0x0D } ?? self.input.count
+        let start = self.position
+        self.position = self.input[start...].firstIndex { $0 == 0x0A || $0 == 0x0D } ?? self.input.count
     }
 
     private mutating func endField() {

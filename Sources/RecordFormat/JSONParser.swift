@@ -19,7 +19,7 @@ public struct JSONParser {
 
     private let bytes: UnsafeBufferPointer<UInt8>
     private let limits: RecordLimits
-    private var place = 0
+    private var position = 0
 
     /// The value of a text.
     ///
@@ -42,7 +42,7 @@ public struct JSONParser {
     private mutating func whole() throws(JSONError) -> JSONValue {
         let value = try self.value(depth: 0)
         self.skipSpaces()
-        guard self.place == self.bytes.count else { throw self.failure("text follows the value") }
+        guard self.position == self.bytes.count else { throw self.failure("text follows the value") }
         return value
     }
 
@@ -92,22 +92,22 @@ public struct JSONParser {
 
     private mutating func open(depth: Int) throws(JSONError) {
         guard depth < Self.maximumDepth else { throw self.failure("nested deeper than \(Self.maximumDepth)") }
-        self.place += 1
+        self.position += 1
     }
 
     private mutating func word(_ word: StaticString, _ value: JSONValue) throws(JSONError) -> JSONValue {
-        let end = self.place + word.utf8CodeUnitCount
+        let end = self.position + word.utf8CodeUnitCount
         guard end <= self.bytes.count,
-            word.withUTF8Buffer({ self.bytes[self.place..<end].elementsEqual($0) })
+            word.withUTF8Buffer({ self.bytes[self.position..<end].elementsEqual($0) })
         else { throw self.failure("no value begins like this") }
-        self.place = end
+        self.position = end
         return value
     }
 
     private mutating func number() throws(JSONError) -> JSONValue {
-        let start = self.place
-        if self.peek == UInt8(ascii: "-") { self.place += 1 }
-        let firstDigit = self.place
+        let start = self.position
+        if self.peek == UInt8(ascii: "-") { self.position += 1 }
+        let firstDigit = self.position
         let whole = self.skipDigits()
         guard whole == 1 || (whole > 1 && self.bytes[firstDigit] != UInt8(ascii: "0")) else {
             throw self.failure("a number is malformed")
@@ -115,40 +115,40 @@ public struct JSONParser {
         var isWhole = true
         if self.peek == UInt8(ascii: ".") {
             isWhole = false
-            self.place += 1
+            self.position += 1
             guard self.skipDigits() > 0 else { throw self.failure("a number is malformed") }
         }
         if self.peek == UInt8(ascii: "e") || self.peek == UInt8(ascii: "E") {
             isWhole = false
-            self.place += 1
-            if self.peek == UInt8(ascii: "+") || self.peek == UInt8(ascii: "-") { self.place += 1 }
+            self.position += 1
+            if self.peek == UInt8(ascii: "+") || self.peek == UInt8(ascii: "-") { self.position += 1 }
             guard self.skipDigits() > 0 else { throw self.failure("a number is malformed") }
         }
-        let text = String(decoding: self.bytes[start..<self.place], as: UTF8.self)
+        let text = String(decoding: self.bytes[start..<self.position], as: UTF8.self)
         if isWhole, let number = Int64(text) { return .integer(number) }
         guard let number = Double(text), number.isFinite else { throw self.failure("a number is too large") }
         return .double(number)
     }
 
     private mutating func skipDigits() -> Int {
-        let start = self.place
-        while let byte = self.peek, UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte { self.place += 1 }
-        return self.place - start
+        let start = self.position
+        while let byte = self.peek, UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte { self.position += 1 }
+        return self.position - start
     }
 
     // MARK: Strings
 
     private mutating func string() throws(JSONError) -> String {
-        self.place += 1
-        let start = self.place
+        self.position += 1
+        let start = self.position
         var copy: [UInt8]?
         var runStart = start
         while let byte = self.peek {
             switch byte {
             case UInt8(ascii: "\""):
-                let run = self.bytes[runStart..<self.place]
-                self.place += 1
-                guard self.place - 1 - start <= self.limits.fieldBytes else {
+                let run = self.bytes[runStart..<self.position]
+                self.position += 1
+                guard self.position - 1 - start <= self.limits.fieldBytes else {
                     throw self.failure(.longField, "a text has more than \(self.limits.fieldBytes) bytes")
                 }
                 let text =
@@ -157,13 +157,13 @@ public struct JSONParser {
                 return text
             case UInt8(ascii: "\\"):
                 var bytes = copy ?? []
-                bytes += self.bytes[runStart..<self.place]
-                self.place += 1
+                bytes += self.bytes[runStart..<self.position]
+                self.position += 1
                 try self.escape(to: &bytes)
                 copy = bytes
-                runStart = self.place
+                runStart = self.position
             case 0..<0x20: throw self.failure("a text holds a control character that is not escaped")
-            default: self.place += 1
+            default: self.position += 1
             }
         }
         throw self.failure("a text is not closed")
@@ -171,7 +171,7 @@ public struct JSONParser {
 
     private mutating func escape(to bytes: inout [UInt8]) throws(JSONError) {
         guard let byte = self.peek else { throw self.failure("a text is not closed") }
-        self.place += 1
+        self.position += 1
         switch byte {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): bytes.append(byte)
         case UInt8(ascii: "b"): bytes.append(0x08)
@@ -204,18 +204,18 @@ public struct JSONParser {
                 throw self.failure("an escape lacks its four digits")
             }
             value = value << 4 | UInt16(digit)
-            self.place += 1
+            self.position += 1
         }
         return value
     }
 
     // MARK: Bytes
 
-    private var peek: UInt8? { self.place < self.bytes.count ? self.bytes[self.place] : nil }
+    private var peek: UInt8? { self.position < self.bytes.count ? self.bytes[self.position] : nil }
 
     private mutating func take(_ byte: UInt8) -> Bool {
         guard self.peek == byte else { return false }
-        self.place += 1
+        self.position += 1
         return true
     }
 
@@ -226,12 +226,12 @@ public struct JSONParser {
 
     private mutating func skipSpaces() {
         while let byte = self.peek, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 {
-            self.place += 1
+            self.position += 1
         }
     }
 
     private func failure(_ code: RecordError.Code = .badJSON, _ message: String) -> JSONError {
-        JSONError(column: self.place + 1, code: code, message: message)
+        JSONError(column: self.position + 1, code: code, message: message)
     }
 
     private func failure(_ message: String) -> JSONError { self.failure(.badJSON, message) }

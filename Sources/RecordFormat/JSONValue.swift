@@ -46,15 +46,15 @@ extension JSONValue {
         case .string(let string): Self.write(string, to: &text)
         case .array(let items):
             text.append(UInt8(ascii: "["))
-            for (place, item) in items.enumerated() {
-                if place > 0 { text.append(UInt8(ascii: ",")) }
+            for (index, item) in items.enumerated() {
+                if index > 0 { text.append(UInt8(ascii: ",")) }
                 item.write(to: &text)
             }
             text.append(UInt8(ascii: "]"))
         case .object(let members):
             text.append(UInt8(ascii: "{"))
-            for (place, member) in members.enumerated() {
-                if place > 0 { text.append(UInt8(ascii: ",")) }
+            for (index, member) in members.enumerated() {
+                if index > 0 { text.append(UInt8(ascii: ",")) }
                 Self.write(member.name, to: &text)
                 text.append(UInt8(ascii: ":"))
                 member.value.write(to: &text)

@@ -8,7 +8,7 @@ public struct NDJSONReader: Sendable {
     private let limits: RecordLimits
     private var transcoder = TextTranscoder(.utf8)
     private var input: [UInt8] = []
-    private var place = 0
+    private var position = 0
     private var isFinished = false
     private var isSkipping = false
     private var records = 0
@@ -41,8 +41,8 @@ public struct NDJSONReader: Sendable {
     }
 
     private mutating func dropRead() {
-        self.input.removeFirst(self.place)
-        self.place = 0
+        self.input.removeFirst(self.position)
+        self.position = 0
     }
 
     /// Reads the next line that is not empty.
@@ -58,8 +58,8 @@ public struct NDJSONReader: Sendable {
             return self.parse(line)
         }
         guard !self.isSkipping else { return self.isFinished ? .end : .hungry }
-        if self.input.count - self.place > self.limits.recordBytes, !self.isFinished {
-            self.place = self.input.count
+        if self.input.count - self.position > self.limits.recordBytes, !self.isFinished {
+            self.position = self.input.count
             self.isSkipping = true
             self.recordText = []
             self.recordLine += 1
@@ -91,14 +91,14 @@ public struct NDJSONReader: Sendable {
 
     /// The next whole line without its end; the rest of a line that was refused is skipped.
     private mutating func nextLine() -> [UInt8]? {
-        while self.place < self.input.count {
-            let start = self.place
+        while self.position < self.input.count {
+            let start = self.position
             let found = self.input.withUnsafeBufferPointer { $0[start...].firstIndex(of: 0x0A) }
             guard let end = found ?? (self.isFinished ? self.input.count : nil) else {
-                if self.isSkipping { self.place = self.input.count }
+                if self.isSkipping { self.position = self.input.count }
                 return nil
             }
-            self.place = min(end + 1, self.input.count)
+            self.position = min(end + 1, self.input.count)
             if self.isSkipping {
                 self.isSkipping = false
                 continue

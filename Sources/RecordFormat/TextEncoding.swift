@@ -8,7 +8,7 @@ public enum TextEncoding: String, Sendable, Hashable, CaseIterable {
     case utf16LittleEndian = "utf-16le"
     /// UTF-16, most significant byte first.
     case utf16BigEndian = "utf-16be"
-    /// Windows-1252, which has all of Latin-1's printable characters at the same places.
+    /// Windows-1252, which has all of Latin-1's printable characters at the same positions.
     case windows1252 = "windows-1252"
 
     /// The encoding of a name as in `charset=`; `nil` for one that is not known here.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Turns a stream of bytes in some encoding into UTF-8, whatever the places at which it is cut.
+/// Turns a stream of bytes in some encoding into UTF-8, whatever the positions at which it is cut.
 ///
 /// What is not well-formed becomes a byte that no UTF-8 holds (0xFF), so that the record around it is refused and no
 /// other. UTF-8 passes as it is.
@@ -89,7 +89,7 @@ struct TextTranscoder: Sendable {
         }
     }
 
-    /// Places 0x80 to 0x9F; the five that Windows-1252 leaves free stand for themselves, as browsers have it.
+    /// Positions 0x80 to 0x9F; the five that Windows-1252 leaves free stand for themselves, as browsers have it.
     private static let upperControls: [UInt16] = [
         0x20AC, 0x81, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8D,
         0x017D, 0x8F, 0x90, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A,

@@ -61,8 +61,8 @@ extension Satellite {
         // A shutdown that began without a master has kept what it could not give back.
         if self.board.withLock({ $0.isDraining }) { self.change { board, _ in board.drain() } }
         await self.sendCredit()
-        for (lease, places) in self.journal.returnedPlaces where known.contains(lease) {
-            await self.uplink.transmit(.returned(lease, neverStarted: places))
+        for (lease, entries) in self.journal.returnedEntries where known.contains(lease) {
+            await self.uplink.transmit(.returned(lease, neverStarted: entries))
         }
         self.outbox.withLock { $0.connected(connection, now: .now) }
         self.reporting.notify()
@@ -91,17 +91,17 @@ extension Satellite {
         let inHand = isFirst ? 0 : self.board.withLock { $0.startedCount }
         self.logger.error(
             "the master has seen a newer journal of this satellite: recipients found started are uncertain and are not sent",
-            metadata: ["recipients": "\(inHand + recovered.reduce(0) { $0 + $1.places.count })"]
+            metadata: ["recipients": "\(inHand + recovered.reduce(0) { $0 + $1.indices.count })"]
         )
         for preparation in recovered {
-            self.change { board, now in board.distrust(preparation.lease, preparation.places, now: now) }
+            self.change { board, now in board.distrust(preparation.lease, preparation.indices, now: now) }
         }
         // Only the whole machine, memory and all, can have been set back under a process that the master knows.
         if !isFirst { self.change { board, _ in board.distrustAll() } }
     }
 
-    /// Places that wait for the first Welcome.
-    private var recoveredCount: Int { self.recovered.withLock { $0.reduce(0) { $0 + $1.places.count } } }
+    /// Recipients that wait for the first Welcome.
+    private var recoveredCount: Int { self.recovered.withLock { $0.reduce(0) { $0 + $1.indices.count } } }
 
     private func received(_ message: MasterMessage) async throws {
         switch message {
@@ -157,7 +157,7 @@ extension Satellite {
     private func requestStarts() async {
         for await _ in self.starting.stream {
             let plan = self.board.withLock { $0.planStarts(now: .now) }
-            for (lease, places) in plan { await self.uplink.transmit(.start(lease, places)) }
+            for (lease, entries) in plan { await self.uplink.transmit(.start(lease, entries)) }
         }
     }
 

@@ -106,7 +106,7 @@ extension Satellite {
 
     /// Takes up what the journal holds.
     ///
-    /// - Returns: What is to be prepared now, and the started places, which wait for the master's first Welcome: only the
+    /// - Returns: What is to be prepared now, and the started recipients, which wait for the master's first Welcome: only the
     ///   master can see whether this journal is the newest.
     static func resume(
         _ recovery: Recovery,
@@ -120,12 +120,12 @@ extension Satellite {
         let now = ContinuousClock.now
         for held in recovery.heldLeases {
             let lease = HeldLease(held.grant, since: now)
-            let waiting = held.neverStarted.places
-            let started = held.started.places
+            let waiting = held.neverStarted.indices
+            let started = held.started.indices
             guard !waiting.isEmpty || !started.isEmpty else { continue }
             board.hold(lease, waiting: waiting, started: started)
-            if !waiting.isEmpty { ready.append(Preparation(lease: lease, places: waiting)) }
-            if !started.isEmpty { recovered.append(Preparation(lease: lease, places: started)) }
+            if !waiting.isEmpty { ready.append(Preparation(lease: lease, indices: waiting)) }
+            if !started.isEmpty { recovered.append(Preparation(lease: lease, indices: started)) }
         }
         return (ready, recovered)
     }

@@ -33,7 +33,7 @@ public final class Satellite: Sendable {
     let stopping = Signal()
     let preparations: AsyncStream<Preparation>
     let prepare: AsyncStream<Preparation>.Continuation
-    /// Places that an earlier process had started, until a master has said whether the journal is the newest.
+    /// Recipients that an earlier process had started, until a master has said whether the journal is the newest.
     let recovered: Mutex<[Preparation]>
     /// For calls that wait for the disk.
     let blocking = NIOThreadPool(numberOfThreads: 1)
@@ -179,16 +179,16 @@ public final class Satellite: Sendable {
         self.perform(actions)
     }
 
-    func take(for request: OpenRequest) -> [Place] {
-        let places = self.board.withLock { $0.take(for: request.id, at: request.site, now: .now) }
-        if !places.isEmpty { self.starting.notify() }
-        return places
+    func take(for request: OpenRequest) -> [QueuedRecipient] {
+        let recipients = self.board.withLock { $0.take(for: request.id, at: request.site, now: .now) }
+        if !recipients.isEmpty { self.starting.notify() }
+        return recipients
     }
 
     /// - Returns: Whether the dot may be sent.
-    func recordDot(_ place: Place) -> Bool {
+    func recordDot(_ recipient: QueuedRecipient) -> Bool {
         do {
-            try self.journal.recordDot(place.lease.serial, place: place.index)
+            try self.journal.recordDot(recipient.lease.serial, entry: recipient.index)
             return true
         } catch {
             self.fail(error)
@@ -198,15 +198,15 @@ public final class Satellite: Sendable {
 
     /// Hands the end of an attempt to the journal; `nil` if that failed, and the process is about to stop.
     func recordDone(
-        _ place: Place,
+        _ recipient: QueuedRecipient,
         _ outcome: DeliveryOutcome,
         site: String?,
         clears: Bool = false
     ) -> FinishedAttempt? {
         let now = WallClock.now()
         do {
-            try self.journal.recordDone(place.lease.serial, place: place.index, outcome, endedAt: now)
-            return FinishedAttempt(report: place.report(outcome, endedAt: now), site: site, clears: clears)
+            try self.journal.recordDone(recipient.lease.serial, entry: recipient.index, outcome, endedAt: now)
+            return FinishedAttempt(report: recipient.report(outcome, endedAt: now), site: site, clears: clears)
         } catch {
             self.fail(error)
             return nil
@@ -271,7 +271,7 @@ public final class Satellite: Sendable {
         }
         for pause in actions.pauses { self.announce(pause) }
         if !actions.finished.isEmpty {
-            self.publish(actions.finished.compactMap { self.recordDone($0.place, $0.outcome, site: nil) })
+            self.publish(actions.finished.compactMap { self.recordDone($0.recipient, $0.outcome, site: nil) })
         }
         if !actions.returned.isEmpty || !actions.refused.isEmpty {
             self.inbox.withLock { inbox in

@@ -123,7 +123,9 @@ extension Journal {
         if let store = replay.state.store { try writer.append(.store(store)) }
         for (_, progress) in replay.state.leases.sorted(by: { $0.key < $1.key }) {
             let record = JournalRecord.checkpoint(progress)
-            while !writer.hasRoom(for: writer.size(of: record), places: progress.openCount) { writer.add(try create()) }
+            while !writer.hasRoom(for: writer.size(of: record), entries: progress.openCount) {
+                writer.add(try create())
+            }
             try writer.append(record)
             try writer.flush()
         }
@@ -199,14 +201,14 @@ extension Journal {
             recovery.unacknowledged += progress.reports.sorted { $0.key < $1.key }.map(\.value)
             let doubtful = (sessionHadDot[lease] ?? EntryBitmap()).removing(progress.finished)
                 .removing(progress.forgotten).removing(progress.returned)
-            for place in doubtful.places {
+            for index in doubtful.indices {
                 let text =
-                    progress.dotted.contains(place)
+                    progress.dotted.contains(index)
                     ? "the satellite ended between the final dot and the reply"
                     : undotted
                 let outcome = DeliveryOutcome.uncertain(AttemptTrace(stage: .finalDot, text: text))
-                try writer.append(.done(lease, place: place, outcome, endedAt: now))
-                if let report = progress.report(of: place, outcome, endedAt: now) { recovery.uncertain.append(report) }
+                try writer.append(.done(lease, entry: index, outcome, endedAt: now))
+                if let report = progress.report(of: index, outcome, endedAt: now) { recovery.uncertain.append(report) }
             }
             recovery.heldLeases.append(Self.held(progress, without: doubtful))
         }

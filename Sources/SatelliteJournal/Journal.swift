@@ -3,9 +3,9 @@
 // What a satellite has accepted, is sending, and has not yet had acknowledged.
 //
 // The order of its writes is the satellite's half of the promise that a recipient is never sent to twice in silence: a lease
-// and the places started are synced before they are acknowledged or sent; the dot's record is handed to the operating system
+// and the entries started are synced before they are acknowledged or sent; the dot's record is handed to the operating system
 // before the dot; an outcome is written before it is reported. So the death of the process leaves a dot without outcome
-// uncertain, and a power cut every started place without one. Segments are preallocated with room for all the bookkeeping of
+// uncertain, and a power cut every started entry without one. Segments are preallocated with room for all the bookkeeping of
 // what they accept: a full disk refuses leases and nothing else.
 
 public import MailingModel
@@ -13,7 +13,7 @@ import Synchronization
 
 /// The append-only journal of one satellite.
 ///
-/// Thread-safe. ``recordDot(_:place:)`` and ``recordDone(_:place:_:endedAt:)`` are short and meant for event loops; the other
+/// Thread-safe. ``recordDot(_:entry:)`` and ``recordDone(_:entry:_:endedAt:)`` are short and meant for event loops; the other
 /// operations may wait for the disk and belong on threads that may block.
 public final class Journal: Sendable {
     /// The bounds of the journal.
@@ -107,7 +107,7 @@ public final class Journal: Sendable {
         self.writer.withLock { ($0.state.highestTerm, $0.state.highestLease) }
     }
 
-    /// Every lease with a place that is neither returned nor acknowledged, ascending.
+    /// Every lease with an entry that is neither returned nor acknowledged, ascending.
     public var heldLeases: [LeaseSerial] { self.writer.withLock { $0.state.leases.keys.sorted() } }
 
     /// What is held of every lease that is held, ascending.
@@ -141,14 +141,14 @@ public final class Journal: Sendable {
         }
     }
 
-    /// The returned places of every lease held, ascending; a return may have to be sent again.
-    public var returnedPlaces: [(lease: LeaseSerial, places: EntryBitmap)] {
+    /// The returned entries of every lease held, ascending; a return may have to be sent again.
+    public var returnedEntries: [(lease: LeaseSerial, entries: EntryBitmap)] {
         self.writer.withLock { writer in
             writer.state.leases.values.filter { $0.returned.count > 0 }.map { ($0.grant.serial, $0.returned) }
         }.sorted { $0.lease < $1.lease }
     }
 
-    /// Bytes in files, bytes that can still be written, and bytes of these that are promised to open places.
+    /// Bytes in files, bytes that can still be written, and bytes of these that are promised to open entries.
     public var room: (size: Int, available: Int, reserved: Int) {
         self.writer.withLock { ($0.segmentCount * self.configuration.segmentSize, $0.available, $0.reserved) }
     }
@@ -175,15 +175,15 @@ public final class Journal: Sendable {
         return acceptance
     }
 
-    /// Journals places that the master has committed as started; they may be sent when it returns.
+    /// Journals entries that the master has committed as started; they may be sent when it returns.
     ///
     /// One sync for all.
-    public func recordStarted(_ places: [LeaseSerial: EntryBitmap]) throws(JournalError) {
+    public func recordStarted(_ entries: [LeaseSerial: EntryBitmap]) throws(JournalError) {
         var touched: [UInt64: any JournalFile] = [:]
         try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in try writer.appendStore() }
-        for (lease, places) in places.sorted(by: { $0.key < $1.key }) {
+        for (lease, entries) in entries.sorted(by: { $0.key < $1.key }) {
             try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in
-                try writer.append(.started(lease, places))
+                try writer.append(.started(lease, entries))
                 try writer.flush()
                 touched[writer.current.number] = writer.current.file
             }
@@ -194,9 +194,9 @@ public final class Journal: Sendable {
     /// Hands the record of an imminent final dot to the operating system; the dot may be sent when it returns.
     ///
     /// - Throws: The dot must not be sent then.
-    public func recordDot(_ lease: LeaseSerial, place: Int) throws(JournalError) {
+    public func recordDot(_ lease: LeaseSerial, entry index: Int) throws(JournalError) {
         try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in
-            try writer.append(.dot(lease, place: place))
+            try writer.append(.dot(lease, entry: index))
             try writer.flush()
         }
     }
@@ -204,12 +204,12 @@ public final class Journal: Sendable {
     /// Keeps the end of an attempt for the next write; ``flush()`` must return before it is reported.
     public func recordDone(
         _ lease: LeaseSerial,
-        place: Int,
+        entry index: Int,
         _ outcome: DeliveryOutcome,
         endedAt: Timestamp
     ) throws(JournalError) {
         try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in
-            try writer.append(.done(lease, place: place, outcome, endedAt: endedAt))
+            try writer.append(.done(lease, entry: index, outcome, endedAt: endedAt))
         }
     }
 
@@ -227,20 +227,20 @@ public final class Journal: Sendable {
         for (lease, reports) in byLease.sorted(by: { $0.key < $1.key }) {
             try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in
                 guard let grant = writer.state.leases[lease]?.grant else { return }
-                let places = EntryBitmap(reports.compactMap { grant.place(of: $0.recipient) })
-                try writer.append(.forget(lease, places))
+                let entries = EntryBitmap(reports.compactMap { grant.index(of: $0.recipient) })
+                try writer.append(.forget(lease, entries))
             }
         }
         try self.flush()
         try self.removeFinishedSegments()
     }
 
-    /// Journals places that are returned without an attempt.
+    /// Journals entries that are returned without an attempt.
     ///
     /// Not synced: they come back as never started.
-    public func recordReturned(_ lease: LeaseSerial, _ places: EntryBitmap) throws(JournalError) {
+    public func recordReturned(_ lease: LeaseSerial, _ entries: EntryBitmap) throws(JournalError) {
         try self.withWriter { (writer: inout SegmentWriter) throws(JournalError) in
-            try writer.append(.returned(lease, places))
+            try writer.append(.returned(lease, entries))
             try writer.flush()
         }
         try self.removeFinishedSegments()
@@ -261,7 +261,7 @@ public final class Journal: Sendable {
                 guard writer.state.leases[grant.serial] == nil else { return true }
                 let size = writer.size(of: .lease(grant))
                 guard size <= limit else { throw JournalError(.full, "lease \(grant.serial) exceeds a segment") }
-                guard writer.hasRoom(for: size, places: grant.entries.count) else { return false }
+                guard writer.hasRoom(for: size, entries: grant.entries.count) else { return false }
                 try writer.append(.lease(grant))
                 try writer.flush()
                 touched[writer.current.number] = writer.current.file
@@ -295,7 +295,7 @@ public final class Journal: Sendable {
                 guard let progress = writer.state.leases[lease] else { return }
                 let record = JournalRecord.checkpoint(progress)
                 let size = writer.size(of: record)
-                guard size < self.configuration.segmentSize / 2, writer.hasRoom(for: size, places: 0) else { return }
+                guard size < self.configuration.segmentSize / 2, writer.hasRoom(for: size, entries: 0) else { return }
                 try writer.append(record)
                 try writer.flush()
                 touched[writer.current.number] = writer.current.file
@@ -333,7 +333,7 @@ public final class Journal: Sendable {
 
 extension LeaseGrant {
     /// Where a recipient stands in the lease.
-    fileprivate func place(of recipient: RecipientID) -> Int? {
+    fileprivate func index(of recipient: RecipientID) -> Int? {
         var low = 0
         var high = self.entries.count
         while low < high {

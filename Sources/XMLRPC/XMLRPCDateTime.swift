@@ -140,30 +140,30 @@ extension XMLRPCDateTime {
 
 private struct DigitReader {
     var bytes: [UInt8]
-    var place = 0
+    var position = 0
 
     init(bytes: [UInt8]) {
         self.bytes = bytes
     }
 
-    var isAtEnd: Bool { self.place == self.bytes.count }
+    var isAtEnd: Bool { self.position == self.bytes.count }
 
     mutating func trimSpace() {
         while let last = self.bytes.last, last.isXMLSpace { self.bytes.removeLast() }
-        while self.place < self.bytes.count, self.bytes[self.place].isXMLSpace { self.place += 1 }
+        while self.position < self.bytes.count, self.bytes[self.position].isXMLSpace { self.position += 1 }
     }
 
     mutating func take(_ byte: UInt8) -> Bool {
-        guard self.place < self.bytes.count, self.bytes[self.place] == byte else { return false }
-        self.place += 1
+        guard self.position < self.bytes.count, self.bytes[self.position] == byte else { return false }
+        self.position += 1
         return true
     }
 
     mutating func digit() -> Int? {
-        guard self.place < self.bytes.count, case let value = self.bytes[self.place] &- 0x30, value < 10 else {
+        guard self.position < self.bytes.count, case let value = self.bytes[self.position] &- 0x30, value < 10 else {
             return nil
         }
-        self.place += 1
+        self.position += 1
         return Int(value)
     }
 

@@ -50,7 +50,7 @@ public struct XMLRPCError: Error, Hashable, Sendable, CustomStringConvertible {
         self.message = message
     }
 
-    /// The message and the place, in one line.
+    /// The message and the position, in one line.
     public var description: String {
         guard let offset = self.offset else { return self.message }
         return "\(self.message) (at byte \(offset))"

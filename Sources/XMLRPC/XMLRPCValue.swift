@@ -61,7 +61,7 @@ public struct XMLRPCStructure: Hashable, Sendable {
     /// The members, in the order received.
     public private(set) var members: [Member]
 
-    /// Takes members over; a repeated name keeps its first place and its last value.
+    /// Takes members over; a repeated name keeps its first position and its last value.
     public init(_ members: [Member] = []) {
         self.members = members
         if Self.hasRepeatedName(members) {
@@ -73,10 +73,10 @@ public struct XMLRPCStructure: Hashable, Sendable {
     public subscript(name: String) -> XMLRPCValue? {
         get { self.members.first { $0.name == name }?.value }
         set {
-            let place = self.members.firstIndex { $0.name == name }
-            switch (place, newValue) {
-            case (let place?, let value?): self.members[place].value = value
-            case (let place?, nil): self.members.remove(at: place)
+            let index = self.members.firstIndex { $0.name == name }
+            switch (index, newValue) {
+            case (let index?, let value?): self.members[index].value = value
+            case (let index?, nil): self.members.remove(at: index)
             case (nil, let value?): self.members.append(Member(name: name, value: value))
             case (nil, nil): break
             }
@@ -88,8 +88,8 @@ public struct XMLRPCStructure: Hashable, Sendable {
         guard members.count <= 12 else {
             return Set(members.lazy.map(\.name)).count != members.count
         }
-        for place in members.indices.dropFirst() {
-            for earlier in 0..<place where members[earlier].name == members[place].name {
+        for index in members.indices.dropFirst() {
+            for earlier in 0..<index where members[earlier].name == members[index].name {
                 return true
             }
         }
@@ -97,13 +97,13 @@ public struct XMLRPCStructure: Hashable, Sendable {
     }
 
     private mutating func removeRepeatedNames() {
-        var places: [String: Int] = [:]
+        var indices: [String: Int] = [:]
         var kept: [Member] = []
         for member in self.members {
-            if let place = places[member.name] {
-                kept[place].value = member.value
+            if let index = indices[member.name] {
+                kept[index].value = member.value
             } else {
-                places[member.name] = kept.count
+                indices[member.name] = kept.count
                 kept.append(member)
             }
         }

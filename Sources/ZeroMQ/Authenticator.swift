@@ -61,8 +61,8 @@ import CZeroMQ
                 Array("1.0".utf8), requestID, Array((userID == nil ? "400" : "200").utf8),
                 Array((userID == nil ? "key not admitted" : "OK").utf8), Array((userID ?? "").utf8), [],
             ]
-            for (place, frame) in answer.enumerated() {
-                let flags = ZMQ_DONTWAIT | (place + 1 < answer.count ? ZMQ_SNDMORE : 0)
+            for (index, frame) in answer.enumerated() {
+                let flags = ZMQ_DONTWAIT | (index + 1 < answer.count ? ZMQ_SNDMORE : 0)
                 // libzmq's own end is always there; if it has gone, so has the handshake.
                 _ = unsafe frame.withUnsafeBytes { unsafe zmq_send(self.socket, $0.baseAddress, $0.count, flags) }
             }
@@ -79,8 +79,8 @@ import CZeroMQ
         guard let domain = self.domains[name] else { return nil }
         let key = request[6]
         if let userID = domain.admit(key) { return userID }
-        let place = domain.limits[key] != nil || domain.limits.count < Self.rememberedKeys ? key : []
-        let suppressed = self.domains[name]?.limits[place, default: RateLimit()].pass(every: domain.reportInterval)
+        let index = domain.limits[key] != nil || domain.limits.count < Self.rememberedKeys ? key : []
+        let suppressed = self.domains[name]?.limits[index, default: RateLimit()].pass(every: domain.reportInterval)
         if let suppressed, !domain.mailbox.incoming.isFull {
             let address = String(decoding: request[3], as: UTF8.self)
             let event = ZeroMQEvent.failure(.keyRefused(publicKey: key), address: address, suppressed: suppressed)

@@ -119,8 +119,8 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
             }
         } onCancel: {
             let continuation = self.state.withLock { state -> CheckedContinuation<Void, Never>? in
-                guard let place = state.writers.firstIndex(where: { $0.ticket == ticket }) else { return nil }
-                return state.writers.remove(at: place).continuation
+                guard let index = state.writers.firstIndex(where: { $0.ticket == ticket }) else { return nil }
+                return state.writers.remove(at: index).continuation
             }
             continuation?.resume()
         }

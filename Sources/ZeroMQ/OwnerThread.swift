@@ -65,8 +65,8 @@ import Musl
                         continuation.resume(throwing: error)
                     }
                 case .close(let id, let done):
-                    if let place = self.sockets.firstIndex(where: { $0.id == id }) {
-                        self.sockets.remove(at: place).close(linger: .zero)
+                    if let index = self.sockets.firstIndex(where: { $0.id == id }) {
+                        self.sockets.remove(at: index).close(linger: .zero)
                         self.authenticator?.remove(domain: "\(id)")
                     }
                     done?.resume()

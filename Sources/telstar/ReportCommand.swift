@@ -32,7 +32,7 @@ struct ShowCommand: AsyncParsableCommand {
         let printing = Printing(cursor: self.cursor, isJSON: self.control.json)
         try await ControlClient.with(self.control.endpoint()) { client in
             guard self.follow else { return try await self.show(client, printing) }
-            // Whoever follows ends it with Ctrl-C: the place where to go on is then what there is left to say.
+            // Whoever follows ends it with Ctrl-C: the position where to go on is then what there is left to say.
             let signals = SignalWait.stream([SIGINT, SIGTERM])
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 group.addTask {

@@ -357,16 +357,16 @@ def test_a_start_at_a_day_or_minute_is_its_first_second(shared):
         assert cluster.mailing(mailing)["scheduled_start"].value == wanted
 
 
-@pytest.mark.parametrize("arguments, place", [
+@pytest.mark.parametrize("arguments, position", [
     (("a@b.test", "A", "s", "<p>\n  {% if %}</p>", "", "utf-8"), "html line 2, column 9"),
     (("a@b.test", "A", "{{ firstname", "<p/>", "", "utf-8"), "subject line 1, column"),
     (("a@b.test", "A", "s", "<p/>", "one\ntwo\n{% endfor %}", "utf-8"), "plain line 3, column 4"),
     (("a@b.test", "A", "s", "{% include 'x' %}", "", "utf-8"), "html line 1, column 4"),
 ])
-def test_content_that_does_not_compile_names_part_line_and_column(shared, arguments, place):
+def test_content_that_does_not_compile_names_part_line_and_column(shared, arguments, position):
     status, code, text = refused(shared[0], "create_mailing", *arguments)
     assert (status, code) == (200, 8002)
-    part, rest = place.split(" ", 1)
+    part, rest = position.split(" ", 1)
     assert part in text and rest in text, text
 
 

@@ -21,10 +21,10 @@ struct CodecTests {
             .delivered(trace), .deferred(bare), .failed(trace), .unrenderable(bare), .uncertain(trace),
         ]
         let traces = DeliveryStage.allCases.map { DeliveryOutcome.failed(AttemptTrace(stage: $0, text: "")) }
-        let reports = (outcomes + traces).enumerated().map { place, outcome in
+        let reports = (outcomes + traces).enumerated().map { index, outcome in
             DeliveryReport(
-                recipient: RecipientID(packed: Int64.max - Int64(place)),
-                attempt: AttemptSerial(rawValue: Int32(place + 1)),
+                recipient: RecipientID(packed: Int64.max - Int64(index)),
+                attempt: AttemptSerial(rawValue: Int32(index + 1)),
                 lease: LeaseSerial(rawValue: 77),
                 outcome: outcome,
                 endedAt: Timestamp(milliseconds: -5)
@@ -87,9 +87,9 @@ struct CodecTests {
     @Test("a handshake stays within one frame, however many leases are held: the details of the last ones are left out")
     func longHandshake() throws {
         var handshake = Handshake.remembering()
-        let places = EntryBitmap(bytes: [UInt8](repeating: 0xFF, count: 125))
+        let indices = EntryBitmap(bytes: [UInt8](repeating: 0xFF, count: 125))
         handshake.heldLeases = (1...4_000).map { LeaseSerial(rawValue: $0) }
-        handshake.journaledLeases = handshake.heldLeases.map { JournaledLease($0, started: places, closed: places) }
+        handshake.journaledLeases = handshake.heldLeases.map { JournaledLease($0, started: indices, closed: indices) }
         let bytes = SatelliteCodec.encode(.handshake(handshake))
         #expect(bytes.count < 512 * 1024)
         guard case .handshake(let read) = try SatelliteCodec.decode(bytes) else { throw WireError("no handshake") }
@@ -143,12 +143,12 @@ struct CodecTests {
         for _ in 0..<5_000 {
             guard var bytes = corpus.randomElement(using: &random) else { continue }
             for _ in 0..<Int.random(in: 1...4, using: &random) {
-                let place = Int.random(in: 0...bytes.count, using: &random)
+                let index = Int.random(in: 0...bytes.count, using: &random)
                 switch Int.random(in: 0..<3, using: &random) {
-                case 0 where place < bytes.count: bytes[place] = .random(in: 0...255, using: &random)
-                case 1 where place < bytes.count:
-                    bytes.removeSubrange(place..<Int.random(in: place...bytes.count, using: &random))
-                default: bytes.insert(.random(in: 0...255, using: &random), at: place)
+                case 0 where index < bytes.count: bytes[index] = .random(in: 0...255, using: &random)
+                case 1 where index < bytes.count:
+                    bytes.removeSubrange(index..<Int.random(in: index...bytes.count, using: &random))
+                default: bytes.insert(.random(in: 0...255, using: &random), at: index)
                 }
             }
             // What is accepted must have a wire form that means the same.

@@ -266,15 +266,15 @@ extension LeaseGrant {
             testing: true,
             lifetime: .seconds(90),
             returnPathDomain: "bounce.example.org",
-            entries: (0..<entries).map { place in
+            entries: (0..<entries).map { index in
                 LeaseEntry(
-                    recipient: RecipientID(mailing: mailing, bucket: Bucket(rawValue: 3), ordinal: UInt32(place)),
+                    recipient: RecipientID(mailing: mailing, bucket: Bucket(rawValue: 3), ordinal: UInt32(index)),
                     attempt: AttemptSerial(rawValue: 1),
-                    trackingID: "t\(place)",
-                    address: "user\(place)@example.org",
-                    mergeFields: [UInt8](repeating: UInt8(truncatingIfNeeded: place), count: mergeBytes),
+                    trackingID: "t\(index)",
+                    address: "user\(index)@example.org",
+                    mergeFields: [UInt8](repeating: UInt8(truncatingIfNeeded: index), count: mergeBytes),
                     date: Timestamp(seconds: 1_700_000_000),
-                    attachments: place % 2 == 0 ? [] : [.sample(2), .sample(3)]
+                    attachments: index % 2 == 0 ? [] : [.sample(2), .sample(3)]
                 )
             }
         )

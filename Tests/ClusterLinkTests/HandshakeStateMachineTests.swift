@@ -208,13 +208,13 @@ struct HandshakeStateMachineTests {
         let grant = MasterMessage.grant(.sample(entries: 20, mergeBytes: 60_000))
         let parts = PartAssembler.split(MasterCodec.encode(.message(grant)))
         try #require(parts.count > 1)
-        for (place, part) in parts.enumerated() {
+        for (index, part) in parts.enumerated() {
             master.sequence += 1
             var header = WireHeader(incarnation: 1, handshakeNumber: 1, sequence: master.sequence, ack: 1)
-            header.part = UInt32(place + 1)
+            header.part = UInt32(index + 1)
             header.parts = UInt32(parts.count)
             let outcome = machine.received(ZeroMQMessage(frames: [header.encoded(), part]), now: Self.start)
-            #expect(outcome == (place + 1 < parts.count ? .nothing : .message(grant)))
+            #expect(outcome == (index + 1 < parts.count ? .nothing : .message(grant)))
         }
     }
 }

@@ -34,9 +34,9 @@ struct PropertyTests {
             let message = RandomMessage.make(&random)
             var signed = try Corpus.signed(message, by: [signer])
             let bodyStart = signed.count - message.count + (message.firstRange(of: [13, 10, 13, 10])?.upperBound ?? 0)
-            let places = signed.indices.dropFirst(bodyStart).filter { signed[$0] > 0x20 }
-            guard !places.isEmpty else { continue }
-            signed[random.pick(places)] ^= 0x01
+            let indices = signed.indices.dropFirst(bodyStart).filter { signed[$0] > 0x20 }
+            guard !indices.isEmpty else { continue }
+            signed[random.pick(indices)] ^= 0x01
             let results = await DKIMVerifier.verify(message: signed, keyRecord: Corpus.keys)
             #expect(results.map(\.verdict) == [.fail("the body's hash differs")])
         }

@@ -156,7 +156,7 @@ struct OptionTableTests {
     }
 
     @Test(
-        "an unknown key is refused with its place and the nearest name",
+        "an unknown key is refused with its position and the nearest name",
         arguments: [
             (
                 "smtp:\n  maxMessagePerConnection: 1",

@@ -83,7 +83,7 @@ extension Fixture {
         if isLocal {
             // Not by the store, each of whose commits is counted in a table that goes.
             try await self.close()
-            try await DatabaseQueue(path: self.place.directory + "/store.db").write { database in
+            try await DatabaseQueue(path: self.location.directory + "/store.db").write { database in
                 for sql in statements { try database.execute(sql: sql) }
             }
         } else {

@@ -115,7 +115,7 @@ struct ConnectingTests {
         #expect(error.code == .timedOut)
     }
 
-    @Test("the description names place and user, never the password")
+    @Test("the description names address and user, never the password")
     func description() throws {
         let configuration = try PostgreSQLConfiguration(
             "postgresql://someone:hidden@db.example:6432/mail?sslmode=verify-full&connect_timeout=3"

@@ -36,12 +36,13 @@ struct DecoderFuzzTests {
     private func mutate(_ bytes: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
         var bytes = bytes
         for _ in 0..<Int.random(in: 1...4, using: &random) {
-            let place = bytes.isEmpty ? 0 : Int.random(in: 0..<bytes.count, using: &random)
+            let position = bytes.isEmpty ? 0 : Int.random(in: 0..<bytes.count, using: &random)
             switch Int.random(in: 0..<4, using: &random) {
-            case 0 where !bytes.isEmpty: bytes[place] = UInt8.random(in: 0...255, using: &random)
-            case 1 where !bytes.isEmpty: bytes[place] = [0, 1, 0x7F, 0x80, 0xFF].randomElement(using: &random) ?? 0
-            case 2: bytes.removeSubrange(place...)
-            default: bytes.insert(UInt8.random(in: 0...255, using: &random), at: place)
+            case 0 where !bytes.isEmpty: bytes[position] = UInt8.random(in: 0...255, using: &random)
+            case 1 where !bytes.isEmpty:
+                bytes[position] = [0, 1, 0x7F, 0x80, 0xFF].randomElement(using: &random) ?? 0
+            case 2: bytes.removeSubrange(position...)
+            default: bytes.insert(UInt8.random(in: 0...255, using: &random), at: position)
             }
         }
         return bytes

@@ -41,15 +41,15 @@ struct BoardTests {
         board.isConnected = true
         let lease = try self.lease(1, count)
         board.hold(lease, waiting: Array(0..<count), started: [])
-        let places = (0..<count).map { Place(lease: lease, index: $0, since: self.now) }
-        _ = board.assign(places, to: self.route, key: "site", now: self.now)
+        let recipients = (0..<count).map { QueuedRecipient(lease: lease, index: $0, since: self.now) }
+        _ = board.assign(recipients, to: self.route, key: "site", now: self.now)
         return (board, lease)
     }
 
     private func start(_ board: inout DeliveryBoard) -> BoardActions {
         var actions = BoardActions()
-        for (lease, places) in board.planStarts(now: self.now) {
-            actions.append(board.decideStart(lease, started: places, refused: EntryBitmap(), now: self.now))
+        for (lease, entries) in board.planStarts(now: self.now) {
+            actions.append(board.decideStart(lease, started: entries, refused: EntryBitmap(), now: self.now))
         }
         return actions
     }
@@ -69,8 +69,8 @@ struct BoardTests {
         for serial in 1...20 {
             let lease = try self.lease(Int64(serial), 50)
             board.hold(lease, waiting: Array(0..<50), started: [])
-            let places = (0..<50).map { Place(lease: lease, index: $0, since: self.now) }
-            _ = board.assign(places, to: self.route, key: "site\(serial)", now: self.now)
+            let recipients = (0..<50).map { QueuedRecipient(lease: lease, index: $0, since: self.now) }
+            _ = board.assign(recipients, to: self.route, key: "site\(serial)", now: self.now)
         }
         #expect(board.planStarts(now: self.now).reduce(0) { $0 + $1.1.count } == 100)
     }
@@ -85,12 +85,12 @@ struct BoardTests {
         #expect(started == 32 && !block.isEmpty)
         let revoked = board.revoke(lease.serial)
         #expect(lease.isRevoked && revoked.recall)
-        #expect(revoked.returned.reduce(0) { $0 + $1.places.count } == 100 - block.count)
+        #expect(revoked.returned.reduce(0) { $0 + $1.entries.count } == 100 - block.count)
         #expect(board.startedCount == block.count && board.readyCount == 0)
         let given = board.returnRevoked(Array(block.dropFirst()), at: "site")
         let last = board.requeue([block[0]], at: "site", now: self.now)
-        let places = EntryBitmap((revoked.returned + given.returned + last.returned).flatMap(\.places.places))
-        #expect(places.count == 100)
+        let entries = EntryBitmap((revoked.returned + given.returned + last.returned).flatMap(\.entries.indices))
+        #expect(entries.count == 100)
         #expect(board.leases.isEmpty && board.withConnections == 0)
         #expect(revoked.finished.isEmpty && given.finished.isEmpty && last.finished.isEmpty)
     }
@@ -100,12 +100,12 @@ struct BoardTests {
         var (board, lease) = try self.board(10)
         let plan = board.planStarts(now: self.now)
         var returned = board.revoke(lease.serial).returned
-        for (serial, places) in plan {
-            let actions = board.decideStart(serial, started: places, refused: EntryBitmap(), now: self.now)
+        for (serial, entries) in plan {
+            let actions = board.decideStart(serial, started: entries, refused: EntryBitmap(), now: self.now)
             #expect(actions.open.isEmpty)
             returned += actions.returned
         }
-        #expect(EntryBitmap(returned.flatMap(\.places.places)).count == 10)
+        #expect(EntryBitmap(returned.flatMap(\.entries.indices)).count == 10)
         #expect(board.leases.isEmpty && board.startedCount == 0 && board.requestedCount == 0)
     }
 
@@ -114,8 +114,8 @@ struct BoardTests {
         var (board, _) = try self.board(100)
         let express = try self.lease(2, 3, .express)
         board.hold(express, waiting: [0, 1, 2], started: [])
-        let places = (0..<3).map { Place(lease: express, index: $0, since: self.now) }
-        _ = board.assign(places, to: self.route, key: "site", now: self.now)
+        let recipients = (0..<3).map { QueuedRecipient(lease: express, index: $0, since: self.now) }
+        _ = board.assign(recipients, to: self.route, key: "site", now: self.now)
         let actions = self.start(&board)
         let id = try #require(actions.open.first?.id)
         #expect(board.take(for: id, at: "site", now: self.now).prefix(3).allSatisfy { $0.lease.serial.rawValue == 2 })
@@ -169,9 +169,9 @@ struct BoardTests {
         #expect(board.planStarts(now: self.now).isEmpty, "nothing is requested while the site is left alone")
         _ = board.tick(.seconds(1), now: self.now + .seconds(61))
         var second = BoardActions()
-        for (lease, places) in board.planStarts(now: self.now + .seconds(61)) {
+        for (lease, entries) in board.planStarts(now: self.now + .seconds(61)) {
             second.append(
-                board.decideStart(lease, started: places, refused: EntryBitmap(), now: self.now + .seconds(61))
+                board.decideStart(lease, started: entries, refused: EntryBitmap(), now: self.now + .seconds(61))
             )
         }
         #expect(second.open.count == 1)
@@ -201,40 +201,40 @@ struct BoardTests {
         #expect(site.candidates(now: self.now).last?.address == "192.0.2.1")
     }
 
-    @Test("every place is reported or returned exactly once, in any order of events")
+    @Test("every recipient is reported or returned exactly once, in any order of events")
     func conservation() throws {
         var generator = SystemRandomNumberGenerator()
         for _ in 0..<50 {
             var (board, lease) = try self.board(60)
             var closed: [Int] = []
             var open: [ConnectionID] = []
-            var taken: [Place] = []
+            var taken: [QueuedRecipient] = []
             func note(_ actions: BoardActions) {
-                closed += actions.finished.map(\.place.index)
-                closed += actions.returned.flatMap(\.places.places) + actions.refused.flatMap(\.places.places)
+                closed += actions.finished.map(\.recipient.index)
+                closed += actions.returned.flatMap(\.entries.indices) + actions.refused.flatMap(\.entries.indices)
                 open += actions.open.map(\.id)
             }
             for _ in 0..<200 {
                 switch Int.random(in: 0..<11, using: &generator) {
                 case 0, 1:
-                    for (serial, places) in board.planStarts(now: self.now) {
-                        let refused = EntryBitmap(places.places.filter { $0 % 7 == 0 })
-                        let started = EntryBitmap(places.places.filter { $0 % 7 != 0 })
+                    for (serial, entries) in board.planStarts(now: self.now) {
+                        let refused = EntryBitmap(entries.indices.filter { $0 % 7 == 0 })
+                        let started = EntryBitmap(entries.indices.filter { $0 % 7 != 0 })
                         note(board.decideStart(serial, started: started, refused: refused, now: self.now))
                     }
                 case 2, 3:
                     if let id = open.last { taken += board.take(for: id, at: "site", now: self.now) }
                 case 4:
-                    if let place = taken.popLast() {
-                        note(board.ended([("site", place.lease.serial, true)], now: self.now))
-                        closed.append(place.index)
+                    if let recipient = taken.popLast() {
+                        note(board.ended([("site", recipient.lease.serial, true)], now: self.now))
+                        closed.append(recipient.index)
                     }
                 case 5:
-                    if let place = taken.popLast() { note(board.requeue([place], at: "site", now: self.now)) }
+                    if let recipient = taken.popLast() { note(board.requeue([recipient], at: "site", now: self.now)) }
                 case 6:
-                    if let place = taken.popLast() {
+                    if let recipient = taken.popLast() {
                         let trace = AttemptTrace(stage: .mail, text: "closed")
-                        note(board.requeue(place, at: "site", trace: trace, now: self.now))
+                        note(board.requeue(recipient, at: "site", trace: trace, now: self.now))
                     }
                 case 7:
                     board.disconnected()
@@ -253,9 +253,9 @@ struct BoardTests {
                 }
             }
             note(board.withdraw(lease.serial))
-            for place in taken {
-                note(board.ended([("site", place.lease.serial, true)], now: self.now))
-                closed.append(place.index)
+            for recipient in taken {
+                note(board.ended([("site", recipient.lease.serial, true)], now: self.now))
+                closed.append(recipient.index)
             }
             for (serial, state) in board.leases {
                 let requested = EntryBitmap(state.requested.keys)
@@ -292,8 +292,8 @@ struct PausingTests {
     func start(_ board: inout DeliveryBoard, after seconds: Int = 0) -> BoardActions {
         let now = self.now + .seconds(seconds)
         var actions = board.tick(.seconds(1), now: now)
-        for (lease, places) in board.planStarts(now: now) {
-            actions.append(board.decideStart(lease, started: places, refused: EntryBitmap(), now: now))
+        for (lease, entries) in board.planStarts(now: now) {
+            actions.append(board.decideStart(lease, started: entries, refused: EntryBitmap(), now: now))
         }
         return actions
     }
@@ -408,9 +408,9 @@ struct PausingTests {
     func revoked() throws {
         var (board, lease) = try self.board.board(40)
         let opened = self.start(&board)
-        #expect(board.withdraw(lease.serial).returned.map(\.places.count) == [8])
+        #expect(board.withdraw(lease.serial).returned.map(\.entries.count) == [8])
         let ended = self.end(opened, &board, .unreachable(self.refusal))
-        #expect(ended.returned.map(\.places.count) == [32])
+        #expect(ended.returned.map(\.entries.count) == [32])
         #expect(board.leases.isEmpty)
     }
 
@@ -418,10 +418,10 @@ struct PausingTests {
     func shutdown() throws {
         var (board, _) = try self.board.board(40)
         _ = self.start(&board)
-        #expect(board.drain().returned.map(\.places.count) == [8])
+        #expect(board.drain().returned.map(\.entries.count) == [8])
         let closed = board.close(now: self.now)
         #expect(closed.finished.isEmpty)
-        #expect(closed.returned.map(\.places.count) == [32])
+        #expect(closed.returned.map(\.entries.count) == [32])
     }
 }
 
@@ -432,9 +432,9 @@ extension PausingTests {
         _ = self.end(self.start(&board), &board, .unreachable(self.refusal))
         board.disconnected()
         #expect(board.tick(.seconds(1), now: self.now + .seconds(601)).returned.isEmpty)
-        #expect(board.drain().returned.map(\.places.places) == [Array(32..<40)])
+        #expect(board.drain().returned.map(\.entries.indices) == [Array(32..<40)])
         let closed = board.close(now: self.now)
-        #expect(closed.finished.map(\.place.index) == Array(0..<32))
+        #expect(closed.finished.map(\.recipient.index) == Array(0..<32))
         #expect(closed.returned.isEmpty)
         #expect(board.leases[lease.serial] == nil)
     }

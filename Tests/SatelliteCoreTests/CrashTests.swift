@@ -56,7 +56,7 @@ private struct FailingFile: JournalFile {
 struct CrashTests {
     private let lease = LeaseSerial(rawValue: 1)
 
-    /// A directory in which a process died with place 0 reported, 1 past its dot, 2 and 3 started, 4 to 9 never started.
+    /// A directory in which a process died with entry 0 reported, 1 past its dot, 2 and 3 started, 4 to 9 never started.
     private func afterDeath() throws -> String {
         let directory = try Cluster.temporaryDirectory()
         let (hash, _) = try Cluster.content()
@@ -70,10 +70,10 @@ struct CrashTests {
         )
         _ = try journal.accept([Cluster.grant(1, content: hash, addresses: addresses)])
         try journal.recordStarted([self.lease: EntryBitmap(0..<4)])
-        try journal.recordDot(self.lease, place: 0)
+        try journal.recordDot(self.lease, entry: 0)
         let trace = AttemptTrace(stage: .finalDot, replyCode: 250, text: "queued")
-        try journal.recordDone(self.lease, place: 0, .delivered(trace), endedAt: Timestamp(seconds: 1))
-        try journal.recordDot(self.lease, place: 1)
+        try journal.recordDone(self.lease, entry: 0, .delivered(trace), endedAt: Timestamp(seconds: 1))
+        try journal.recordDot(self.lease, entry: 1)
         return directory
     }
 
@@ -88,7 +88,7 @@ struct CrashTests {
             #expect(cluster.sink.state.value.messages.count == 8)
             #expect(cluster.sink.state.value.messages["u0@x.mail.test"] == nil)
             #expect(cluster.sink.state.value.messages["u1@x.mail.test"] == nil)
-            #expect(cluster.master.state.value.started[self.lease]?.places == Array(4..<10))
+            #expect(cluster.master.state.value.started[self.lease]?.indices == Array(4..<10))
         }
         try await Cluster.with(directory: directory) { cluster in
             cluster.grant(2, ["again@x.mail.test"])

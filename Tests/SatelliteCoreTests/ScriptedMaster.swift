@@ -74,7 +74,7 @@ final class ScriptedMaster: MasterUplink {
         var keys: [BlobHash: String] = [:]
         /// Whether Starts are answered at once.
         var answersStarts = true
-        /// Places that are refused when requested.
+        /// Entries that are refused when requested.
         var refusals: [LeaseSerial: EntryBitmap] = [:]
         var acknowledgesReports = true
         var isConnected = false
@@ -88,7 +88,7 @@ final class ScriptedMaster: MasterUplink {
         var batches: [UInt64] = []
         var credit: [DeliveryClass: Int] = [:]
         var isGone = false
-        /// How many places had been returned when the goodbye came.
+        /// How many entries had been returned when the goodbye came.
         var returnedBeforeGoodbye: Int?
         /// Whether the link is slow to take up what is returned: it does not until this is over.
         var holdsReturns = false
@@ -148,13 +148,13 @@ final class ScriptedMaster: MasterUplink {
             switch message {
             case .leaseAccepted(let lease): state.accepted.append(lease)
             case .credit(let credit): state.credit = credit
-            case .returned(let lease, let places): state.returned[lease, default: EntryBitmap()].formUnion(places)
-            case .start(let lease, let places):
+            case .returned(let lease, let entries): state.returned[lease, default: EntryBitmap()].formUnion(entries)
+            case .start(let lease, let entries):
                 guard state.answersStarts else {
-                    state.unanswered.append((lease, places))
+                    state.unanswered.append((lease, entries))
                     return []
                 }
-                return [Self.commit(lease, places, &state)]
+                return [Self.commit(lease, entries, &state)]
             case .reports(let sequence, let reports):
                 state.batches.append(sequence)
                 state.reports += reports
@@ -170,11 +170,11 @@ final class ScriptedMaster: MasterUplink {
         for answer in answers { self.continuation.yield(.message(answer)) }
     }
 
-    private static func commit(_ lease: LeaseSerial, _ places: EntryBitmap, _ state: inout State) -> MasterMessage {
+    private static func commit(_ lease: LeaseSerial, _ entries: EntryBitmap, _ state: inout State) -> MasterMessage {
         let refusals = state.refusals[lease] ?? EntryBitmap()
-        let allowed = EntryBitmap(places.places.filter { !refusals.contains($0) })
+        let allowed = EntryBitmap(entries.indices.filter { !refusals.contains($0) })
         state.started[lease, default: EntryBitmap()].formUnion(allowed)
-        return .started(lease, allowed, refused: EntryBitmap(places.places.filter { refusals.contains($0) }))
+        return .started(lease, allowed, refused: EntryBitmap(entries.indices.filter { refusals.contains($0) }))
     }
 
     // MARK: The test's side

@@ -33,7 +33,7 @@ struct DiskJournalTests {
                 )
                 _ = try journal.accept([sampleGrant(1)])
                 try journal.recordStarted([LeaseSerial(rawValue: 1): EntryBitmap([0])])
-                try journal.recordDot(LeaseSerial(rawValue: 1), place: 0)
+                try journal.recordDot(LeaseSerial(rawValue: 1), entry: 0)
                 name = journal.journalID
             }
             let (journal, recovery) = try Journal.open(

@@ -23,7 +23,7 @@ struct JournalFuzzTests {
         let lease = LeaseSerial(rawValue: 5)
         let traces = DeliveryStage.allCases.map { AttemptTrace(stage: $0, text: $0.rawValue) }
         var records: [JournalRecord] = [
-            .session(session), .lease(sampleGrant(5)), .started(lease, EntryBitmap([0, 999])), .dot(lease, place: 3),
+            .session(session), .lease(sampleGrant(5)), .started(lease, EntryBitmap([0, 999])), .dot(lease, entry: 3),
             .forget(lease, EntryBitmap(0..<900)), .returned(lease, EntryBitmap()), .checkpoint(progress),
         ]
         for (index, trace) in traces.enumerated() {
@@ -35,7 +35,7 @@ struct JournalFuzzTests {
                 case 3: .unrenderable(trace)
                 default: .uncertain(trace)
                 }
-            records.append(.done(lease, place: index, outcome, endedAt: sampleNow))
+            records.append(.done(lease, entry: index, outcome, endedAt: sampleNow))
         }
         return records
     }
@@ -115,8 +115,8 @@ struct JournalFuzzTests {
             for _ in 0..<2_000 {
                 var bytes = original
                 for _ in 0..<Int.random(in: 1...6, using: &generator) {
-                    let place = Int.random(in: 0..<bytes.count, using: &generator)
-                    bytes[place] = UInt8.random(in: 0...255, using: &generator)
+                    let index = Int.random(in: 0..<bytes.count, using: &generator)
+                    bytes[index] = UInt8.random(in: 0...255, using: &generator)
                 }
                 bytes.removeLast(Int.random(in: 0..<bytes.count, using: &generator) / 4)
                 var decoder = ByteDecoder(bytes)
@@ -139,15 +139,15 @@ struct JournalFuzzTests {
             let lease = LeaseSerial(rawValue: 1)
             _ = try journal.accept([sampleGrant(1, recipients: 30)])
             for step in 0..<Int.random(in: 0..<60, using: &generator) {
-                let place = Int.random(in: 0..<30, using: &generator)
-                if !dotted.contains(place) {
-                    try journal.recordStarted([lease: EntryBitmap([place])])
-                    try journal.recordDot(lease, place: place)
-                    dotted.insert(place)
-                } else if !done.contains(place) {
-                    try journal.recordDone(lease, place: place, sampleOutcome(), endedAt: sampleNow)
+                let index = Int.random(in: 0..<30, using: &generator)
+                if !dotted.contains(index) {
+                    try journal.recordStarted([lease: EntryBitmap([index])])
+                    try journal.recordDot(lease, entry: index)
+                    dotted.insert(index)
+                } else if !done.contains(index) {
+                    try journal.recordDone(lease, entry: index, sampleOutcome(), endedAt: sampleNow)
                     try journal.flush()
-                    done.insert(place)
+                    done.insert(index)
                 }
                 if step % 7 == 0 {
                     _ = try journal.accept([sampleGrant(Int64(step + 2), recipients: 30, payload: 300)])

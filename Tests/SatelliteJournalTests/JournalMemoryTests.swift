@@ -67,7 +67,7 @@ struct JournalMemoryTests {
         for serial in Int64(1)...6 {
             _ = try journal.accept([sampleGrant(serial, recipients: 20, payload: 800)])
             #expect(journal.position.written > last.written && journal.position.synced == journal.position.written)
-            try journal.recordDot(LeaseSerial(rawValue: serial), place: 0)
+            try journal.recordDot(LeaseSerial(rawValue: serial), entry: 0)
             #expect(journal.position.synced < journal.position.written)
             last = journal.position
         }
@@ -78,26 +78,26 @@ struct JournalMemoryTests {
         #expect(cut.found >= last.synced && cut.found < last.written)
     }
 
-    @Test("a copy of the files: every started place without an outcome is uncertain")
+    @Test("a copy of the files: every started entry without an outcome is uncertain")
     func copy() throws {
         let directory = RecordingDirectory(name: "one")
         let (journal, first) = try openJournal(directory)
         #expect(!first.isCopy)
         _ = try journal.accept([sampleGrant(1)])
         try journal.recordStarted([self.lease: EntryBitmap(0..<3)])
-        try journal.recordDot(self.lease, place: 0)
+        try journal.recordDot(self.lease, entry: 0)
         let copied = directory.copied(name: "two")
         let (second, recovery) = try openJournal(copied, incarnation: 2)
         #expect(second.isCopy && recovery.isCopy)
         #expect(recovery.uncertain.map(\.recipient.ordinal) == [0, 1, 2])
-        #expect(recovery.heldLeases.first?.neverStarted.places == [3])
+        #expect(recovery.heldLeases.first?.neverStarted.indices == [3])
         // The copy is the journal from now on.
         let (third, again) = try openJournal(copied.afterProcessDeath(), incarnation: 3)
         #expect(!third.isCopy && again.uncertain.isEmpty && again.unacknowledged.count == 3)
         // The original, to which nothing has happened, goes on.
         let (_, intact) = try openJournal(directory.afterProcessDeath(), incarnation: 4)
         #expect(intact.uncertain.map(\.recipient.ordinal) == [0])
-        #expect(intact.heldLeases.first?.started.places == [1, 2])
+        #expect(intact.heldLeases.first?.started.indices == [1, 2])
     }
 
     @Test("a session that did not fit into its segment any more names the file in which it stands")

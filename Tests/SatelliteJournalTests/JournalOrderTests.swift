@@ -41,7 +41,7 @@ struct JournalOrderTests {
         #expect(directory.events.dropFirst(before).filter { $0 == .sync(1) }.count == 1)
     }
 
-    @Test("places started are synced before any of them can be sent")
+    @Test("entries started are synced before any of them can be sent")
     func startedIsSynced() throws {
         let directory = RecordingDirectory()
         let (journal, _) = try openJournal(directory)
@@ -60,7 +60,7 @@ struct JournalOrderTests {
         _ = try journal.accept([sampleGrant(1)])
         try journal.recordStarted([LeaseSerial(rawValue: 1): EntryBitmap(0..<4)])
         let before = directory.events.count
-        try journal.recordDot(LeaseSerial(rawValue: 1), place: 1)
+        try journal.recordDot(LeaseSerial(rawValue: 1), entry: 1)
         let after = directory.events.dropFirst(before)
         #expect(after.count == 1)
         guard case .write(1, let size)? = after.first else { return #expect(Bool(false), "nothing was written") }
@@ -74,13 +74,13 @@ struct JournalOrderTests {
         let lease = LeaseSerial(rawValue: 1)
         _ = try journal.accept([sampleGrant(1)])
         try journal.recordStarted([lease: EntryBitmap(0..<4)])
-        try journal.recordDot(lease, place: 0)
+        try journal.recordDot(lease, entry: 0)
         let before = directory.events.count
-        try journal.recordDone(lease, place: 0, sampleOutcome(), endedAt: sampleNow)
+        try journal.recordDone(lease, entry: 0, sampleOutcome(), endedAt: sampleNow)
         #expect(directory.events.count == before)
-        try journal.recordDot(lease, place: 1)
+        try journal.recordDot(lease, entry: 1)
         #expect(directory.events.count == before + 1)
-        try journal.recordDone(lease, place: 1, sampleOutcome(), endedAt: sampleNow)
+        try journal.recordDone(lease, entry: 1, sampleOutcome(), endedAt: sampleNow)
         try journal.flush()
         #expect(directory.events.count == before + 2)
         let (_, recovery) = try openJournal(directory.afterProcessDeath(), incarnation: 2)
@@ -95,7 +95,7 @@ struct JournalOrderTests {
         directory.change { $0.syncFails = true }
         #expect(throws: JournalError.self) { try journal.accept([sampleGrant(2)]) }
         directory.change { $0.syncFails = false }
-        #expect(throws: JournalError.self) { try journal.recordDot(LeaseSerial(rawValue: 1), place: 0) }
+        #expect(throws: JournalError.self) { try journal.recordDot(LeaseSerial(rawValue: 1), entry: 0) }
     }
 
     @Test("a dot whose record cannot be written must not be sent")
@@ -104,6 +104,6 @@ struct JournalOrderTests {
         let (journal, _) = try openJournal(directory)
         _ = try journal.accept([sampleGrant(1)])
         directory.change { $0.writeFails = true }
-        #expect(throws: JournalError.self) { try journal.recordDot(LeaseSerial(rawValue: 1), place: 0) }
+        #expect(throws: JournalError.self) { try journal.recordDot(LeaseSerial(rawValue: 1), entry: 0) }
     }
 }

@@ -8,13 +8,13 @@ import Testing
 struct JournalRecoveryTests {
     private let lease = LeaseSerial(rawValue: 1)
 
-    /// Places 0 done, 1 dotted, 2 started, 3 never started.
+    /// Entries 0 done, 1 dotted, 2 started, 3 never started.
     private func writeOneOfEach(_ journal: Journal) throws {
         _ = try journal.accept([sampleGrant(1)])
         try journal.recordStarted([self.lease: EntryBitmap(0..<3)])
-        try journal.recordDot(self.lease, place: 0)
-        try journal.recordDone(self.lease, place: 0, sampleOutcome(), endedAt: sampleNow)
-        try journal.recordDot(self.lease, place: 1)
+        try journal.recordDot(self.lease, entry: 0)
+        try journal.recordDone(self.lease, entry: 0, sampleOutcome(), endedAt: sampleNow)
+        try journal.recordDot(self.lease, entry: 1)
     }
 
     @Test("death of the process: a dot without an outcome is uncertain, what was started and unsent may be sent")
@@ -27,14 +27,14 @@ struct JournalRecoveryTests {
         #expect(recovery.unacknowledged.map(\.recipient.ordinal) == [0])
         #expect(recovery.unacknowledged.first?.outcome == sampleOutcome())
         #expect(recovery.unacknowledged.first?.attempt.rawValue == 2)
-        #expect(recovery.heldLeases.first?.started.places == [2])
-        #expect(recovery.heldLeases.first?.neverStarted.places == [3])
+        #expect(recovery.heldLeases.first?.started.indices == [2])
+        #expect(recovery.heldLeases.first?.neverStarted.indices == [3])
         #expect(recovery.heldLeases.first?.grant == sampleGrant(1))
         #expect(next.journalID == journal.journalID)
         #expect(next.highest.term.rawValue == 3)
     }
 
-    @Test("a changed boot: every started place without an outcome is uncertain")
+    @Test("a changed boot: every started entry without an outcome is uncertain")
     func changedBoot() throws {
         let directory = RecordingDirectory()
         let (journal, _) = try openJournal(directory)
@@ -42,7 +42,7 @@ struct JournalRecoveryTests {
         let (_, recovery) = try openJournal(directory.afterProcessDeath(), boot: "boot-2", incarnation: 2)
         #expect(recovery.uncertain.map(\.recipient.ordinal) == [1, 2])
         #expect(recovery.heldLeases.first?.started.count == 0)
-        #expect(recovery.heldLeases.first?.neverStarted.places == [3])
+        #expect(recovery.heldLeases.first?.neverStarted.indices == [3])
     }
 
     @Test("a power cut loses dots and outcomes that were not synced, and makes them uncertain instead")
@@ -63,17 +63,17 @@ struct JournalRecoveryTests {
         let (_, recovery) = try openJournal(directory, boot: "boot-2", incarnation: 3)
         #expect(recovery.uncertain.isEmpty)
         #expect(recovery.unacknowledged.map(\.recipient.ordinal) == [0, 1, 2])
-        #expect(recovery.heldLeases.first?.neverStarted.places == [3])
+        #expect(recovery.heldLeases.first?.neverStarted.indices == [3])
     }
 
-    @Test("acknowledged reports and returned places close a lease")
+    @Test("acknowledged reports and returned entries close a lease")
     func closing() throws {
         let directory = RecordingDirectory()
         let (journal, _) = try openJournal(directory)
         try self.writeOneOfEach(journal)
         try journal.recordReturned(self.lease, EntryBitmap([3]))
-        try journal.recordDone(self.lease, place: 1, sampleOutcome(), endedAt: sampleNow)
-        try journal.recordDone(self.lease, place: 2, sampleOutcome(), endedAt: sampleNow)
+        try journal.recordDone(self.lease, entry: 1, sampleOutcome(), endedAt: sampleNow)
+        try journal.recordDone(self.lease, entry: 2, sampleOutcome(), endedAt: sampleNow)
         try journal.flush()
         #expect(journal.heldLeases == [self.lease])
         let (_, recovery) = try openJournal(directory.afterProcessDeath(), incarnation: 2)
@@ -85,14 +85,14 @@ struct JournalRecoveryTests {
         #expect(last.highest.lease == self.lease)
     }
 
-    @Test("the first outcome of a place stands")
+    @Test("the first outcome of an entry stands")
     func firstOutcomeStands() throws {
         let directory = RecordingDirectory()
         let (journal, _) = try openJournal(directory)
         try self.writeOneOfEach(journal)
         try journal.recordDone(
             self.lease,
-            place: 0,
+            entry: 0,
             .deferred(AttemptTrace(stage: .mail, text: "late")),
             endedAt: sampleNow
         )
@@ -120,7 +120,7 @@ struct JournalRecoveryTests {
         #expect(again.heldLeases.map(\.grant.serial.rawValue) == [1, 3])
     }
 
-    @Test("damage in the middle gives the journal a new name and makes started places uncertain")
+    @Test("damage in the middle gives the journal a new name and makes started entries uncertain")
     func damage() throws {
         let directory = RecordingDirectory()
         let (journal, _) = try openJournal(directory)

@@ -26,10 +26,10 @@ struct JournalRoomTests {
     /// Sends every recipient of every lease held and has all reports acknowledged, one at a time.
     private func work(_ journal: Journal, _ grants: [LeaseGrant]) throws {
         for grant in grants {
-            for place in grant.entries.indices {
-                try journal.recordStarted([grant.serial: EntryBitmap([place])])
-                try journal.recordDot(grant.serial, place: place)
-                try journal.recordDone(grant.serial, place: place, self.longOutcome, endedAt: sampleNow)
+            for index in grant.entries.indices {
+                try journal.recordStarted([grant.serial: EntryBitmap([index])])
+                try journal.recordDot(grant.serial, entry: index)
+                try journal.recordDone(grant.serial, entry: index, self.longOutcome, endedAt: sampleNow)
                 try journal.flush()
             }
         }
@@ -116,9 +116,9 @@ struct JournalRoomTests {
         let lasting = sampleGrant(1, recipients: 3)
         _ = try journal.accept([lasting])
         try journal.recordStarted([lasting.serial: EntryBitmap([0, 1])])
-        try journal.recordDot(lasting.serial, place: 0)
-        try journal.recordDone(lasting.serial, place: 0, sampleOutcome(), endedAt: sampleNow)
-        try journal.recordDot(lasting.serial, place: 1)
+        try journal.recordDot(lasting.serial, entry: 0)
+        try journal.recordDone(lasting.serial, entry: 0, sampleOutcome(), endedAt: sampleNow)
+        try journal.recordDot(lasting.serial, entry: 1)
         for serial in 2...1000 {
             let grant = sampleGrant(Int64(serial), recipients: 4)
             #expect(try journal.accept([grant]).refused.isEmpty)

@@ -204,11 +204,11 @@ struct SealerTests {
     func refusesChanges() throws {
         let sealer = try Sealer(key: SecureBytes.random(count: 32))
         let sealed = try sealer.seal([1, 2, 3, 4], context: "c")
-        for place in sealed.indices {
+        for index in sealed.indices {
             var changed = sealed
-            changed[place] ^= 0x10
+            changed[index] ^= 0x10
             #expect(throws: SecretsError.self) { try sealer.open(changed, context: "c") }
-            #expect(throws: SecretsError.self) { try sealer.open(Array(sealed[..<place]), context: "c") }
+            #expect(throws: SecretsError.self) { try sealer.open(Array(sealed[..<index]), context: "c") }
         }
     }
 

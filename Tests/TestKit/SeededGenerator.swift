@@ -28,16 +28,17 @@ public struct SeededGenerator: RandomNumberGenerator {
         ]
         var result = bytes
         for _ in 0..<Int.random(in: 1...4, using: &self) where !result.isEmpty {
-            let place = Int.random(in: 0..<result.count, using: &self)
+            let position = Int.random(in: 0..<result.count, using: &self)
             switch Int.random(in: 0..<6, using: &self) {
-            case 0: result[place] = UInt8.random(in: 0...255, using: &self)
-            case 1: result[place] = self.pick(hostile)
-            case 2: result.remove(at: place)
-            case 3: result.insert(self.pick(hostile), at: place)
+            case 0: result[position] = UInt8.random(in: 0...255, using: &self)
+            case 1: result[position] = self.pick(hostile)
+            case 2: result.remove(at: position)
+            case 3: result.insert(self.pick(hostile), at: position)
             case 4:
-                let end = min(result.count, place + Int.random(in: 1...40, using: &self))
-                result.insert(contentsOf: Array(result[place..<end]), at: place)
-            default: result.removeSubrange(place..<min(result.count, place + Int.random(in: 1...20, using: &self)))
+                let end = min(result.count, position + Int.random(in: 1...40, using: &self))
+                result.insert(contentsOf: Array(result[position..<end]), at: position)
+            default:
+                result.removeSubrange(position..<min(result.count, position + Int.random(in: 1...20, using: &self)))
             }
         }
         return result

@@ -23,7 +23,7 @@ struct RequestParserTests {
         }
     }
 
-    @Test("reads the same when cut in two at any place")
+    @Test("reads the same when cut in two at any position")
     func readsAnyCut() throws {
         for name in ["python-add-recipients", "other-comments", "other-line-ends", "python-latin1", "other-attributes"]
         {
@@ -57,7 +57,7 @@ struct RequestParserTests {
     }
 
     @Test("reports where a document is wrong")
-    func tellsPlace() throws {
+    func reportsPosition() throws {
         let document = Array("<methodCall><methodName>m</methodName><bad/></methodCall>".utf8)
         var parser = XMLRPCRequestParser()
         let error = #expect(throws: XMLRPCError.self) {
@@ -79,7 +79,7 @@ struct RequestParserTests {
         #expect(structure.members.count == 2)
     }
 
-    @Test("keeps the first place and last value of each of many repeated members")
+    @Test("keeps the first position and last value of each of many repeated members")
     func keepsLastOfMany() {
         let members = (0..<100).map { XMLRPCStructure.Member(name: "n\($0 % 40)", value: .int($0)) }
         let structure = XMLRPCStructure(members)
@@ -164,18 +164,18 @@ struct RequestParserFuzzTests {
     }
 
     private func mutate(_ document: inout [UInt8], _ corpus: [CorpusDocument], _ generator: inout SeededGenerator) {
-        let place = Int.random(in: 0...document.count, using: &generator)
-        let end = min(document.count, place + Int.random(in: 0...20, using: &generator))
+        let position = Int.random(in: 0...document.count, using: &generator)
+        let end = min(document.count, position + Int.random(in: 0...20, using: &generator))
         switch Int.random(in: 0..<6, using: &generator) {
-        case 0 where place < document.count: document[place] = UInt8.random(in: 0...255, using: &generator)
-        case 1: document.removeSubrange(place..<end)
-        case 2: document.insert(contentsOf: document[place..<end], at: place)
-        case 3: document.insert(contentsOf: Self.pieces.randomElement(using: &generator) ?? [], at: place)
-        case 4: document.removeSubrange(place...)
+        case 0 where position < document.count: document[position] = UInt8.random(in: 0...255, using: &generator)
+        case 1: document.removeSubrange(position..<end)
+        case 2: document.insert(contentsOf: document[position..<end], at: position)
+        case 3: document.insert(contentsOf: Self.pieces.randomElement(using: &generator) ?? [], at: position)
+        case 4: document.removeSubrange(position...)
         default:
             guard let other = corpus.randomElement(using: &generator)?.bytes, !other.isEmpty else { return }
             let start = Int.random(in: 0..<other.count, using: &generator)
-            document.replaceSubrange(place..., with: other[start...])
+            document.replaceSubrange(position..., with: other[start...])
         }
     }
 }

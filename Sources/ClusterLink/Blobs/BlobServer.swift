@@ -95,8 +95,8 @@ struct BlobCache {
     subscript(hash: BlobHash) -> [UInt8]? {
         mutating get {
             guard let blob = self.blobs[hash] else { return nil }
-            if self.order.last != hash, let place = self.order.firstIndex(of: hash) {
-                self.order.append(self.order.remove(at: place))
+            if self.order.last != hash, let index = self.order.firstIndex(of: hash) {
+                self.order.append(self.order.remove(at: index))
             }
             return blob
         }

@@ -96,7 +96,7 @@ struct SessionStateMachine: Sendable {
     mutating func frames(of body: [UInt8], to session: SatelliteSession) -> [ZeroMQMessage]? {
         guard let route = self.routes[session.number], var connection = self.connections[route] else { return nil }
         let parts = PartAssembler.split(body)
-        let messages = parts.enumerated().map { place, part in
+        let messages = parts.enumerated().map { index, part in
             connection.sent += 1
             var header = WireHeader(
                 incarnation: session.incarnation,
@@ -106,7 +106,7 @@ struct SessionStateMachine: Sendable {
             )
             header.protocolVersion = connection.version
             if parts.count > 1 {
-                header.part = UInt32(place + 1)
+                header.part = UInt32(index + 1)
                 header.parts = UInt32(parts.count)
             }
             return ZeroMQMessage(routingID: route, frames: [header.encoded(), part])

@@ -79,7 +79,7 @@ struct HandshakeStateMachine: Sendable {
     /// Frames that carry a body; their sequence numbers are used up unless ``unsend(_:)`` follows.
     mutating func frames(of body: [UInt8]) -> [ZeroMQMessage] {
         let parts = PartAssembler.split(body)
-        return parts.enumerated().map { place, part in
+        return parts.enumerated().map { index, part in
             self.sent += 1
             var header = WireHeader(
                 incarnation: self.incarnation,
@@ -89,7 +89,7 @@ struct HandshakeStateMachine: Sendable {
             )
             header.protocolVersion = self.version
             if parts.count > 1 {
-                header.part = UInt32(place + 1)
+                header.part = UInt32(index + 1)
                 header.parts = UInt32(parts.count)
             }
             return ZeroMQMessage(frames: [header.encoded(), part])

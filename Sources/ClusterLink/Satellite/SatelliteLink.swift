@@ -19,7 +19,7 @@ public final class SatelliteLink: Sendable {
         var handshakes: [HandshakeStateMachine]
         var control: [ZeroMQSocket] = []
         var content: [BlobFetcher] = []
-        /// The master that is followed, by its place in the configuration.
+        /// The master that is followed, by its index in the configuration.
         var active: Int?
         var welcome: Welcome?
         /// Counts the times that a master was followed.
@@ -98,8 +98,8 @@ public final class SatelliteLink: Sendable {
         }
         let isSuperseded = await withTaskGroup(of: Bool.self) { group in
             let (control, content) = self.state.withLock { ($0.control, $0.content) }
-            for (place, socket) in control.enumerated() {
-                group.addTask { await self.receive(place, socket) }
+            for (index, socket) in control.enumerated() {
+                group.addTask { await self.receive(index, socket) }
             }
             for fetcher in content {
                 group.addTask {
@@ -215,13 +215,13 @@ public final class SatelliteLink: Sendable {
         over connection: UInt64? = nil
     ) -> (BoundedQueue<ZeroMQMessage>.PushResult?, ZeroMQSocket?) {
         self.state.withLock { state in
-            guard let place = state.active, !state.isStopped, connection ?? state.connection == state.connection else {
+            guard let index = state.active, !state.isStopped, connection ?? state.connection == state.connection else {
                 return (nil, nil)
             }
-            let frames = state.handshakes[place].frames(of: body)
-            let result = state.control[place].push(frames)
-            if result != .pushed { state.handshakes[place].unsend(frames.count) }
-            return (result, state.control[place])
+            let frames = state.handshakes[index].frames(of: body)
+            let result = state.control[index].push(frames)
+            if result != .pushed { state.handshakes[index].unsend(frames.count) }
+            return (result, state.control[index])
         }
     }
 
@@ -231,22 +231,22 @@ public final class SatelliteLink: Sendable {
     }
 
     /// - Returns: Whether this process is superseded.
-    private func receive(_ place: Int, _ socket: ZeroMQSocket) async -> Bool {
-        let address = self.configuration.masters[place].control
+    private func receive(_ index: Int, _ socket: ZeroMQSocket) async -> Bool {
+        let address = self.configuration.masters[index].control
         while let event = await socket.next() {
             switch event {
             case .connected:
                 socket.discardOutgoing()
-                await self.startHandshake(place, "the connection to the master was made anew")
+                await self.startHandshake(index, "the connection to the master was made anew")
             case .disconnected:
-                self.state.withLock { $0.handshakes[place].disconnected() }
-                await self.leave(place, "the connection to the master at \(address) was lost")
+                self.state.withLock { $0.handshakes[index].disconnected() }
+                await self.leave(index, "the connection to the master at \(address) was lost")
             case .message(let message):
-                let outcome = self.state.withLock { $0.handshakes[place].received(message, now: .now) }
-                self.noteStore(place)
-                if await self.perform(outcome, place) { return true }
+                let outcome = self.state.withLock { $0.handshakes[index].received(message, now: .now) }
+                self.noteStore(index)
+                if await self.perform(outcome, index) { return true }
             case .failure(let failure, let address, _):
-                self.troubles.warn("connect \(place)", "cannot connect to the master at \(address): \(failure)")
+                self.troubles.warn("connect \(index)", "cannot connect to the master at \(address): \(failure)")
                 await self.emit(.failed(endpoint: address, reason: "\(failure)"))
             case .undeliverable: break
             }
@@ -255,68 +255,68 @@ public final class SatelliteLink: Sendable {
     }
 
     /// Passes on what the master that is followed has reported of its store.
-    private func noteStore(_ place: Int) {
-        let store = self.state.withLock { $0.active == place ? $0.handshakes[place].newestStore : nil }
+    private func noteStore(_ index: Int) {
+        let store = self.state.withLock { $0.active == index ? $0.handshakes[index].newestStore : nil }
         if let store { self.memory.noteStore(store) }
     }
 
-    private func perform(_ outcome: HandshakeStateMachine.Outcome, _ place: Int) async -> Bool {
-        let address = self.configuration.masters[place].control
+    private func perform(_ outcome: HandshakeStateMachine.Outcome, _ index: Int) async -> Bool {
+        let address = self.configuration.masters[index].control
         switch outcome {
         case .nothing: break
-        case .welcomed(let welcome): await self.follow(place, welcome)
+        case .welcomed(let welcome): await self.follow(index, welcome)
         case .message(let message):
-            if self.state.withLock({ $0.active == place }) { await self.emit(.message(message)) }
+            if self.state.withLock({ $0.active == index }) { await self.emit(.message(message)) }
         case .rejected(let rejection):
             self.troubles.warn("rejected", "the master at \(address) rejects this satellite: \(rejection.text)")
-            await self.leave(place, "the master at \(address) rejects this satellite: \(rejection.text)")
+            await self.leave(index, "the master at \(address) rejects this satellite: \(rejection.text)")
             await self.emit(.message(.rejected(rejection)))
         case .superseded:
-            await self.leave(place, "another process with this satellite's key has connected")
+            await self.leave(index, "another process with this satellite's key has connected")
             await self.emit(.message(.superseded))
             return true
-        case .repeatHandshake(let reason): await self.startHandshake(place, reason)
+        case .repeatHandshake(let reason): await self.startHandshake(index, reason)
         case .garbage(let text): self.troubles.warn("garbage", "the master at \(address) sent \(text); it is dropped")
         }
         return false
     }
 
     /// Starts a handshake, leaving first if this master was followed.
-    private func startHandshake(_ place: Int, _ reason: String) async {
-        self.state.withLock { $0.handshakes[place].prepareHandshake() }
-        await self.leave(place, reason)
+    private func startHandshake(_ index: Int, _ reason: String) async {
+        self.state.withLock { $0.handshakes[index].prepareHandshake() }
+        await self.leave(index, reason)
         let handshake = await self.handshake()
         self.state.withLock { state in
-            guard !state.isStopped, let frames = state.handshakes[place].startHandshake(handshake, now: .now) else {
+            guard !state.isStopped, let frames = state.handshakes[index].startHandshake(handshake, now: .now) else {
                 return
             }
             // Where there is no room, the handshake is repeated when nothing has come of it.
-            state.control[place].push(frames)
+            state.control[index].push(frames)
         }
     }
 
-    private func follow(_ place: Int, _ welcome: Welcome) async {
+    private func follow(_ index: Int, _ welcome: Welcome) async {
         let (former, connection): (Int?, UInt64) = self.state.withLock { state in
-            if let active = state.active, active != place, let other = state.welcome, other.term >= welcome.term {
+            if let active = state.active, active != index, let other = state.welcome, other.term >= welcome.term {
                 return (nil, state.connection)  // A master of an older term; the one followed stays.
             }
             defer {
-                state.active = place
+                state.active = index
                 state.welcome = welcome
             }
             state.connection += 1
-            return (state.active ?? place, state.connection)
+            return (state.active ?? index, state.connection)
         }
         guard let former else { return }
-        self.noteStore(place)
-        if former != place { await self.emit(.disconnected(reason: "a master with a higher term was found")) }
+        self.noteStore(index)
+        if former != index { await self.emit(.disconnected(reason: "a master with a higher term was found")) }
         await self.emit(.connected(welcome, connection: connection))
     }
 
     /// Stops following a master, if it is the one followed.
-    private func leave(_ place: Int, _ reason: String) async {
+    private func leave(_ index: Int, _ reason: String) async {
         let wasActive = self.state.withLock { state in
-            guard state.active == place else { return false }
+            guard state.active == index else { return false }
             state.active = nil
             return true
         }
@@ -342,7 +342,7 @@ public final class SatelliteLink: Sendable {
                 let silence = now - state.handshakes[active].lastHeard
                 return (silence > welcome.heartbeat * LinkProtocol.missedHeartbeats ? active : nil, due)
             }
-            for place in due { await self.startHandshake(place, "") }
+            for index in due { await self.startHandshake(index, "") }
             if let silent {
                 await self.startHandshake(
                     silent,

@@ -120,15 +120,15 @@ struct LogLine {
         case .stringConvertible(let value): self.quoted("\(value)")
         case .array(let items):
             self.bytes.append(UInt8(ascii: "["))
-            for (place, item) in items.enumerated() {
-                if place > 0 { self.bytes.append(UInt8(ascii: ",")) }
+            for (index, item) in items.enumerated() {
+                if index > 0 { self.bytes.append(UInt8(ascii: ",")) }
                 self.json(item)
             }
             self.bytes.append(UInt8(ascii: "]"))
         case .dictionary(let members):
             self.bytes.append(UInt8(ascii: "{"))
-            for (place, member) in members.sorted(by: { $0.key < $1.key }).enumerated() {
-                if place > 0 { self.bytes.append(UInt8(ascii: ",")) }
+            for (index, member) in members.sorted(by: { $0.key < $1.key }).enumerated() {
+                if index > 0 { self.bytes.append(UInt8(ascii: ",")) }
                 self.quoted(member.key)
                 self.bytes.append(UInt8(ascii: ":"))
                 self.json(member.value)

@@ -2,7 +2,7 @@
 
 /// One option of a daemon: everything that is known of it, in one place.
 ///
-/// The key is a dotted path such as `smtp.maxMessagesPerConnection`. From it follow the place in the YAML file, the
+/// The key is a dotted path such as `smtp.maxMessagesPerConnection`. From it follow the position in the YAML file, the
 /// environment variable (`TELSTAR_SMTP_MAX_MESSAGES_PER_CONNECTION`) and the flag
 /// (`--set smtp.maxMessagesPerConnection=50`).
 public struct ConfigurationOption<Value: Sendable>: Sendable {

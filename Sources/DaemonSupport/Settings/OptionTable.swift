@@ -121,7 +121,7 @@ public struct OptionTable: Sendable {
                 continue
             }
             let text = String(flag[flag.index(after: mark)...])
-            values[Self.place(key)] = Self.value(option, .scalar(text))
+            values[Self.configKey(key)] = Self.value(option, .scalar(text))
         }
         return values
     }
@@ -144,7 +144,7 @@ public struct OptionTable: Sendable {
                 case (.empty, _):
                     problems.append("\(entry.key) (line \(entry.line)) has no value")
                 case (.list, .list), (.scalar, _):
-                    values[Self.place(entry.key)] = Self.value(option, entry.content)
+                    values[Self.configKey(entry.key)] = Self.value(option, entry.content)
                 case (.list, _):
                     problems.append("\(entry.key) (line \(entry.line)) must be a \(option.kind.name), not a list")
                 }
@@ -162,7 +162,7 @@ public struct OptionTable: Sendable {
         }
     }
 
-    private static func place(_ key: String) -> AbsoluteConfigKey {
+    private static func configKey(_ key: String) -> AbsoluteConfigKey {
         AbsoluteConfigKey(key.split(separator: ".").map(String.init))
     }
 
@@ -181,9 +181,9 @@ public struct OptionTable: Sendable {
     ) -> SettingValue? {
         let isList = if case .list = option.kind { true } else { false }
         for layer in layers {
-            let place = Self.place(option.key)
+            let key = Self.configKey(option.key)
             // These providers hold every value in the type asked for, so they have no other failure than absence.
-            let found = try? layer.provider.value(forKey: place, type: isList ? .stringArray : .string).value?.content
+            let found = try? layer.provider.value(forKey: key, type: isList ? .stringArray : .string).value?.content
             switch found {
             case .stringArray(let items):
                 return SettingValue(
@@ -213,10 +213,10 @@ public struct OptionTable: Sendable {
         source == .environment ? "\(self.environmentVariable(for: key)) (\(key))" : key
     }
 
-    private func unknown(_ key: String, in place: String) -> String {
-        if let new = self.renamed[key] { return "the option \(key) (\(place)) is called \(new) now; rename it" }
+    private func unknown(_ key: String, in source: String) -> String {
+        if let new = self.renamed[key] { return "the option \(key) (\(source)) is called \(new) now; rename it" }
         let near = NearestName.find(key, among: self.definitions.keys).map { "; did you mean \($0)?" } ?? ""
-        return "unknown option \(key) (\(place))\(near)"
+        return "unknown option \(key) (\(source))\(near)"
     }
 
     /// A problem for each variable that has the prefix and is neither an option nor reserved.

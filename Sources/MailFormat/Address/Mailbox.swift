@@ -34,7 +34,7 @@ extension Mailbox {
         self.init(displayName: Self.name(bytes[..<open]), address: try EmailAddress(lenient: address))
     }
 
-    /// Reads mailboxes between commas; empty places are skipped.
+    /// Reads mailboxes between commas; empty positions are skipped.
     ///
     /// - Throws: `AddressError` for the first one that is not a mailbox.
     public static func list(parsing text: String) throws(AddressError) -> [Mailbox] {

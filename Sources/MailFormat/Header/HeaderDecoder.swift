@@ -103,7 +103,7 @@ public enum HeaderDecoder {
         var end: Int
     }
 
-    /// The encoded word that begins at a place; its charset may be unknown.
+    /// The encoded word that begins at a position; its charset may be unknown.
     private static func word(_ line: [UInt8], _ start: Int) -> Word? {
         guard start + 8 <= line.count, line[start + 1] == 0x3F else { return nil }
         let rest = line[(start + 2)...]

@@ -36,7 +36,7 @@ struct MIMEParser {
         return MIMEEntity(headers: headers, body: body, original: bytes)
     }
 
-    /// The fields and the place where the body begins.
+    /// The fields and the position where the body begins.
     private func header(_ bytes: ArraySlice<UInt8>) throws(MIMEError) -> ([HeaderField], Int) {
         var fields: [HeaderField] = []
         var position = bytes.startIndex

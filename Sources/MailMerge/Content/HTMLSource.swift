@@ -6,7 +6,7 @@ struct HTMLSource {
     /// The template's tags, ascending.
     let tags: [Lexer.TagRange]
     /// The first byte that has not been passed.
-    private(set) var place = 0
+    private(set) var position = 0
     private var nextTag = 0
 
     init(_ source: TemplateSource) throws(TemplateError) {
@@ -16,31 +16,31 @@ struct HTMLSource {
         self.tags = lexer.tags
     }
 
-    var isAtEnd: Bool { self.place >= self.bytes.count }
+    var isAtEnd: Bool { self.position >= self.bytes.count }
 
     /// The byte here, or 0 at the end.
-    var byte: UInt8 { self.place < self.bytes.count ? self.bytes[self.place] : 0 }
+    var byte: UInt8 { self.position < self.bytes.count ? self.bytes[self.position] : 0 }
 
     /// The template tag that begins here.
     var tag: Lexer.TagRange? {
-        self.nextTag < self.tags.count && self.tags[self.nextTag].range.lowerBound == self.place
+        self.nextTag < self.tags.count && self.tags[self.nextTag].range.lowerBound == self.position
             ? self.tags[self.nextTag] : nil
     }
 
     /// Passes one byte, or the template tag that begins here.
-    mutating func advance() { self.move(to: self.tag?.range.upperBound ?? self.place + 1) }
+    mutating func advance() { self.move(to: self.tag?.range.upperBound ?? self.position + 1) }
 
-    /// Goes to a place, forwards or back.
-    mutating func move(to place: Int) {
-        if place < self.place { self.nextTag = 0 }
-        self.place = place
-        while self.nextTag < self.tags.count, self.tags[self.nextTag].range.lowerBound < place { self.nextTag += 1 }
+    /// Goes to a position, forwards or back.
+    mutating func move(to position: Int) {
+        if position < self.position { self.nextTag = 0 }
+        self.position = position
+        while self.nextTag < self.tags.count, self.tags[self.nextTag].range.lowerBound < position { self.nextTag += 1 }
     }
 
     /// Whether the text continues with a word in lower case, in whatever case.
     func has(_ word: String) -> Bool {
-        guard self.place + word.utf8.count <= self.bytes.count else { return false }
-        return zip(word.utf8, self.bytes[self.place...]).allSatisfy {
+        guard self.position + word.utf8.count <= self.bytes.count else { return false }
+        return zip(word.utf8, self.bytes[self.position...]).allSatisfy {
             $0 == $1 || ($1 | 0x20 == $0 && $1 >= 0x41 && $1 <= 0x5A)
         }
     }
@@ -72,17 +72,17 @@ struct HTMLSource {
         self.skipSpace()
         let quote = self.byte
         guard self.tag == nil, quote == UInt8(ascii: "\"") || quote == UInt8(ascii: "'") else {
-            let start = self.place
+            let start = self.position
             while !self.isAtEnd {
                 if self.tag == nil, Spaces.contains(self.byte) || self.byte == UInt8(ascii: ">") { break }
                 self.advance()
             }
-            return start..<self.place
+            return start..<self.position
         }
         self.advance()
-        let start = self.place
+        let start = self.position
         while !self.isAtEnd, self.tag != nil || self.byte != quote { self.advance() }
-        let end = self.place
+        let end = self.position
         if !self.isAtEnd { self.advance() }
         return start..<end
     }
@@ -99,10 +99,10 @@ enum LinkFinder {
                 html.advance()
                 continue
             }
-            html.move(to: html.place + 2)
+            html.move(to: html.position + 2)
             guard html.tag != nil || Spaces.contains(html.byte) else { continue }
             while !html.isAtEnd, html.tag != nil || html.byte != UInt8(ascii: ">") {
-                let start = html.place
+                let start = html.position
                 let name = html.readName()
                 if name.isEmpty {
                     // A quote here belongs to an attribute whose name a template tag has written.
@@ -121,7 +121,7 @@ enum LinkFinder {
                 guard html.tag == nil, html.byte == UInt8(ascii: "=") else { continue }
                 html.advance()
                 let value = html.readValue()
-                guard name == "href", isWhole, html.place > value.upperBound else { continue }
+                guard name == "href", isWhole, html.position > value.upperBound else { continue }
                 if Self.isTracked(source, value), Self.isBalanced(html.tags, value, source) { links.append(value) }
             }
         }

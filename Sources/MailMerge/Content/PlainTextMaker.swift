@@ -48,7 +48,7 @@ struct PlainTextMaker {
     }
 
     private var beginsElement: Bool {
-        let next = self.source.byte(self.html.place + 1)
+        let next = self.source.byte(self.html.position + 1)
         return (next | 0x20 >= 0x61 && next | 0x20 <= 0x7A) || "/!?".utf8.contains(next)
     }
 
@@ -84,12 +84,12 @@ struct PlainTextMaker {
     // MARK: Elements
 
     private mutating func passComment() {
-        self.html.move(to: self.html.place + 4)
+        self.html.move(to: self.html.position + 4)
         while !self.html.isAtEnd {
             if let tag = self.html.tag {
                 self.keep(tag, isText: false)
             } else if self.html.has("-->") {
-                self.html.move(to: self.html.place + 3)
+                self.html.move(to: self.html.position + 3)
                 return
             }
             self.html.advance()
@@ -133,13 +133,13 @@ struct PlainTextMaker {
     /// An attribute's value as a template for text.
     private func text(of range: Range<Int>) -> [UInt8] {
         var text: [UInt8] = []
-        var place = range.lowerBound
+        var position = range.lowerBound
         for tag in self.html.tags where range.contains(tag.range.lowerBound) {
-            text.append(contentsOf: Self.literal(self.source.bytes[place..<tag.range.lowerBound]))
+            text.append(contentsOf: Self.literal(self.source.bytes[position..<tag.range.lowerBound]))
             if tag.kind == .output || tag.kind == .block { text.append(contentsOf: self.source.bytes[tag.range]) }
-            place = tag.range.upperBound
+            position = tag.range.upperBound
         }
-        return text + Self.literal(self.source.bytes[place..<max(place, range.upperBound)])
+        return text + Self.literal(self.source.bytes[position..<max(position, range.upperBound)])
     }
 
     private mutating func show(_ name: String, isEnd: Bool, address: [UInt8], alternative: [UInt8]) {
@@ -205,12 +205,12 @@ struct PlainTextMaker {
     // MARK: Text
 
     private mutating func takeText() {
-        let start = self.html.place
+        let start = self.html.position
         while !self.html.isAtEnd, self.html.tag == nil {
-            if self.html.place > start, self.html.byte == UInt8(ascii: "<"), self.beginsElement { break }
+            if self.html.position > start, self.html.byte == UInt8(ascii: "<"), self.beginsElement { break }
             self.html.advance()
         }
-        let text = self.source.bytes[start..<self.html.place]
+        let text = self.source.bytes[start..<self.html.position]
         guard self.preformatted == 0 else { return self.takeLines(text) }
         let words = TextFilters.split(text, nil, limit: .max)
         if let first = text.first, Spaces.contains(first) { self.needsSpace = true }

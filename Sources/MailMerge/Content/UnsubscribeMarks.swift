@@ -8,19 +8,19 @@ enum UnsubscribeMarks {
     /// The text with `%7B%7Bunsubscribe%7D%7D`, in either case and with or without blanks, as a variable.
     static func restored(_ bytes: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
-        var place = 0
+        var position = 0
         var copied = 0
-        while place + Self.open.count <= bytes.count {
-            guard bytes[place] == UInt8(ascii: "%"), Self.has(Self.open, bytes, place),
-                let mark = Self.mark(bytes, at: place + Self.open.count)
+        while position + Self.open.count <= bytes.count {
+            guard bytes[position] == UInt8(ascii: "%"), Self.has(Self.open, bytes, position),
+                let mark = Self.mark(bytes, at: position + Self.open.count)
             else {
-                place += 1
+                position += 1
                 continue
             }
-            result.append(contentsOf: bytes[copied..<place])
+            result.append(contentsOf: bytes[copied..<position])
             result.append(contentsOf: "{{\(mark.name)}}".utf8)
-            place = mark.end
-            copied = place
+            position = mark.end
+            copied = position
         }
         if copied == 0 { return bytes }
         result.append(contentsOf: bytes[copied...])
@@ -37,23 +37,23 @@ enum UnsubscribeMarks {
     }
 
     private static func skipBlanks(_ bytes: [UInt8], _ start: Int) -> Int {
-        var place = start
-        while place < bytes.count {
-            if bytes[place] == UInt8(ascii: " ") || bytes[place] == UInt8(ascii: "+") {
-                place += 1
-            } else if Self.has(Array("%20".utf8), bytes, place) {
-                place += 3
+        var position = start
+        while position < bytes.count {
+            if bytes[position] == UInt8(ascii: " ") || bytes[position] == UInt8(ascii: "+") {
+                position += 1
+            } else if Self.has(Array("%20".utf8), bytes, position) {
+                position += 3
             } else {
                 break
             }
         }
-        return place
+        return position
     }
 
-    private static func has(_ mark: [UInt8], _ bytes: [UInt8], _ place: Int) -> Bool {
-        guard place + mark.count <= bytes.count else { return false }
+    private static func has(_ mark: [UInt8], _ bytes: [UInt8], _ position: Int) -> Bool {
+        guard position + mark.count <= bytes.count else { return false }
         for offset in mark.indices {
-            let byte = bytes[place + offset]
+            let byte = bytes[position + offset]
             let lower = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
             if lower != mark[offset] { return false }
         }

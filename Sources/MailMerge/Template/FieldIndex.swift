@@ -7,7 +7,7 @@ struct FieldIndex: Sendable {
     /// What a slot holds.
     enum Slot: Sendable {
         case absent
-        /// The place of the value's tag in ``bytes``.
+        /// The position of the value's tag in ``bytes``.
         case encoded(Int)
         case value(Value)
     }

@@ -35,39 +35,39 @@ struct Lexer {
     mutating func tokenize() throws(TemplateError) -> [Token] {
         let bytes = self.source.bytes
         var textStart = 0
-        var place = 0
-        while place < bytes.count {
-            guard bytes[place] == UInt8(ascii: "{") else {
-                place += 1
+        var position = 0
+        while position < bytes.count {
+            guard bytes[position] == UInt8(ascii: "{") else {
+                position += 1
                 continue
             }
-            let second = self.source.byte(place + 1)
+            let second = self.source.byte(position + 1)
             guard second == UInt8(ascii: "{") || second == UInt8(ascii: "%") || second == UInt8(ascii: "#") else {
-                place += 1
+                position += 1
                 continue
             }
-            let sign = self.source.byte(place + 2)
+            let sign = self.source.byte(position + 2)
             let signed = sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+")
-            self.addText(textStart..<place, stripEnd: sign == UInt8(ascii: "-"))
-            let inner = place + (signed ? 3 : 2)
+            self.addText(textStart..<position, stripEnd: sign == UInt8(ascii: "-"))
+            let inner = position + (signed ? 3 : 2)
             switch second {
             case UInt8(ascii: "#"):
-                let begin = place
-                place = try self.passComment(from: place, inner: inner)
-                self.tags.append(TagRange(kind: .comment, range: begin..<place))
+                let begin = position
+                position = try self.passComment(from: position, inner: inner)
+                self.tags.append(TagRange(kind: .comment, range: begin..<position))
             case UInt8(ascii: "%"):
                 if let raw = self.rawBegin(at: inner) {
-                    self.tags.append(TagRange(kind: .rawBegin, range: place..<raw.content))
-                    place = try self.readRaw(from: place, content: raw.content, strip: raw.strip)
+                    self.tags.append(TagRange(kind: .rawBegin, range: position..<raw.content))
+                    position = try self.readRaw(from: position, content: raw.content, strip: raw.strip)
                 } else {
-                    self.add(.blockBegin, at: place)
-                    place = try self.readTag(from: inner, begin: place, isBlock: true)
+                    self.add(.blockBegin, at: position)
+                    position = try self.readTag(from: inner, begin: position, isBlock: true)
                 }
             default:
-                self.add(.outputBegin, at: place)
-                place = try self.readTag(from: inner, begin: place, isBlock: false)
+                self.add(.outputBegin, at: position)
+                position = try self.readTag(from: inner, begin: position, isBlock: false)
             }
-            textStart = place
+            textStart = position
         }
         self.addText(textStart..<bytes.count, stripEnd: false)
         self.addMarks(upTo: .max)
@@ -120,30 +120,30 @@ struct Lexer {
     }
 
     private func rawBegin(at inner: Int) -> (content: Int, strip: Bool)? {
-        var place = Spaces.skip(self.source.bytes, from: inner, to: self.source.bytes.count)
-        guard self.source.has("raw", at: place) else { return nil }
-        place = Spaces.skip(self.source.bytes, from: place + 3, to: self.source.bytes.count)
-        if self.source.has("-%}", at: place) { return (place + 3, true) }
-        return self.source.has("%}", at: place) ? (place + 2, false) : nil
+        var position = Spaces.skip(self.source.bytes, from: inner, to: self.source.bytes.count)
+        guard self.source.has("raw", at: position) else { return nil }
+        position = Spaces.skip(self.source.bytes, from: position + 3, to: self.source.bytes.count)
+        if self.source.has("-%}", at: position) { return (position + 3, true) }
+        return self.source.has("%}", at: position) ? (position + 2, false) : nil
     }
 
     private mutating func readRaw(from begin: Int, content: Int, strip: Bool) throws(TemplateError) -> Int {
         self.stripNext = strip
-        var place = content
-        while let open = self.source.find("{%", from: place) {
-            place = open + 2
-            let sign = self.source.byte(place)
-            if sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+") { place += 1 }
-            var inner = Spaces.skip(self.source.bytes, from: place, to: self.source.bytes.count)
+        var position = content
+        while let open = self.source.find("{%", from: position) {
+            position = open + 2
+            let sign = self.source.byte(position)
+            if sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+") { position += 1 }
+            var inner = Spaces.skip(self.source.bytes, from: position, to: self.source.bytes.count)
             guard self.source.has("endraw", at: inner) else {
-                place = open + 2
+                position = open + 2
                 continue
             }
             inner = Spaces.skip(self.source.bytes, from: inner + 6, to: self.source.bytes.count)
             let closing = self.source.byte(inner)
             if closing == UInt8(ascii: "-") || closing == UInt8(ascii: "+") { inner += 1 }
             guard self.source.has("%}", at: inner) else {
-                place = open + 2
+                position = open + 2
                 continue
             }
             self.addText(content..<open, stripEnd: sign == UInt8(ascii: "-"))
@@ -155,46 +155,46 @@ struct Lexer {
     }
 
     private mutating func readTag(from start: Int, begin: Int, isBlock: Bool) throws(TemplateError) -> Int {
-        var place = start
+        var position = start
         var open: [Symbol] = []
         while true {
-            place = Spaces.skip(self.source.bytes, from: place, to: self.source.bytes.count)
-            guard place < self.source.bytes.count else {
+            position = Spaces.skip(self.source.bytes, from: position, to: self.source.bytes.count)
+            guard position < self.source.bytes.count else {
                 throw self.source.error(at: begin, "this tag has no end ('\(isBlock ? "%}" : "}}")')")
             }
-            if open.isEmpty, let end = self.tagEnd(at: place, isBlock: isBlock) {
-                self.add(isBlock ? .blockEnd : .outputEnd, at: place)
-                self.stripNext = self.source.byte(place) == UInt8(ascii: "-")
+            if open.isEmpty, let end = self.tagEnd(at: position, isBlock: isBlock) {
+                self.add(isBlock ? .blockEnd : .outputEnd, at: position)
+                self.stripNext = self.source.byte(position) == UInt8(ascii: "-")
                 self.tags.append(TagRange(kind: isBlock ? .block : .output, range: begin..<end))
                 return end
             }
-            let byte = self.source.bytes[place]
+            let byte = self.source.bytes[position]
             if Self.isDigit(byte) {
-                place = try self.readNumber(at: place)
+                position = try self.readNumber(at: position)
             } else if byte == UInt8(ascii: "'") || byte == UInt8(ascii: "\"") {
-                place = try self.readString(at: place)
-            } else if let end = self.nameEnd(at: place) {
-                self.add(.name(Array(self.source.bytes[place..<end])), at: place)
-                place = end
+                position = try self.readString(at: position)
+            } else if let end = self.nameEnd(at: position) {
+                self.add(.name(Array(self.source.bytes[position..<end])), at: position)
+                position = end
             } else {
-                let (symbol, length) = try self.symbol(at: place)
-                try self.balance(symbol, &open, at: place)
-                self.add(.symbol(symbol), at: place)
-                place += length
+                let (symbol, length) = try self.symbol(at: position)
+                try self.balance(symbol, &open, at: position)
+                self.add(.symbol(symbol), at: position)
+                position += length
             }
         }
     }
 
-    private func tagEnd(at place: Int, isBlock: Bool) -> Int? {
+    private func tagEnd(at position: Int, isBlock: Bool) -> Int? {
         if isBlock {
-            if self.source.has("%}", at: place) { return place + 2 }
-            return self.source.has("-%}", at: place) || self.source.has("+%}", at: place) ? place + 3 : nil
+            if self.source.has("%}", at: position) { return position + 2 }
+            return self.source.has("-%}", at: position) || self.source.has("+%}", at: position) ? position + 3 : nil
         }
-        if self.source.has("}}", at: place) { return place + 2 }
-        return self.source.has("-}}", at: place) ? place + 3 : nil
+        if self.source.has("}}", at: position) { return position + 2 }
+        return self.source.has("-}}", at: position) ? position + 3 : nil
     }
 
-    private func balance(_ symbol: Symbol, _ open: inout [Symbol], at place: Int) throws(TemplateError) {
+    private func balance(_ symbol: Symbol, _ open: inout [Symbol], at position: Int) throws(TemplateError) {
         let expected: Symbol
         switch symbol {
         case .leftParenthesis, .leftBracket, .leftBrace:
@@ -206,13 +206,13 @@ struct Lexer {
         default: return
         }
         guard open.popLast() == expected else {
-            throw self.source.error(at: place, "'\(symbol.spelling)' closes nothing")
+            throw self.source.error(at: position, "'\(symbol.spelling)' closes nothing")
         }
     }
 
-    private func symbol(at place: Int) throws(TemplateError) -> (Symbol, Int) {
-        let next = self.source.byte(place + 1)
-        switch self.source.bytes[place] {
+    private func symbol(at position: Int) throws(TemplateError) -> (Symbol, Int) {
+        let next = self.source.byte(position + 1)
+        switch self.source.bytes[position] {
         case UInt8(ascii: "+"): return (.add, 1)
         case UInt8(ascii: "-"): return (.subtract, 1)
         case UInt8(ascii: "*"): return next == UInt8(ascii: "*") ? (.power, 2) : (.multiply, 1)
@@ -235,13 +235,13 @@ struct Lexer {
         case UInt8(ascii: "{"): return (.leftBrace, 1)
         case UInt8(ascii: "}"): return (.rightBrace, 1)
         default:
-            let rest = String(decoding: self.source.bytes[place...].prefix(4), as: UTF8.self)
-            throw self.source.error(at: place, "'\(rest.prefix(1))' has no meaning inside a tag")
+            let rest = String(decoding: self.source.bytes[position...].prefix(4), as: UTF8.self)
+            throw self.source.error(at: position, "'\(rest.prefix(1))' has no meaning inside a tag")
         }
     }
 
-    private func nameEnd(at place: Int) -> Int? {
-        var end = place
+    private func nameEnd(at position: Int) -> Int? {
+        var end = position
         let bytes = self.source.bytes
         while end < bytes.count {
             let byte = bytes[end]
@@ -249,13 +249,13 @@ struct Lexer {
                 end += 1
             } else if byte >= 0x80, let scalar = UTF8Text.scalar(bytes, at: end) {
                 let properties = scalar.value.properties
-                guard end == place ? properties.isXIDStart : properties.isXIDContinue else { break }
+                guard end == position ? properties.isXIDStart : properties.isXIDContinue else { break }
                 end += scalar.length
             } else {
                 break
             }
         }
-        return end > place ? end : nil
+        return end > position ? end : nil
     }
 
     private mutating func readNumber(at start: Int) throws(TemplateError) -> Int {

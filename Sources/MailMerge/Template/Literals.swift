@@ -72,7 +72,7 @@ struct NumberScanner {
         }
     }
 
-    private func byte(_ place: Int) -> UInt8 { place < self.bytes.count ? self.bytes[place] : 0 }
+    private func byte(_ position: Int) -> UInt8 { position < self.bytes.count ? self.bytes[position] : 0 }
 
     private static func digit(_ byte: UInt8) -> Int64 {
         switch byte {
@@ -91,33 +91,33 @@ enum StringLiteral {
     static func unescape(_ inside: ArraySlice<UInt8>) -> [UInt8]? {
         var text: [UInt8] = []
         text.reserveCapacity(inside.count)
-        var place = inside.startIndex
-        while place < inside.endIndex {
-            let byte = inside[place]
-            place += 1
-            guard byte == UInt8(ascii: "\\"), place < inside.endIndex else {
+        var position = inside.startIndex
+        while position < inside.endIndex {
+            let byte = inside[position]
+            position += 1
+            guard byte == UInt8(ascii: "\\"), position < inside.endIndex else {
                 text.append(byte)
                 continue
             }
-            let escape = inside[place]
-            place += 1
+            let escape = inside[position]
+            position += 1
             if let plain = Self.single(escape) {
                 text.append(plain)
                 continue
             }
             switch escape {
             case UInt8(ascii: "\n"): break
-            case UInt8(ascii: "x"): guard Self.append(inside, &place, 2, 16, &text) else { return nil }
-            case UInt8(ascii: "u"): guard Self.append(inside, &place, 4, 16, &text) else { return nil }
-            case UInt8(ascii: "U"): guard Self.append(inside, &place, 8, 16, &text) else { return nil }
+            case UInt8(ascii: "x"): guard Self.append(inside, &position, 2, 16, &text) else { return nil }
+            case UInt8(ascii: "u"): guard Self.append(inside, &position, 4, 16, &text) else { return nil }
+            case UInt8(ascii: "U"): guard Self.append(inside, &position, 8, 16, &text) else { return nil }
             case UInt8(ascii: "N"): return nil
             case UInt8(ascii: "0")...UInt8(ascii: "7"):
                 var length = 1
-                while length < 3, place - 1 + length < inside.endIndex,
-                    (UInt8(ascii: "0")...UInt8(ascii: "7")).contains(inside[place - 1 + length])
+                while length < 3, position - 1 + length < inside.endIndex,
+                    (UInt8(ascii: "0")...UInt8(ascii: "7")).contains(inside[position - 1 + length])
                 { length += 1 }
-                place -= 1
-                guard Self.append(inside, &place, length, 8, &text) else { return nil }
+                position -= 1
+                guard Self.append(inside, &position, length, 8, &text) else { return nil }
             default:
                 text.append(byte)
                 text.append(escape)
@@ -142,15 +142,15 @@ enum StringLiteral {
 
     private static func append(
         _ inside: ArraySlice<UInt8>,
-        _ place: inout Int,
+        _ position: inout Int,
         _ length: Int,
         _ radix: Int,
         _ text: inout [UInt8]
     ) -> Bool {
-        guard inside.endIndex - place >= length else { return false }
-        let digits = String(decoding: inside[place..<(place + length)], as: UTF8.self)
+        guard inside.endIndex - position >= length else { return false }
+        let digits = String(decoding: inside[position..<(position + length)], as: UTF8.self)
         guard let code = UInt32(digits, radix: radix), let scalar = Unicode.Scalar(code) else { return false }
-        place += length
+        position += length
         text.append(contentsOf: UTF8.encode(scalar)?.map { $0 } ?? [])
         return true
     }

@@ -17,9 +17,9 @@ struct NameTable: Sendable {
         self.names.append(name)
         if self.names.count * 2 > self.buckets.count {
             self.buckets = Array(repeating: 0, count: self.buckets.count * 2)
-            for slot in self.names.indices { self.place(slot) }
+            for slot in self.names.indices { self.insert(slot) }
         } else {
-            self.place(self.names.count - 1)
+            self.insert(self.names.count - 1)
         }
         return self.names.count - 1
     }
@@ -36,7 +36,7 @@ struct NameTable: Sendable {
         return nil
     }
 
-    private mutating func place(_ slot: Int) {
+    private mutating func insert(_ slot: Int) {
         let mask = self.buckets.count - 1
         var bucket = Self.hash(self.names[slot], 0..<self.names[slot].count) & mask
         while self.buckets[bucket] != 0 { bucket = (bucket + 1) & mask }
@@ -51,7 +51,7 @@ struct NameTable: Sendable {
 
     private static func hash(_ bytes: [UInt8], _ range: Range<Int>) -> Int {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for place in range { hash = (hash ^ UInt64(bytes[place])) &* 0x100_0000_01B3 }
+        for index in range { hash = (hash ^ UInt64(bytes[index])) &* 0x100_0000_01B3 }
         return Int(truncatingIfNeeded: (hash ^ hash >> 32) & 0x7FFF_FFFF)
     }
 }

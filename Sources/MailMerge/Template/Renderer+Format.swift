@@ -7,15 +7,15 @@ extension Renderer {
         var result: [UInt8] = []
         var next = 0
         let bytes = pattern.bytes
-        var place = bytes.startIndex
-        while place < bytes.endIndex {
-            let byte = bytes[place]
-            place += 1
+        var position = bytes.startIndex
+        while position < bytes.endIndex {
+            let byte = bytes[position]
+            position += 1
             guard byte == UInt8(ascii: "%") else {
                 result.append(byte)
                 continue
             }
-            let directive = try Self.directive(bytes, &place)
+            let directive = try Self.directive(bytes, &position)
             if directive.conversion == UInt8(ascii: "%") {
                 result.append(UInt8(ascii: "%"))
                 continue
@@ -59,36 +59,36 @@ extension Renderer {
 
     private static func directive(
         _ bytes: ArraySlice<UInt8>,
-        _ place: inout Int
+        _ position: inout Int
     ) throws(RenderError) -> Directive {
         var directive = Directive()
         func number() throws(RenderError) -> Int {
             var value = 0
-            while place < bytes.endIndex, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[place]) {
-                value = value * 10 + Int(bytes[place] - UInt8(ascii: "0"))
+            while position < bytes.endIndex, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[position]) {
+                value = value * 10 + Int(bytes[position] - UInt8(ascii: "0"))
                 guard value <= 1 << 20 else { throw RenderError(.size, "the format's width or precision is too large") }
-                place += 1
+                position += 1
             }
             return value
         }
-        flags: while place < bytes.endIndex {
-            switch bytes[place] {
+        flags: while position < bytes.endIndex {
+            switch bytes[position] {
             case UInt8(ascii: "0"): directive.zero = true
             case UInt8(ascii: "-"): directive.left = true
             case UInt8(ascii: "+"): directive.plus = true
             case UInt8(ascii: " "): directive.space = true
             default: break flags
             }
-            place += 1
+            position += 1
         }
         directive.width = try number()
-        if place < bytes.endIndex, bytes[place] == UInt8(ascii: ".") {
-            place += 1
+        if position < bytes.endIndex, bytes[position] == UInt8(ascii: ".") {
+            position += 1
             directive.precision = try number()
         }
-        guard place < bytes.endIndex else { throw RenderError(.value, "the format is cut short") }
-        directive.conversion = bytes[place]
-        place += 1
+        guard position < bytes.endIndex else { throw RenderError(.value, "the format is cut short") }
+        directive.conversion = bytes[position]
+        position += 1
         return directive
     }
 

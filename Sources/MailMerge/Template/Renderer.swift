@@ -183,8 +183,8 @@ struct Renderer {
             return map.members.map(\.key)
         case .text(let text):
             try self.budget.pay(items: text.bytes.count)
-            let places = UTF8Text.boundaries(text.bytes)
-            return zip(places, places.dropFirst()).map { .text(Value.Text(text.bytes[$0..<$1])) }
+            let positions = UTF8Text.boundaries(text.bytes)
+            return zip(positions, positions.dropFirst()).map { .text(Value.Text(text.bytes[$0..<$1])) }
         default: throw RenderError(.value, "\(value.kind) has no items to loop over")
         }
     }

@@ -16,7 +16,7 @@ public struct TemplateError: Error, Hashable, Sendable, CustomStringConvertible 
         self.message = message
     }
 
-    /// The place, then what is wrong: `line 3, column 7: …`.
+    /// The position, then what is wrong: `line 3, column 7: …`.
     public var description: String { "line \(self.line), column \(self.column): \(self.message)" }
 }
 
@@ -59,7 +59,7 @@ public struct RenderError: Error, Hashable, Sendable, CustomStringConvertible {
         self.part = part
     }
 
-    /// The part and the place, as far as they are known, then what is wrong: `text/html, line 3, column 7: …`.
+    /// The part and the position, as far as they are known, then what is wrong: `text/html, line 3, column 7: …`.
     public var description: String {
         var text = self.part
         if self.line > 0 { text += "\(text.isEmpty ? "" : ", ")line \(self.line), column \(self.column)" }
@@ -67,7 +67,7 @@ public struct RenderError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// A place in a template's source.
+/// A position in a template's source.
 struct SourcePosition: Hashable, Sendable {
     var line: Int
     var column: Int

@@ -103,7 +103,7 @@ extension TemplateParser {
         case .name:
             if self.isName("in") {
                 operation = .isIn
-            } else if self.isName("not"), self.tokens[self.place + 1].kind == .name(Array("in".utf8)) {
+            } else if self.isName("not"), self.tokens[self.tokenIndex + 1].kind == .name(Array("in".utf8)) {
                 self.advance()
                 operation = .isNotIn
             } else {
@@ -367,7 +367,7 @@ extension TemplateParser {
         _ arguments: inout [Expression?]
     ) throws(TemplateError) {
         let token = self.current
-        if case .name(let name) = token.kind, self.tokens[self.place + 1].kind == .symbol(.assign) {
+        if case .name(let name) = token.kind, self.tokens[self.tokenIndex + 1].kind == .symbol(.assign) {
             let word = String(decoding: name, as: UTF8.self)
             guard let index = filter.parameters?.firstIndex(of: word), arguments[index] == nil else {
                 throw self.failure("'\(filter.rawValue)' has no argument '\(word)' to be given here", at: token)

@@ -25,7 +25,7 @@ struct TemplateParser {
 
     let source: TemplateSource
     let tokens: [Token]
-    var place = 0
+    var tokenIndex = 0
     var names: NameTable
     var expressionDepth = 0
     var chain = 0
@@ -54,9 +54,9 @@ struct TemplateParser {
 
     // MARK: Tokens
 
-    var current: Token { self.tokens[self.place] }
+    var current: Token { self.tokens[self.tokenIndex] }
 
-    mutating func advance() { if self.place < self.tokens.count - 1 { self.place += 1 } }
+    mutating func advance() { if self.tokenIndex < self.tokens.count - 1 { self.tokenIndex += 1 } }
 
     func failure(_ message: String, at token: Token? = nil) -> TemplateError {
         self.source.error(at: (token ?? self.current).offset, message)

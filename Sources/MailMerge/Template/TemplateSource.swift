@@ -58,12 +58,12 @@ struct TemplateSource: Sendable {
         }
     }
 
-    /// The first place from `offset` on where the text continues with `word`.
+    /// The first position from `offset` on where the text continues with `word`.
     func find(_ word: StaticString, from offset: Int) -> Int? {
-        var place = offset
-        while place + word.utf8CodeUnitCount <= self.bytes.count {
-            if self.has(word, at: place) { return place }
-            place += 1
+        var position = offset
+        while position + word.utf8CodeUnitCount <= self.bytes.count {
+            if self.has(word, at: position) { return position }
+            position += 1
         }
         return nil
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A piece of a template's source, with the place where it begins.
+/// A piece of a template's source, with the position where it begins.
 struct Token: Sendable {
     enum Kind: Hashable, Sendable {
         /// Text outside of all tags, ready to be written.

@@ -49,31 +49,31 @@ struct CivilDate: Hashable, Sendable {
             }
             return value
         }
-        func byte(_ place: Int) -> UInt8 { place < bytes.count ? bytes[place] : 0 }
+        func byte(_ position: Int) -> UInt8 { position < bytes.count ? bytes[position] : 0 }
         guard let year = number(0..<4), byte(4) == UInt8(ascii: "-"), let month = number(5..<7),
             byte(7) == UInt8(ascii: "-"), let day = number(8..<10), (1...12).contains(month),
             (1...Self.days(in: month, of: year)).contains(day)
         else { return nil }
         var seconds = Int64(Self.dayNumber(year, month, day)) * 86_400
-        var place = 10
-        if byte(place) == UInt8(ascii: "T") || byte(place) == UInt8(ascii: " ") {
+        var position = 10
+        if byte(position) == UInt8(ascii: "T") || byte(position) == UInt8(ascii: " ") {
             guard let hour = number(11..<13), byte(13) == UInt8(ascii: ":"), let minute = number(14..<16), hour < 24,
                 minute < 60
             else { return nil }
             seconds += Int64(hour * 3600 + minute * 60)
-            place = 16
-            if byte(place) == UInt8(ascii: ":") {
+            position = 16
+            if byte(position) == UInt8(ascii: ":") {
                 guard let second = number(17..<19), second < 60 else { return nil }
                 seconds += Int64(second)
-                place = 19
-                if byte(place) == UInt8(ascii: ".") {
-                    place += 1
-                    while number(place..<(place + 1)) != nil { place += 1 }
+                position = 19
+                if byte(position) == UInt8(ascii: ".") {
+                    position += 1
+                    while number(position..<(position + 1)) != nil { position += 1 }
                 }
             }
-            if byte(place) == UInt8(ascii: "Z") { place += 1 }
+            if byte(position) == UInt8(ascii: "Z") { position += 1 }
         }
-        return place == bytes.count ? Timestamp(seconds: seconds) : nil
+        return position == bytes.count ? Timestamp(seconds: seconds) : nil
     }
 
     /// Days since 1970-01-01.
@@ -129,23 +129,23 @@ struct CivilDate: Hashable, Sendable {
     /// What C's `strftime` writes in the C locale, UTC; `nil` for a conversion that is not known here.
     func format(_ pattern: ArraySlice<UInt8>) -> [UInt8]? {
         var output: [UInt8] = []
-        var place = pattern.startIndex
-        while place < pattern.endIndex {
-            let byte = pattern[place]
-            place += 1
+        var position = pattern.startIndex
+        while position < pattern.endIndex {
+            let byte = pattern[position]
+            position += 1
             guard byte == UInt8(ascii: "%") else {
                 output.append(byte)
                 continue
             }
-            guard place < pattern.endIndex else { return nil }
+            guard position < pattern.endIndex else { return nil }
             var width = 2
-            if pattern[place] == UInt8(ascii: "-") {
+            if pattern[position] == UInt8(ascii: "-") {
                 width = 0
-                place += 1
-                guard place < pattern.endIndex else { return nil }
+                position += 1
+                guard position < pattern.endIndex else { return nil }
             }
-            guard self.append(pattern[place], width: width, to: &output) else { return nil }
-            place += 1
+            guard self.append(pattern[position], width: width, to: &output) else { return nil }
+            position += 1
         }
         return output
     }

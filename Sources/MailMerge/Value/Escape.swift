@@ -6,9 +6,9 @@ enum Escape {
     static func append(_ bytes: ArraySlice<UInt8>, to output: inout [UInt8]) {
         bytes.withUnsafeBufferPointer { buffer in
             var start = 0
-            for place in 0..<buffer.count {
+            for index in 0..<buffer.count {
                 let replacement: StaticString
-                switch buffer[place] {
+                switch buffer[index] {
                 case UInt8(ascii: "&"): replacement = "&amp;"
                 case UInt8(ascii: "<"): replacement = "&lt;"
                 case UInt8(ascii: ">"): replacement = "&gt;"
@@ -16,9 +16,9 @@ enum Escape {
                 case UInt8(ascii: "\""): replacement = "&#34;"
                 default: continue
                 }
-                output.append(contentsOf: UnsafeBufferPointer(rebasing: buffer[start..<place]))
+                output.append(contentsOf: UnsafeBufferPointer(rebasing: buffer[start..<index]))
                 replacement.withUTF8Buffer { output.append(contentsOf: $0) }
-                start = place + 1
+                start = index + 1
             }
             output.append(contentsOf: UnsafeBufferPointer(rebasing: buffer[start...]))
         }

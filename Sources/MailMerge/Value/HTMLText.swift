@@ -7,14 +7,14 @@ enum HTMLText {
         guard bytes.contains(UInt8(ascii: "&")) else { return Array(bytes) }
         var result: [UInt8] = []
         result.reserveCapacity(bytes.count)
-        var place = bytes.startIndex
-        while place < bytes.endIndex {
-            if bytes[place] == UInt8(ascii: "&"), let reference = Self.reference(bytes, at: place) {
+        var position = bytes.startIndex
+        while position < bytes.endIndex {
+            if bytes[position] == UInt8(ascii: "&"), let reference = Self.reference(bytes, at: position) {
                 result.append(contentsOf: reference.text.utf8)
-                place = reference.end
+                position = reference.end
             } else {
-                result.append(bytes[place])
-                place += 1
+                result.append(bytes[position])
+                position += 1
             }
         }
         return result
@@ -35,14 +35,14 @@ enum HTMLText {
         let all = Array(bytes)
         let (opening, closing) = (Array(open.utf8)[...], Array(close.utf8)[...])
         var result: [UInt8] = []
-        var place = 0
-        while let start = Operations.find(opening, in: all[...], from: place),
+        var position = 0
+        while let start = Operations.find(opening, in: all[...], from: position),
             let end = Operations.find(closing, in: all[...], from: start)
         {
-            result.append(contentsOf: all[place..<start])
-            place = end + closing.count
+            result.append(contentsOf: all[position..<start])
+            position = end + closing.count
         }
-        result.append(contentsOf: all[place...])
+        result.append(contentsOf: all[position...])
         return result
     }
 

@@ -54,43 +54,44 @@ enum Operations {
         switch (value, index) {
         case (.map(let map), _): return map.value(for: index) ?? .undefined
         case (.list(let list), _):
-            guard let place = Self.place(index, count: list.items.count) else { return .undefined }
-            return list.items[place]
+            guard let position = Self.position(index, count: list.items.count) else { return .undefined }
+            return list.items[position]
         case (.text(let text), .integer), (.text(let text), .bool):
-            let places = UTF8Text.boundaries(text.bytes)
-            guard let place = Self.place(index, count: places.count - 1) else { return .undefined }
-            return .text(Value.Text(text.bytes[places[place]..<places[place + 1]], isSafe: text.isSafe))
+            let positions = UTF8Text.boundaries(text.bytes)
+            guard let position = Self.position(index, count: positions.count - 1) else { return .undefined }
+            return .text(Value.Text(text.bytes[positions[position]..<positions[position + 1]], isSafe: text.isSafe))
         case (.loop, .text(let name)), (.dateTime, .text(let name)): return Self.attribute(Array(name.bytes), of: value)
         default: return .undefined
         }
     }
 
-    private static func place(_ index: Value, count: Int) -> Int? {
-        guard let number = index.wholeNumber, let place = Int(exactly: number), place >= -count, place < count else {
+    private static func position(_ index: Value, count: Int) -> Int? {
+        guard let number = index.wholeNumber, let position = Int(exactly: number), position >= -count, position < count
+        else {
             return nil
         }
-        return place < 0 ? place + count : place
+        return position < 0 ? position + count : position
     }
 
     static func slice(_ value: Value, start: Int?, stop: Int?, step: Int) -> Value {
         switch value {
         case .list(let list):
-            let places = Self.places(list.items.count, start, stop, step)
-            return .list(Value.List(items: places.map { list.items[$0] }, isTuple: list.isTuple))
+            let positions = Self.positions(list.items.count, start, stop, step)
+            return .list(Value.List(items: positions.map { list.items[$0] }, isTuple: list.isTuple))
         case .text(let text):
             let bounds = UTF8Text.boundaries(text.bytes)
             var bytes: [UInt8] = []
-            for place in Self.places(bounds.count - 1, start, stop, step) {
-                bytes.append(contentsOf: text.bytes[bounds[place]..<bounds[place + 1]])
+            for position in Self.positions(bounds.count - 1, start, stop, step) {
+                bytes.append(contentsOf: text.bytes[bounds[position]..<bounds[position + 1]])
             }
             return .text(bytes, isSafe: text.isSafe)
         default: return .undefined
         }
     }
 
-    private static func places(_ count: Int, _ start: Int?, _ stop: Int?, _ step: Int) -> [Int] {
-        func clamp(_ place: Int, _ low: Int, _ high: Int) -> Int {
-            max(low, min(high, place < 0 ? place + count : place))
+    private static func positions(_ count: Int, _ start: Int?, _ stop: Int?, _ step: Int) -> [Int] {
+        func clamp(_ position: Int, _ low: Int, _ high: Int) -> Int {
+            max(low, min(high, position < 0 ? position + count : position))
         }
         if step > 0 {
             let first = clamp(start ?? 0, 0, count)
@@ -122,13 +123,13 @@ enum Operations {
         }
     }
 
-    /// The place from `start` on where `part` occurs.
+    /// The position from `start` on where `part` occurs.
     static func find(_ part: ArraySlice<UInt8>, in text: ArraySlice<UInt8>, from start: Int) -> Int? {
         guard let first = part.first else { return start }
-        var place = start
-        while place + part.count <= text.endIndex {
-            if text[place] == first, text[place..<(place + part.count)].elementsEqual(part) { return place }
-            place += 1
+        var position = start
+        while position + part.count <= text.endIndex {
+            if text[position] == first, text[position..<(position + part.count)].elementsEqual(part) { return position }
+            position += 1
         }
         return nil
     }

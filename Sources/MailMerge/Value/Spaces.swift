@@ -14,38 +14,39 @@ enum Spaces {
     /// Whether a byte is white space of its own.
     static func contains(_ byte: UInt8) -> Bool { (byte >= 0x09 && byte <= 0x0D) || (byte >= 0x1C && byte <= 0x20) }
 
-    /// The first place in `from..<end` that holds no white space.
+    /// The first position in `from..<end` that holds no white space.
     static func skip(_ bytes: [UInt8], from start: Int, to end: Int) -> Int {
-        var place = start
-        while place < end {
-            if Self.contains(bytes[place]) {
-                place += 1
-            } else if bytes[place] >= 0x80, let scalar = UTF8Text.scalar(bytes, at: place), Self.contains(scalar.value)
+        var position = start
+        while position < end {
+            if Self.contains(bytes[position]) {
+                position += 1
+            } else if bytes[position] >= 0x80, let scalar = UTF8Text.scalar(bytes, at: position),
+                Self.contains(scalar.value)
             {
-                place += scalar.length
+                position += scalar.length
             } else {
                 break
             }
         }
-        return place
+        return position
     }
 
-    /// The place after the last character in `end..<start` that is no white space.
+    /// The position after the last character in `end..<start` that is no white space.
     static func skipBack(_ bytes: [UInt8], from start: Int, to end: Int) -> Int {
-        var place = start
-        while place > end {
-            if Self.contains(bytes[place - 1]) {
-                place -= 1
+        var position = start
+        while position > end {
+            if Self.contains(bytes[position - 1]) {
+                position -= 1
                 continue
             }
-            guard bytes[place - 1] >= 0x80 else { break }
-            var first = place - 1
+            guard bytes[position - 1] >= 0x80 else { break }
+            var first = position - 1
             while first > end, bytes[first] & 0xC0 == 0x80 { first -= 1 }
-            guard let scalar = UTF8Text.scalar(bytes, at: first), first + scalar.length == place,
+            guard let scalar = UTF8Text.scalar(bytes, at: first), first + scalar.length == position,
                 Self.contains(scalar.value)
             else { break }
-            place = first
+            position = first
         }
-        return place
+        return position
     }
 }

@@ -56,10 +56,10 @@ enum TextFilters {
             rest = rest.dropFirst(first.length)
         }
         while atEnd, !rest.isEmpty {
-            var place = rest.endIndex - 1
-            while place > rest.startIndex, rest[place] & 0xC0 == 0x80 { place -= 1 }
-            guard let last = UTF8Text.scalar(rest, at: place), isCut(last.value) else { break }
-            rest = rest[..<place]
+            var position = rest.endIndex - 1
+            while position > rest.startIndex, rest[position] & 0xC0 == 0x80 { position -= 1 }
+            guard let last = UTF8Text.scalar(rest, at: position), isCut(last.value) else { break }
+            rest = rest[..<position]
         }
         return rest
     }
@@ -76,22 +76,22 @@ enum TextFilters {
         result.reserveCapacity(bytes.count)
         var left = limit
         if old.isEmpty {
-            let places = UTF8Text.boundaries(bytes)
-            for (index, place) in places.enumerated() {
+            let positions = UTF8Text.boundaries(bytes)
+            for (index, position) in positions.enumerated() {
                 if left > 0, result.count <= bound { result.append(contentsOf: new) }
                 left -= 1
-                if index + 1 < places.count { result.append(contentsOf: bytes[place..<places[index + 1]]) }
+                if index + 1 < positions.count { result.append(contentsOf: bytes[position..<positions[index + 1]]) }
             }
             return result
         }
-        var place = bytes.startIndex
-        while left > 0, result.count <= bound, let found = Operations.find(old, in: bytes, from: place) {
-            result.append(contentsOf: bytes[place..<found])
+        var position = bytes.startIndex
+        while left > 0, result.count <= bound, let found = Operations.find(old, in: bytes, from: position) {
+            result.append(contentsOf: bytes[position..<found])
             result.append(contentsOf: new)
-            place = found + old.count
+            position = found + old.count
             left -= 1
         }
-        result.append(contentsOf: bytes[place...])
+        result.append(contentsOf: bytes[position...])
         return result
     }
 
@@ -103,12 +103,12 @@ enum TextFilters {
     ) -> [ArraySlice<UInt8>] {
         var parts: [ArraySlice<UInt8>] = []
         if let separator {
-            var place = bytes.startIndex
-            while parts.count < limit, let found = Operations.find(separator, in: bytes, from: place) {
-                parts.append(bytes[place..<found])
-                place = found + separator.count
+            var position = bytes.startIndex
+            while parts.count < limit, let found = Operations.find(separator, in: bytes, from: position) {
+                parts.append(bytes[position..<found])
+                position = found + separator.count
             }
-            parts.append(bytes[place...])
+            parts.append(bytes[position...])
             return parts
         }
         var rest = Self.trimmed(bytes, nil, atEnd: false)

@@ -2,21 +2,21 @@
 
 /// Steps through UTF-8 by characters (Unicode scalars, as Python counts them).
 enum UTF8Text {
-    /// The character that begins at `place` and its length in bytes, or `nil` where no well-formed one does.
-    static func scalar(_ bytes: [UInt8], at place: Int) -> (value: Unicode.Scalar, length: Int)? {
-        Self.scalar(bytes[...], at: place)
+    /// The character that begins at `position` and its length in bytes, or `nil` where no well-formed one does.
+    static func scalar(_ bytes: [UInt8], at position: Int) -> (value: Unicode.Scalar, length: Int)? {
+        Self.scalar(bytes[...], at: position)
     }
 
-    /// The character that begins at `place` and its length in bytes, or `nil` where no well-formed one does.
-    static func scalar(_ bytes: ArraySlice<UInt8>, at place: Int) -> (value: Unicode.Scalar, length: Int)? {
-        guard place < bytes.endIndex else { return nil }
-        let first = bytes[place]
+    /// The character that begins at `position` and its length in bytes, or `nil` where no well-formed one does.
+    static func scalar(_ bytes: ArraySlice<UInt8>, at position: Int) -> (value: Unicode.Scalar, length: Int)? {
+        guard position < bytes.endIndex else { return nil }
+        let first = bytes[position]
         if first < 0x80 { return (Unicode.Scalar(first), 1) }
         let length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2
-        guard first >= 0xC2, first <= 0xF4, place + length <= bytes.endIndex else { return nil }
+        guard first >= 0xC2, first <= 0xF4, position + length <= bytes.endIndex else { return nil }
         var code = UInt32(first) & (0xFF >> UInt32(length + 1))
         for offset in 1..<length {
-            let byte = bytes[place + offset]
+            let byte = bytes[position + offset]
             guard byte & 0xC0 == 0x80 else { return nil }
             code = code << 6 | UInt32(byte & 0x3F)
         }
@@ -32,17 +32,17 @@ enum UTF8Text {
         return count
     }
 
-    /// The places where characters begin, and the end.
+    /// The positions where characters begin, and the end.
     static func boundaries(_ bytes: ArraySlice<UInt8>) -> [Int] {
-        var places: [Int] = []
-        places.reserveCapacity(bytes.count + 1)
-        var place = bytes.startIndex
-        while place < bytes.endIndex {
-            places.append(place)
-            place += Self.scalar(bytes, at: place)?.length ?? 1
+        var positions: [Int] = []
+        positions.reserveCapacity(bytes.count + 1)
+        var position = bytes.startIndex
+        while position < bytes.endIndex {
+            positions.append(position)
+            position += Self.scalar(bytes, at: position)?.length ?? 1
         }
-        places.append(bytes.endIndex)
-        return places
+        positions.append(bytes.endIndex)
+        return positions
     }
 
     /// Whether all bytes are ASCII.

@@ -150,7 +150,7 @@ enum PythonFloat {
         }
     }
 
-    /// The shortest digits without zeros around them, and the place of the decimal point counted from the first one.
+    /// The shortest digits without zeros around them, and the position of the decimal point counted from the first one.
     private static func digits(of number: Double) -> (digits: [UInt8], point: Int) {
         guard number != 0 else { return ([UInt8(ascii: "0")], 1) }
         var digits: [UInt8] = []
@@ -164,12 +164,12 @@ enum PythonFloat {
         for byte in text {
             if byte == UInt8(ascii: ".") { point = digits.count } else { digits.append(byte) }
         }
-        var place = (point ?? digits.count) + exponent
+        var position = (point ?? digits.count) + exponent
         while digits.count > 1, digits.first == UInt8(ascii: "0") {
             digits.removeFirst()
-            place -= 1
+            position -= 1
         }
         while digits.count > 1, digits.last == UInt8(ascii: "0") { digits.removeLast() }
-        return (digits, place)
+        return (digits, position)
     }
 }

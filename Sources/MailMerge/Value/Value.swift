@@ -54,10 +54,10 @@ enum Value: Sendable {
             return nil
         }
 
-        /// Adds a member; a known key keeps its place and takes the new value.
+        /// Adds a member; a known key keeps its position and takes the new value.
         mutating func set(_ key: Value, _ value: Value) {
-            if let place = self.members.firstIndex(where: { $0.key == key }) {
-                self.members[place].value = value
+            if let index = self.members.firstIndex(where: { $0.key == key }) {
+                self.members[index].value = value
             } else {
                 self.members.append(Member(key: key, value: value))
             }

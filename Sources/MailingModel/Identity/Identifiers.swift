@@ -35,7 +35,7 @@ public struct Bucket: RawRepresentable, Hashable, Comparable, Codable, Sendable,
     public static func < (left: Bucket, right: Bucket) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// Names one recipient by its place: mailing, bucket and dense ordinal, all fixed at insert.
+/// Names one recipient by its position: mailing, bucket and dense ordinal, all fixed at insert.
 ///
 /// The packed form is the primary key of the recipient's row, so that a lease is a range of neighbouring rows and a
 /// look-up needs no index.
@@ -58,7 +58,7 @@ public struct RecipientID: Hashable, Comparable, Codable, Sendable, CustomString
     public init(mailing: MailingID, bucket: Bucket, ordinal: UInt32) {
         precondition(
             mailing.rawValue >= 0 && bucket.rawValue <= Bucket.maximum && ordinal <= Self.maximumOrdinal,
-            "a recipient's place is out of range"
+            "a recipient's position is out of range"
         )
         self.packed = Int64(mailing.rawValue) << 32 | Int64(bucket.rawValue) << 22 | Int64(ordinal)
     }
@@ -67,7 +67,7 @@ public struct RecipientID: Hashable, Comparable, Codable, Sendable, CustomString
     public var mailing: MailingID { MailingID(rawValue: Int32(truncatingIfNeeded: self.packed >> 32)) }
     /// The recipient's bucket.
     public var bucket: Bucket { Bucket(rawValue: UInt16(truncatingIfNeeded: (self.packed >> 22) & 0x3FF)) }
-    /// The place within the bucket, from 0.
+    /// The index within the bucket, from 0.
     public var ordinal: UInt32 { UInt32(truncatingIfNeeded: self.packed & 0x3F_FFFF) }
 
     /// `mailing.bucket.ordinal`.

@@ -26,7 +26,7 @@ public struct LeaseGrant: Sendable, Hashable {
     public var lifetime: Duration
     /// The domain of VERP reverse paths; empty means the header From's address is the reverse path.
     public var returnPathDomain: String
-    /// 1 to about 1,000 recipients, in ascending order; an entry's place here is its bit in the started bitmap.
+    /// 1 to about 1,000 recipients, in ascending order; an entry's index here is its bit in the started bitmap.
     public var entries: [LeaseEntry]
 
     /// Composes a grant.
@@ -90,7 +90,7 @@ public struct LeaseEntry: Sendable, Hashable {
     }
 }
 
-/// A set of places in a lease, one bit each.
+/// A set of entries of a lease, by index, one bit each.
 public struct EntryBitmap: Hashable, Sendable {
     /// Little-endian bits: entry `i` is bit `i % 8` of byte `i / 8`; absent bytes are zero.
     public private(set) var bytes: [UInt8]
@@ -101,41 +101,41 @@ public struct EntryBitmap: Hashable, Sendable {
     /// Restores a set from its bytes.
     public init(bytes: [UInt8]) { self.bytes = bytes }
 
-    /// A set of the given places.
-    public init(_ places: some Sequence<Int>) {
+    /// A set of the entries with the given indices.
+    public init(_ indices: some Sequence<Int>) {
         self.bytes = []
-        for place in places { self.insert(place) }
+        for index in indices { self.insert(index) }
     }
 
-    /// Whether a place is in the set.
-    public func contains(_ place: Int) -> Bool {
-        let byte = place >> 3
-        return byte < self.bytes.count && self.bytes[byte] & (1 << UInt8(place & 7)) != 0
+    /// Whether an entry is in the set.
+    public func contains(_ index: Int) -> Bool {
+        let byte = index >> 3
+        return byte < self.bytes.count && self.bytes[byte] & (1 << UInt8(index & 7)) != 0
     }
 
-    /// Adds a place.
-    public mutating func insert(_ place: Int) {
-        precondition(place >= 0, "a lease has no entry before the first")
-        let byte = place >> 3
+    /// Adds an entry.
+    public mutating func insert(_ index: Int) {
+        precondition(index >= 0, "a lease has no entry before the first")
+        let byte = index >> 3
         while self.bytes.count <= byte { self.bytes.append(0) }
-        self.bytes[byte] |= 1 << UInt8(place & 7)
+        self.bytes[byte] |= 1 << UInt8(index & 7)
     }
 
-    /// Adds every place of another set.
+    /// Adds every entry of another set.
     public mutating func formUnion(_ other: EntryBitmap) {
         while self.bytes.count < other.bytes.count { self.bytes.append(0) }
         for (index, byte) in other.bytes.enumerated() { self.bytes[index] |= byte }
     }
 
-    /// How many places are in the set.
+    /// How many entries are in the set.
     public var count: Int { self.bytes.reduce(0) { $0 + $1.nonzeroBitCount } }
 
-    /// The places in ascending order.
-    public var places: [Int] {
-        var places: [Int] = []
+    /// The indices of the entries in the set, in ascending order.
+    public var indices: [Int] {
+        var indices: [Int] = []
         for (index, byte) in self.bytes.enumerated() where byte != 0 {
-            for bit in 0..<8 where byte & (1 << UInt8(bit)) != 0 { places.append(index * 8 + bit) }
+            for bit in 0..<8 where byte & (1 << UInt8(bit)) != 0 { indices.append(index * 8 + bit) }
         }
-        return places
+        return indices
     }
 }

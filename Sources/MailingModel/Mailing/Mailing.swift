@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A mailing's place in its life.
+/// The state of a mailing in its life cycle.
 public enum MailingStatus: UInt8, Sendable, Codable, CaseIterable {
     /// Recipients and content may still come; nothing but test sends goes out.
     case filling = 0

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A place in encoded merge fields, for readers that take what they need and skip the rest.
+/// A position in encoded merge fields, for readers that take what they need and skip the rest.
 ///
 /// Every step checks the bounds of the bytes, so no input makes it trap.
 public struct MergeCursor: Sendable {
     /// The bytes that are read.
     public let bytes: [UInt8]
-    /// The place of the next byte.
+    /// The position of the next byte.
     public private(set) var offset: Int
 
     /// Begins at the count of the top-level fields.
@@ -59,7 +59,7 @@ public struct MergeCursor: Sendable {
     public mutating func double() throws(MergeEncodingError) -> Double {
         guard self.bytes.count - self.offset >= 8 else { throw self.failure("truncated") }
         var bits: UInt64 = 0
-        for place in 0..<8 { bits |= UInt64(self.bytes[self.offset + place]) << UInt64(8 * place) }
+        for index in 0..<8 { bits |= UInt64(self.bytes[self.offset + index]) << UInt64(8 * index) }
         self.offset += 8
         return Double(bitPattern: bits)
     }
@@ -67,7 +67,7 @@ public struct MergeCursor: Sendable {
     /// Reads the length of a list or map, whose count follows.
     ///
     /// - Parameter depth: How many lists and maps are open already.
-    /// - Returns: The place after its last byte.
+    /// - Returns: The position after its last byte.
     /// - Throws: ``MergeEncodingError`` if too many are open, or the bytes end first.
     public mutating func nested(depth: Int) throws(MergeEncodingError) -> Int {
         guard depth < MergeFields.maximumDepth else { throw self.failure("nested too deep") }
@@ -85,7 +85,7 @@ public struct MergeCursor: Sendable {
         }
     }
 
-    /// An error at this place.
+    /// An error at this position.
     public func failure(_ reason: String) -> MergeEncodingError {
         MergeEncodingError(offset: self.offset, reason: reason)
     }

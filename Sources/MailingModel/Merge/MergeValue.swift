@@ -44,15 +44,15 @@ public struct MergeFields: Hashable, Sendable {
     /// Makes an empty set of fields.
     public init() { self.fields = [] }
 
-    /// Takes fields over; a repeated name keeps its first place and its last value.
+    /// Takes fields over; a repeated name keeps its first position and its last value.
     public init(_ fields: some Sequence<Field>) {
         self.fields = []
-        var places: [String: Int] = [:]
+        var indices: [String: Int] = [:]
         for field in fields {
-            if let place = places[field.name] {
-                self.fields[place].value = field.value
+            if let index = indices[field.name] {
+                self.fields[index].value = field.value
             } else {
-                places[field.name] = self.fields.count
+                indices[field.name] = self.fields.count
                 self.fields.append(field)
             }
         }
@@ -65,10 +65,10 @@ public struct MergeFields: Hashable, Sendable {
     public subscript(name: String) -> MergeValue? {
         get { self.fields.first { $0.name == name }?.value }
         set {
-            let place = self.fields.firstIndex { $0.name == name }
-            switch (place, newValue) {
-            case (let place?, let value?): self.fields[place].value = value
-            case (let place?, nil): self.fields.remove(at: place)
+            let index = self.fields.firstIndex { $0.name == name }
+            switch (index, newValue) {
+            case (let index?, let value?): self.fields[index].value = value
+            case (let index?, nil): self.fields.remove(at: index)
             case (nil, let value?): self.fields.append(Field(name: name, value: value))
             case (nil, nil): break
             }

@@ -22,8 +22,8 @@ struct CSVRecipients: RecipientSource {
     private var beginning: [UInt8] = []
     private var reader: CSVReader?
     private var layout: [Column]?
-    private var emailPlace = 0
-    private var trackingPlace: Int?
+    private var emailIndex = 0
+    private var trackingIndex: Int?
     private var firstIsHeader = true
     private var isFinished = false
 
@@ -37,7 +37,7 @@ struct CSVRecipients: RecipientSource {
     func appendRow(to rows: inout [UInt8]) { self.reader?.appendRecord(to: &rows) }
 
     var columns: (email: Int, trackingID: Int?)? {
-        self.layout == nil ? nil : (self.emailPlace + 1, self.trackingPlace.map { $0 + 1 })
+        self.layout == nil ? nil : (self.emailIndex + 1, self.trackingIndex.map { $0 + 1 })
     }
 
     mutating func feed(_ bytes: [UInt8]) throws {
@@ -121,8 +121,8 @@ struct CSVRecipients: RecipientSource {
             layout.append(column)
         }
         guard let email = layout.firstIndex(of: .email) else { throw Self.noEmailColumn(cells) }
-        self.emailPlace = email
-        self.trackingPlace = layout.firstIndex(of: .trackingID)
+        self.emailIndex = email
+        self.trackingIndex = layout.firstIndex(of: .trackingID)
         self.layout = layout
         return false
     }
@@ -149,11 +149,11 @@ struct CSVRecipients: RecipientSource {
         var trackingID: String?
         var fields: [MergeFields.Field] = []
         fields.reserveCapacity(layout.count)
-        for (place, column) in layout.enumerated() {
-            guard let text = reader.text(at: place) else {
+        for (index, column) in layout.enumerated() {
+            guard let text = reader.text(at: index) else {
                 let text = "the field is not text in the encoding of the file; name the right one as charset"
                 return .refused(
-                    .init(line: line, column: place + 1, code: RecordError.Code.badEncoding.rawValue, text: text)
+                    .init(line: line, column: index + 1, code: RecordError.Code.badEncoding.rawValue, text: text)
                 )
             }
             switch column {
@@ -167,7 +167,7 @@ struct CSVRecipients: RecipientSource {
         }
         guard !address.isEmpty else {
             return .refused(
-                .init(line: line, column: self.emailPlace + 1, code: "no_email", text: "the email is empty")
+                .init(line: line, column: self.emailIndex + 1, code: "no_email", text: "the email is empty")
             )
         }
         return .recipient(

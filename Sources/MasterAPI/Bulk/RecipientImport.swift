@@ -54,8 +54,8 @@ struct RecipientImport: Sendable {
 
         var isEmpty: Bool { self.recipients.isEmpty && self.refusals.isEmpty && self.skipped == 0 }
 
-        func row(_ place: Int) -> String {
-            String(decoding: self.rows[(place == 0 ? 0 : self.rowEnds[place - 1])..<self.rowEnds[place]], as: UTF8.self)
+        func row(_ index: Int) -> String {
+            String(decoding: self.rows[(index == 0 ? 0 : self.rowEnds[index - 1])..<self.rowEnds[index]], as: UTF8.self)
         }
     }
 
@@ -245,15 +245,15 @@ struct RecipientImport: Sendable {
             let results = try settled.results.get()
             var refusals = settled.step.refusals
             summary.duplicates += settled.step.skipped
-            for (place, (recipient, result)) in zip(settled.step.recipients, results).enumerated() {
+            for (index, (recipient, result)) in zip(settled.step.recipients, results).enumerated() {
                 switch result {
                 case .accepted:
                     summary.accepted += 1
-                    if settled.step.duplicates.contains(place) { summary.duplicates += 1 }
+                    if settled.step.duplicates.contains(index) { summary.duplicates += 1 }
                 case .repeated:
                     summary.accepted += 1
                     summary.repeated += 1
-                    if settled.step.duplicates.contains(place) { summary.duplicates += 1 }
+                    if settled.step.duplicates.contains(index) { summary.duplicates += 1 }
                 case .refused(let code, let reason):
                     let column = self.column(of: code)
                     refusals.append(
@@ -262,7 +262,7 @@ struct RecipientImport: Sendable {
                             column: column,
                             code: code.rawValue,
                             text: reason,
-                            row: settled.step.row(place)
+                            row: settled.step.row(index)
                         )
                     )
                 }

@@ -83,7 +83,7 @@ struct NDJSONRecipients: RecipientSource {
             let line = self.reader.recordLine
             do {
                 let value = XMLRPCValue(self.reader.members)
-                return .recipient(.init(line: line, try CloudMailingRecipients.submission(value, place: "the line")))
+                return .recipient(.init(line: line, try CloudMailingRecipients.submission(value, named: "the line")))
             } catch {
                 return .refused(.init(line: line, column: nil, code: error.code, text: error.reason))
             }

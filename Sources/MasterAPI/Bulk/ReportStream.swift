@@ -74,7 +74,7 @@ struct ReportStream: Sendable {
             ReportRecord(entry.report).json.write(to: &text)
             text += [0x0A, 0x0A]
         }
-        // An id without data moves the reader's place past events that it did not ask for.
+        // An id without data moves the reader's position past events that it did not ask for.
         if page.cursor != sentCursor {
             sentCursor = page.cursor
             text += Array("id: \(sentCursor)\n\n".utf8)

@@ -16,10 +16,10 @@ struct CloudMailingRecipients {
     init(_ values: [XMLRPCValue]) {
         self.submissions.reserveCapacity(values.count)
         self.items.reserveCapacity(values.count)
-        for (place, value) in values.enumerated() {
+        for (index, value) in values.enumerated() {
             let email = Self.member("email", of: value) ?? .string("")
             do {
-                self.submissions.append(try Self.submission(value, place: "recipient [\(place)]"))
+                self.submissions.append(try Self.submission(value, named: "recipient [\(index)]"))
                 self.items.append((email, nil))
             } catch let refusal {
                 self.items.append((email, refusal.reason))
@@ -56,10 +56,10 @@ struct CloudMailingRecipients {
         return members[name]
     }
 
-    /// The recipient of an item; `place` names it in refusals.
-    static func submission(_ value: XMLRPCValue, place: String) throws(Refusal) -> RecipientSubmission {
+    /// The recipient of an item; `name` stands for it in refusals.
+    static func submission(_ value: XMLRPCValue, named name: String) throws(Refusal) -> RecipientSubmission {
         guard case .structure(let members) = value else {
-            throw Refusal(reason: "\(place) has to be a struct, not \(value.typeName)")
+            throw Refusal(reason: "\(name) has to be a struct, not \(value.typeName)")
         }
         var address: String?
         var trackingID: String?
@@ -80,7 +80,7 @@ struct CloudMailingRecipients {
             }
         }
         guard let address else {
-            throw Refusal(code: "no_email", reason: "'email' field is mandatory but not found in \(place)")
+            throw Refusal(code: "no_email", reason: "'email' field is mandatory but not found in \(name)")
         }
         return RecipientSubmission(
             address: address,

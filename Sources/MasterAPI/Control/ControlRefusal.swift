@@ -59,13 +59,13 @@ struct ControlRefusal: Error, Sendable {
     /// A decoding error in one line: where and what.
     static func reason(_ error: any Error) -> String {
         guard let error = error as? DecodingError else { return "it is not JSON" }
-        func place(_ path: [any CodingKey]) -> String { path.map(\.stringValue).joined(separator: ".") }
+        func name(_ path: [any CodingKey]) -> String { path.map(\.stringValue).joined(separator: ".") }
         switch error {
-        case .keyNotFound(let key, let context): return "`\(place(context.codingPath + [key]))` is missing"
+        case .keyNotFound(let key, let context): return "`\(name(context.codingPath + [key]))` is missing"
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
-            return "`\(place(context.codingPath))` is of the wrong type"
+            return "`\(name(context.codingPath))` is of the wrong type"
         case .dataCorrupted(let context):
-            return context.codingPath.isEmpty ? "it is not JSON" : "`\(place(context.codingPath))` is not valid"
+            return context.codingPath.isEmpty ? "it is not JSON" : "`\(name(context.codingPath))` is not valid"
         @unknown default: return "it is not JSON"
         }
     }

@@ -55,14 +55,14 @@ extension Master {
         }
         var results: [ImportResult] = []
         var taken: [Int] = []
-        for (place, admitted) in admitted.enumerated() {
+        for (index, admitted) in admitted.enumerated() {
             switch admitted {
             case .stored(.accepted): results.append(.accepted)
             case .stored(.repeated): results.append(.repeated)
             case .stored(.lineTaken): results.append(.refused(.keyReused, Self.keyReused))
             case .stored(.trackingIDTaken):
                 results.append(.refused(.trackingIDTaken, Admission.Refusal.trackingIDTaken.reason))
-                if key != nil { taken.append(place) }
+                if key != nil { taken.append(index) }
             case .refused(let refusal): results.append(.refused(refusal.code, refusal.reason))
             }
         }
@@ -73,12 +73,12 @@ extension Master {
             try await self.reports(of: taken.compactMap { recipients[$0].submission.trackingID }, account: account)
                 .map { ($0.trackingID, $0) }
         ) { first, _ in first }
-        for place in taken {
-            let submission = recipients[place].submission
+        for index in taken {
+            let submission = recipients[index].submission
             guard let owner = submission.trackingID.flatMap({ owners[$0] }), owner.recipient.mailing == id,
                 owner.address == submission.address
             else { continue }
-            results[place] = .repeated
+            results[index] = .repeated
         }
         return results
     }
@@ -100,8 +100,8 @@ extension Master {
 }
 
 extension ImportSource {
-    /// The source of the drafts at these places alone.
-    fileprivate func choosing(_ places: [Int]) -> ImportSource {
-        ImportSource(key: self.key, lines: places.map { self.lines[$0] })
+    /// The source of the drafts at these indices only.
+    fileprivate func choosing(_ indices: [Int]) -> ImportSource {
+        ImportSource(key: self.key, lines: indices.map { self.lines[$0] })
     }
 }

@@ -49,7 +49,7 @@ extension Master {
     ///   - id: The mailing.
     ///   - limit: The maximum number of submissions.
     ///   - test: Sent at once.
-    ///   - store: Stores drafts, and gets their places among the submissions; one answer each, in order.
+    ///   - store: Stores drafts, and gets their indices among the submissions; one answer each, in order.
     /// - Returns: One result per submission, in input order.
     /// - Throws: As ``addRecipients(_:to:test:)`` does, and what `store` throws.
     func admit<Answer>(
@@ -68,8 +68,8 @@ extension Master {
             let admission = Admission(configuration: self.configuration)
             var results: [Admitted<Answer>] = []
             var drafts: [RecipientDraft] = []
-            var places: [Int] = []
-            for (place, submission) in submissions.enumerated() {
+            var indices: [Int] = []
+            for (index, submission) in submissions.enumerated() {
                 switch admission.judge(submission) {
                 case .success(var draft):
                     for attachment in submission.attachments {
@@ -78,7 +78,7 @@ extension Master {
                         )
                     }
                     drafts.append(draft)
-                    places.append(place)
+                    indices.append(index)
                     results.append(.refused(.notStored))
                 case .failure(let refusal):
                     results.append(.refused(refusal))
@@ -86,9 +86,9 @@ extension Master {
             }
             guard !drafts.isEmpty else { return results }
             CrashPoint.reached(.masterBeforeAddRecipients)
-            let answers = try await store(drafts, places)
+            let answers = try await store(drafts, indices)
             CrashPoint.reached(.masterAfterAddRecipients)
-            for (place, answer) in zip(places, answers) { results[place] = .stored(answer) }
+            for (index, answer) in zip(indices, answers) { results[index] = .stored(answer) }
             await self.engine.recipientsAdded(to: mailing, test: test)
             return results
         }

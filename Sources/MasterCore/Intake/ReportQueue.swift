@@ -28,8 +28,8 @@ struct ReportQueue: Sendable {
         var acknowledgements: [(session: SatelliteSession, sequence: UInt64)] {
             var result: [(session: SatelliteSession, sequence: UInt64)] = []
             for batch in self.batches {
-                if let place = result.firstIndex(where: { $0.session == batch.session }) {
-                    result[place].sequence = max(result[place].sequence, batch.sequence)
+                if let index = result.firstIndex(where: { $0.session == batch.session }) {
+                    result[index].sequence = max(result[index].sequence, batch.sequence)
                 } else {
                     result.append((batch.session, batch.sequence))
                 }

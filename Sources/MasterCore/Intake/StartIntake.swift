@@ -42,8 +42,8 @@ final class StartIntake: Sendable {
     }
 
     /// Adds a start request.
-    func add(_ lease: LeaseSerial, _ places: EntryBitmap, from session: SatelliteSession) {
-        self.pending.withLock { $0.requests[session, default: [:]][lease, default: EntryBitmap()].formUnion(places) }
+    func add(_ lease: LeaseSerial, _ entries: EntryBitmap, from session: SatelliteSession) {
+        self.pending.withLock { $0.requests[session, default: [:]][lease, default: EntryBitmap()].formUnion(entries) }
         self.signal.notify()
     }
 
@@ -76,7 +76,7 @@ final class StartIntake: Sendable {
         of session: SatelliteSession,
         _ decided: @Sendable ([StartDecision], SatelliteID) async -> Void
     ) async {
-        let requests = leases.sorted { $0.key < $1.key }.map { StartRequest(lease: $0.key, places: $0.value) }
+        let requests = leases.sorted { $0.key < $1.key }.map { StartRequest(lease: $0.key, entries: $0.value) }
         var groups = [requests[...]]
         while let group = groups.last, !Task.isCancelled {
             do {

@@ -94,8 +94,8 @@ struct BacklogQueue {
     /// Takes a piece from the tail: of the mailing whose turn is farthest, its last row that `allows` accepts.
     mutating func steal(room: Int, maximum: Int, where allows: (Row) -> Bool) -> Row? {
         for offset in 1...max(self.ring.count, 1) where !self.ring.isEmpty {
-            let place = (self.turn + self.ring.count - offset) % self.ring.count
-            let id = self.ring[place]
+            let ringIndex = (self.turn + self.ring.count - offset) % self.ring.count
+            let id = self.ring[ringIndex]
             guard var mailing = self.mailings[id],
                 let index = mailing.rows[mailing.head...].lastIndex(where: { $0.count > 0 && allows($0) })
             else { continue }
@@ -106,7 +106,7 @@ struct BacklogQueue {
             self.pending -= piece.count
             if mailing.rows[index].count == 0 { mailing.rows.remove(at: index) }
             self.mailings[id] = mailing
-            if mailing.pending == 0 { self.remove(at: place) }
+            if mailing.pending == 0 { self.remove(at: ringIndex) }
             return piece
         }
         return nil
@@ -114,9 +114,9 @@ struct BacklogQueue {
 
     /// Forgets the rows of a mailing.
     mutating func drop(_ id: MailingID) {
-        guard let place = self.ring.firstIndex(of: id), let mailing = self.mailings[id] else { return }
+        guard let index = self.ring.firstIndex(of: id), let mailing = self.mailings[id] else { return }
         self.pending -= mailing.pending
-        self.remove(at: place)
+        self.remove(at: index)
     }
 
     /// The mailing whose turn it is, and what it may still take in it; carried over when the rows are read afresh.
@@ -135,10 +135,10 @@ struct BacklogQueue {
         self.turn = self.ring.firstIndex { $0 >= turn } ?? 0
     }
 
-    private mutating func remove(at place: Int) {
-        self.mailings[self.ring[place]] = nil
-        self.ring.remove(at: place)
-        if place < self.turn { self.turn -= 1 }
+    private mutating func remove(at index: Int) {
+        self.mailings[self.ring[index]] = nil
+        self.ring.remove(at: index)
+        if index < self.turn { self.turn -= 1 }
         if self.turn >= self.ring.count { self.turn = 0 }
     }
 }

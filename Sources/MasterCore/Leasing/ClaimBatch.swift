@@ -7,7 +7,8 @@ import MasterStore
 ///
 /// A grant does not name its satellite: a mailing's bucket of one class is asked for by one satellite at a time.
 struct ClaimBatch {
-    private struct Place: Hashable {
+    /// A bucket of a mailing and a delivery class, from which recipients are claimed.
+    private struct Source: Hashable {
         var mailing: MailingID
         var bucket: Bucket
         var deliveryClass: DeliveryClass
@@ -27,9 +28,9 @@ struct ClaimBatch {
     }
 
     private(set) var requests: [ClaimRequest] = []
-    private var owners: [Place: SatelliteID] = [:]
+    private var owners: [Source: SatelliteID] = [:]
 
-    /// Splits a plan, keeping its order among the requests of one place.
+    /// Splits a plan, keeping its order among the requests of one source.
     static func batches(of requests: [ClaimRequest]) -> [ClaimBatch] {
         var batches: [ClaimBatch] = []
         var rest = requests
@@ -37,11 +38,11 @@ struct ClaimBatch {
             var batch = ClaimBatch()
             var left: [ClaimRequest] = []
             for request in rest {
-                let place = Place(request)
-                if let owner = batch.owners[place], owner != request.satellite {
+                let source = Source(request)
+                if let owner = batch.owners[source], owner != request.satellite {
                     left.append(request)
                 } else {
-                    batch.owners[place] = request.satellite
+                    batch.owners[source] = request.satellite
                     batch.requests.append(request)
                 }
             }
@@ -73,27 +74,27 @@ struct ClaimBatch {
     }
 
     /// The satellite that a grant is for.
-    func satellite(of grant: LeaseGrant) -> SatelliteID? { Place(grant).flatMap { self.owners[$0] } }
+    func satellite(of grant: LeaseGrant) -> SatelliteID? { Source(grant).flatMap { self.owners[$0] } }
 
     /// How many recipients each request brought.
     ///
-    /// Where several requests were made of one place and not all were granted, it is unknown which: then the first ones
+    /// Where several requests were made of one source and not all were granted, it is unknown which: then the first ones
     /// count as granted in full, so that none is taken for refused wrongly.
     func outcomes(of grants: [LeaseGrant]) -> [(request: ClaimRequest, granted: Int)] {
-        var granted: [Place: [Int]] = [:]
+        var granted: [Source: [Int]] = [:]
         for grant in grants {
-            if let place = Place(grant) { granted[place, default: []].append(grant.entries.count) }
+            if let source = Source(grant) { granted[source, default: []].append(grant.entries.count) }
         }
-        var asked: [Place: Int] = [:]
-        for request in self.requests { asked[Place(request), default: 0] += 1 }
-        var seen: [Place: Int] = [:]
+        var asked: [Source: Int] = [:]
+        for request in self.requests { asked[Source(request), default: 0] += 1 }
+        var seen: [Source: Int] = [:]
         return self.requests.map { request in
-            let place = Place(request)
-            let index = seen[place, default: 0]
-            seen[place] = index + 1
-            let counts = granted[place] ?? []
-            if counts.count == asked[place] { return (request, counts[index]) }
-            guard asked[place] == 1 else { return (request, counts.isEmpty ? 0 : request.limit) }
+            let source = Source(request)
+            let index = seen[source, default: 0]
+            seen[source] = index + 1
+            let counts = granted[source] ?? []
+            if counts.count == asked[source] { return (request, counts[index]) }
+            guard asked[source] == 1 else { return (request, counts.isEmpty ? 0 : request.limit) }
             return (request, counts.first ?? 0)
         }
     }

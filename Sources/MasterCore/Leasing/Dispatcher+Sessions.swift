@@ -120,10 +120,10 @@ extension Dispatcher {
 
     /// Requeues the entries that satellites have returned.
     func requeueReturned() async throws {
-        while let (session, lease, places) = self.returns.first {
-            try await self.store.requeue(lease, places: places, from: session.satellite, at: self.time.now())
+        while let (session, lease, entries) = self.returns.first {
+            try await self.store.requeue(lease, entries: entries, from: session.satellite, at: self.time.now())
             self.returns.removeFirst()
-            self.ledgers[session.satellite]?.returned(lease, places)
+            self.ledgers[session.satellite]?.returned(lease, entries)
             self.backlogIsStale = true
         }
     }

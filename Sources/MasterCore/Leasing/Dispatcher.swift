@@ -23,7 +23,7 @@ actor Dispatcher {
 
     var ledgers: [SatelliteID: SatelliteLedger] = [:]
     var pendingHandshakes: [(session: SatelliteSession, handshake: Handshake)] = []
-    var returns: [(session: SatelliteSession, lease: LeaseSerial, places: EntryBitmap)] = []
+    var returns: [(session: SatelliteSession, lease: LeaseSerial, entries: EntryBitmap)] = []
     var planner: LeasePlanner
     var backlogIsStale = true
     private var backlogRead: Duration?
@@ -137,9 +137,9 @@ actor Dispatcher {
     }
 
     /// Queues entries that a satellite returns.
-    func returned(_ session: SatelliteSession, _ lease: LeaseSerial, _ places: EntryBitmap) {
+    func returned(_ session: SatelliteSession, _ lease: LeaseSerial, _ entries: EntryBitmap) {
         self.change(session) { _ in }
-        self.returns.append((session, lease, places))
+        self.returns.append((session, lease, entries))
         self.signal.notify()
     }
 

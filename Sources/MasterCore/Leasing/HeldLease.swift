@@ -54,25 +54,25 @@ struct HeldLease: Sendable {
 
     /// Closes one recipient; returns whether it was open.
     mutating func close(_ recipient: RecipientID) -> Bool {
-        guard let place = self.place(of: recipient) else { return false }
-        return self.close(place)
+        guard let index = self.index(of: recipient) else { return false }
+        return self.close(index)
     }
 
-    /// Closes places; returns how many were open.
-    mutating func close(_ places: EntryBitmap) -> Int {
+    /// Closes entries; returns how many were open.
+    mutating func close(_ entries: EntryBitmap) -> Int {
         var count = 0
-        for place in places.places where place < self.recipients.count && self.close(place) { count += 1 }
+        for index in entries.indices where index < self.recipients.count && self.close(index) { count += 1 }
         return count
     }
 
-    private mutating func close(_ place: Int) -> Bool {
-        guard !self.closed.contains(place) else { return false }
-        self.closed.insert(place)
+    private mutating func close(_ index: Int) -> Bool {
+        guard !self.closed.contains(index) else { return false }
+        self.closed.insert(index)
         self.open -= 1
         return true
     }
 
-    private func place(of recipient: RecipientID) -> Int? {
+    private func index(of recipient: RecipientID) -> Int? {
         var low = 0
         var high = self.recipients.count
         while low < high {

@@ -155,12 +155,12 @@ struct SatelliteLedger: Sendable {
     }
 
     /// Entries were returned.
-    mutating func returned(_ serial: LeaseSerial, _ places: EntryBitmap) {
+    mutating func returned(_ serial: LeaseSerial, _ entries: EntryBitmap) {
         self.changes += 1
-        // A revocation may have requeued the same places already.
+        // A revocation may have requeued the same entries already.
         self.needsRecount = true
         self.accepted(serial)
-        self.change(serial) { $0.close(places) }
+        self.change(serial) { $0.close(entries) }
     }
 
     /// A lease was revoked: what was never started is no longer held, and what was, the store knows.

@@ -212,7 +212,7 @@ struct PreparedChange: Sendable {
             throw MasterError(.badProperty("dkim"), "a DKIM signature needs a selector and a domain")
         }
         let identity = draft.identity.flatMap { $0.isEmpty ? nil : $0 }
-        let place =
+        let owner =
             "of \(String(draft.domain.prefix(80)).debugDescription) (selector \(String(draft.selector.prefix(80)).debugDescription))"
         let pem = draft.privateKey.flatMap { $0.isEmpty ? nil : $0 }
         // Without a new key the one that was checked when it was set is kept; names and identity are judged with another.
@@ -220,20 +220,20 @@ struct PreparedChange: Sendable {
         do {
             key = try pem.map { text throws(DKIMError) in try DKIMPrivateKey(pem: text) } ?? .makeEd25519()
         } catch {
-            throw MasterError(.badProperty("dkim"), "the DKIM key \(place) cannot be read: \(error)")
+            throw MasterError(.badProperty("dkim"), "the DKIM key \(owner) cannot be read: \(error)")
         }
         do {
             let signer = try DKIMSigner(domain: draft.domain, selector: draft.selector, key: key, identity: identity)
             _ = try MessageSigner([signer]).signatures(header: Array("From: a@b\r\n".utf8), body: [], at: 0)
         } catch {
-            throw MasterError(.badProperty("dkim"), "the DKIM signature \(place) cannot be made: \(error)")
+            throw MasterError(.badProperty("dkim"), "the DKIM signature \(owner) cannot be made: \(error)")
         }
         var setting: DKIMSetting
         var warning: String?
         if let pem {
             if key.algorithm == .rsaSHA256, !(2048...4096).contains(key.bits) {
                 warning =
-                    "the DKIM key \(place) has \(key.bits) bits; receivers want 2048 at least and need not take more than 4096"
+                    "the DKIM key \(owner) has \(key.bits) bits; receivers want 2048 at least and need not take more than 4096"
             }
             setting = DKIMSetting(
                 domain: draft.domain,
@@ -245,7 +245,7 @@ struct PreparedChange: Sendable {
                 $0.domain.lowercased() == draft.domain.lowercased() && $0.selector == draft.selector
             }
             guard let kept else {
-                throw MasterError(.badProperty("dkim"), "the DKIM signature \(place) has no private key")
+                throw MasterError(.badProperty("dkim"), "the DKIM signature \(owner) has no private key")
             }
             setting = kept
         }

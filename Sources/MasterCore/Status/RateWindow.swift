@@ -46,9 +46,9 @@ final class RateWindow: Sendable {
     func add(_ counts: Counts) {
         let second = self.time.elapsed().components.seconds
         self.slots.withLock { slots in
-            let place = Int(second % 60)
-            if slots[place].second != second { slots[place] = Slot(second: second) }
-            slots[place].counts.add(counts)
+            let index = Int(second % 60)
+            if slots[index].second != second { slots[index] = Slot(second: second) }
+            slots[index].counts.add(counts)
         }
     }
 

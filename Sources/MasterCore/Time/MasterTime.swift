@@ -34,7 +34,7 @@ struct MasterTime: Sendable {
     /// Waits until so much time has passed since the master was made.
     func sleep(until elapsed: Duration) async throws { try await self.sleepUntil(elapsed) }
 
-    /// The place on the measuring clock at which the civil clock will show a timestamp, if nobody sets it.
+    /// The instant on the measuring clock at which the civil clock will show a timestamp, if nobody sets it.
     ///
     /// The measuring clock is read first, so that a clock that moves in between wakes too early rather than too late.
     func elapsed(at timestamp: Timestamp) -> Duration {

@@ -30,7 +30,7 @@ protocol StoreConnection: AnyObject {
     func commit() throws
     /// Rolls back the transaction.
     func rollback() throws
-    /// Marks a place to which ``rollbackToSavepoint()`` returns; they do not nest.
+    /// Marks a point to which ``rollbackToSavepoint()`` returns; they do not nest.
     func savepoint() throws
     /// Releases the savepoint.
     func releaseSavepoint() throws

@@ -43,7 +43,7 @@ final class StoreTransaction {
     private var satelliteNames: [SatelliteID: String?] = [:]
     private var counters: [Counter: Int64] = [:]
     private var changedCounters: Set<Counter> = []
-    /// Leases of which this transaction closed the last place.
+    /// Leases of which this transaction closed the last entry.
     private(set) var closedLeases: [LeaseSerial] = []
 
     init(_ connection: any StoreConnection, _ context: StoreContext) {
@@ -138,8 +138,8 @@ final class StoreTransaction {
         var current: Partition?
         func close(before end: Int) {
             guard let current, first < end else { return }
-            if let place = parts.firstIndex(where: { $0.partition == current }) {
-                parts[place].items += items[first..<end]
+            if let index = parts.firstIndex(where: { $0.partition == current }) {
+                parts[index].items += items[first..<end]
             } else {
                 parts.append((current, first == 0 && end == items.count ? items : Array(items[first..<end])))
             }
@@ -172,13 +172,13 @@ final class StoreTransaction {
         return row
     }
 
-    /// Leases of a place, or of a mailing, that are not closed, in order of grant.
+    /// Leases of a bucket, or of a mailing, that are not closed, in order of grant.
     func leases(of mailing: MailingID, bucket: Bucket? = nil) throws -> [LeaseRow] {
         let serials = try LeaseRow.serials(of: mailing, bucket: bucket, self)
         return try serials.compactMap { try self.lease($0) }.filter { $0.open > 0 }
     }
 
-    /// Changes a lease; one without open places is removed at the end.
+    /// Changes a lease; one without open entries is removed at the end.
     func update(_ lease: LeaseRow) {
         if lease.open == 0, let old = self.leases[lease.serial] ?? nil, old.open > 0 {
             self.closedLeases.append(lease.serial)
@@ -302,7 +302,7 @@ final class StoreTransaction {
     /// Writes recipients, deliveries and events, so that statements see them.
     func writeRows() throws {
         if !self.newRecipients.isEmpty {
-            // In order of place: what one lease reads together lies together, some rows to a page and not one.
+            // In order of id: what one lease reads together lies together, some rows to a page and not one.
             let order = self.newRecipients.indices.sorted {
                 self.newRecipients[$0].id.packed < self.newRecipients[$1].id.packed
             }

@@ -20,8 +20,8 @@ enum Reporting {
         // Nobody has another id; one would match what Unicode holds to be the same.
         let isChosen = zip(trackingIDs, generated).map { $1 == nil && RecipientDraft.isVisible($0) }
         let owners = try transaction.owners(of: zip(trackingIDs, isChosen).filter(\.1).map(\.0), account: account)
-        return try trackingIDs.indices.map { place in
-            guard let id = generated[place] ?? (isChosen[place] ? owners[trackingIDs[place]] : nil),
+        return try trackingIDs.indices.map { index in
+            guard let id = generated[index] ?? (isChosen[index] ? owners[trackingIDs[index]] : nil),
                 let mailing = try transaction.mailing(id.mailing), mailing.mailing.account == account
             else { return nil }
             return id
@@ -49,10 +49,10 @@ enum Reporting {
             var lease: LeaseRow?
             // Only the lease says whether a recipient without a row is held.
             if delivery == nil {
-                let place = id.packed >> 22
-                let near = try leases[place] ?? transaction.leases(of: id.mailing, bucket: id.bucket)
-                leases[place] = near
-                lease = near.first { lease in lease.place(of: id).map { !lease.closed.contains($0) } ?? false }
+                let bucket = id.packed >> 22
+                let near = try leases[bucket] ?? transaction.leases(of: id.mailing, bucket: id.bucket)
+                leases[bucket] = near
+                lease = near.first { lease in lease.index(of: id).map { !lease.closed.contains($0) } ?? false }
             }
             found.append(try recipient.report(delivery, heldBy: lease, transaction))
         }

@@ -62,8 +62,8 @@ struct DeliveryRow {
             self.reported = attempt
             return true
         }
-        guard let place = self.missing.firstIndex(of: attempt) else { return false }
-        self.missing.remove(at: place)
+        guard let index = self.missing.firstIndex(of: attempt) else { return false }
+        self.missing.remove(at: index)
         return true
     }
 

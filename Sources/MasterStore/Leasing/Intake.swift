@@ -39,12 +39,12 @@ enum Intake {
             return
         }
         let old = try transaction.delivery(id)
-        let place = try Self.place(of: report, old, transaction)
-        if let place, place.lease.satellite != satellite {
+        let entry = try Self.entry(of: report, old, transaction)
+        if let entry, entry.lease.satellite != satellite {
             result.dropped += 1
             return
         }
-        guard var new = old ?? place.map({ DeliveryRow(id: id, firstAttemptOf: $0.lease) }),
+        guard var new = old ?? entry.map({ DeliveryRow(id: id, firstAttemptOf: $0.lease) }),
             report.attempt.rawValue >= 1, report.attempt.rawValue <= new.attempt
         else {
             // Nobody was granted this attempt.
@@ -52,10 +52,10 @@ enum Intake {
             return
         }
         let wasReported = !new.noteReport(of: report.attempt.rawValue)
-        if let place {
-            if !wasReported, !place.lease.started.contains(place.index) { result.unstarted += 1 }
-            var lease = place.lease
-            lease.close(place.index)
+        if let entry {
+            if !wasReported, !entry.lease.started.contains(entry.index) { result.unstarted += 1 }
+            var lease = entry.lease
+            lease.close(entry.index)
             transaction.update(lease)
         }
         guard !wasReported else {
@@ -74,10 +74,10 @@ enum Intake {
             to: new.deliveryState,
             isLatest: isLatest,
             isCounted: new.settled == report.attempt.rawValue,
-            granted: place?.lease.granted ?? new.leasedAt ?? now,
+            granted: entry?.lease.granted ?? new.leasedAt ?? now,
             at: now
         )
-        new.revision = new.revision ?? place?.lease.revision
+        new.revision = new.revision ?? entry?.lease.revision
         let isDecisive = isLatest || (new.deliveryState.accepted && !before.deliveryState.accepted)
         if isDecisive { try Self.conclude(&new, report, at: now, transaction) }
         try transaction.save(new, replacing: old)
@@ -98,7 +98,7 @@ enum Intake {
     ) throws {
         row.trace = Self.bounded(report.outcome.trace)
         row.modified = now
-        if let serial = row.lease, var lease = try transaction.lease(serial), let index = lease.place(of: row.id) {
+        if let serial = row.lease, var lease = try transaction.lease(serial), let index = lease.index(of: row.id) {
             // A later attempt is under way. Not started, it is called off; started, its own report will come.
             if lease.entry(at: index).attempt == report.attempt.rawValue || !lease.started.contains(index) {
                 lease.close(index)
@@ -111,22 +111,22 @@ enum Intake {
         row.due = row.lease == nil && row.deliveryState.state == .deferred ? row.deliveryState.nextTry : nil
     }
 
-    /// The open or closed place under which the attempt was granted, if its lease still has a row.
-    private static func place(
+    /// The open or closed entry under which the attempt was granted, if its lease still has a row.
+    private static func entry(
         of report: DeliveryReport,
         _ delivery: DeliveryRow?,
         _ transaction: StoreTransaction
     ) throws -> (lease: LeaseRow, index: Int)? {
-        func place(in lease: LeaseRow?) -> (lease: LeaseRow, index: Int)? {
-            guard let lease, let index = lease.place(of: report.recipient),
+        func entry(in lease: LeaseRow?) -> (lease: LeaseRow, index: Int)? {
+            guard let lease, let index = lease.index(of: report.recipient),
                 lease.entry(at: index).attempt == report.attempt.rawValue
             else { return nil }
             return (lease, index)
         }
-        if let found = place(in: try transaction.lease(report.lease)) { return found }
-        if let delivery { return place(in: try delivery.lease.flatMap { try transaction.lease($0) }) }
+        if let found = entry(in: try transaction.lease(report.lease)) { return found }
+        if let delivery { return entry(in: try delivery.lease.flatMap { try transaction.lease($0) }) }
         for lease in try transaction.leases(of: report.recipient.mailing, bucket: report.recipient.bucket) {
-            if let found = place(in: lease) { return found }
+            if let found = entry(in: lease) { return found }
         }
         return nil
     }

@@ -4,7 +4,7 @@ internal import MailingModel
 
 /// A row of `lease`: recipients of one bucket with one satellite, and which of them were started and closed.
 ///
-/// A place is closed when its attempt was reported, settled or requeued. A lease without open places has no row.
+/// An entry is closed when its attempt was reported, settled or requeued. A lease without open entries has no row.
 struct LeaseRow {
     /// One recipient of the lease.
     struct Entry: Hashable {
@@ -21,30 +21,30 @@ struct LeaseRow {
     var revision: Int64
     /// Of a dense range of recipients in their first lease, the first ordinal.
     var first: UInt32
-    /// How many places it has.
+    /// How many entries it has.
     var size: Int
-    /// The places in ascending order of ordinal; `nil` for a dense range, all in their first attempt.
+    /// The entries in ascending order of ordinal; `nil` for a dense range, all in their first attempt.
     var entries: [Entry]?
     var started = EntryBitmap()
     var closed = EntryBitmap()
-    /// How many places are not closed.
+    /// How many entries are not closed.
     private(set) var open: Int
     var granted: Timestamp
     var revoked: Timestamp?
 
-    // MARK: Places
+    // MARK: Entries
 
-    /// The recipient at a place.
-    func entry(at place: Int) -> Entry {
-        self.entries?[place] ?? Entry(ordinal: self.first + UInt32(place), attempt: 1)
+    /// The recipient at an entry.
+    func entry(at index: Int) -> Entry {
+        self.entries?[index] ?? Entry(ordinal: self.first + UInt32(index), attempt: 1)
     }
 
-    func recipient(at place: Int) -> RecipientID {
-        RecipientID(mailing: self.mailing, bucket: self.bucket, ordinal: self.entry(at: place).ordinal)
+    func recipient(at index: Int) -> RecipientID {
+        RecipientID(mailing: self.mailing, bucket: self.bucket, ordinal: self.entry(at: index).ordinal)
     }
 
-    /// The place of a recipient, or `nil` if the lease does not hold it.
-    func place(of recipient: RecipientID) -> Int? {
+    /// The entry of a recipient, or `nil` if the lease does not hold it.
+    func index(of recipient: RecipientID) -> Int? {
         guard recipient.mailing == self.mailing, recipient.bucket == self.bucket else { return nil }
         let ordinal = recipient.ordinal
         guard let entries else {
@@ -59,10 +59,10 @@ struct LeaseRow {
         return low < entries.count && entries[low].ordinal == ordinal ? low : nil
     }
 
-    /// Closes a place; closing it again changes nothing.
-    mutating func close(_ place: Int) {
-        guard !self.closed.contains(place) else { return }
-        self.closed.insert(place)
+    /// Closes an entry; closing it again changes nothing.
+    mutating func close(_ index: Int) {
+        guard !self.closed.contains(index) else { return }
+        self.closed.insert(index)
         self.open -= 1
     }
 

@@ -2,13 +2,13 @@
 
 internal import MailingModel
 
-/// Starts places of a lease, requeues them, and settles those that nobody reports.
+/// Starts entries of a lease, requeues them, and settles those that nobody reports.
 enum Revoking {
     // MARK: Start
 
-    /// Marks places as started: nothing may be sent before.
+    /// Marks entries as started: nothing may be sent before.
     ///
-    /// A place that the same satellite has started before is granted again, so that a lost answer costs nothing. What is
+    /// An entry that the same satellite has started before is granted again, so that a lost answer costs nothing. What is
     /// refused is no longer the satellite's: it waits again at once.
     static func start(
         _ request: StartRequest,
@@ -18,7 +18,7 @@ enum Revoking {
     ) throws -> StartDecision {
         var decision = StartDecision(lease: request.lease, granted: EntryBitmap(), refused: EntryBitmap())
         guard var lease = try transaction.lease(request.lease), lease.satellite == satellite else {
-            decision.refused = request.places
+            decision.refused = request.entries
             return decision
         }
         let mailing = try transaction.mailing(lease.mailing)?.mailing
@@ -29,22 +29,22 @@ enum Revoking {
             } ?? false
         var requeued: [Int] = []
         if mayStart, lease.entries != nil {
-            let unstarted = request.places.places.filter { $0 < lease.size && !lease.started.contains($0) }
+            let unstarted = request.entries.indices.filter { $0 < lease.size && !lease.started.contains($0) }
             try transaction.readAhead(unstarted.map { lease.recipient(at: $0) }, withRecipients: false)
         }
-        for place in request.places.places {
-            guard place < lease.size, !lease.closed.contains(place) else {
-                decision.refused.insert(place)
+        for index in request.entries.indices {
+            guard index < lease.size, !lease.closed.contains(index) else {
+                decision.refused.insert(index)
                 continue
             }
-            if lease.started.contains(place) {
-                decision.granted.insert(place)
-            } else if mayStart, try Self.isStillWanted(place, of: lease, transaction) {
-                lease.started.insert(place)
-                decision.granted.insert(place)
+            if lease.started.contains(index) {
+                decision.granted.insert(index)
+            } else if mayStart, try Self.isStillWanted(index, of: lease, transaction) {
+                lease.started.insert(index)
+                decision.granted.insert(index)
             } else {
-                decision.refused.insert(place)
-                requeued.append(place)
+                decision.refused.insert(index)
+                requeued.append(index)
             }
         }
         transaction.update(lease)
@@ -54,33 +54,33 @@ enum Revoking {
 
     /// Whether an entry of its own kind is still held by the lease and unfinished; a late report may have finished it.
     private static func isStillWanted(
-        _ place: Int,
+        _ index: Int,
         of lease: LeaseRow,
         _ transaction: StoreTransaction
     ) throws -> Bool {
         guard lease.entries != nil else { return true }
-        guard let delivery = try transaction.delivery(lease.recipient(at: place)) else { return true }
+        guard let delivery = try transaction.delivery(lease.recipient(at: index)) else { return true }
         return delivery.lease == lease.serial && !delivery.deliveryState.state.isTerminal
     }
 
     // MARK: Requeueing and revoking
 
-    /// Closes places that were not sent; their recipients wait again, due at once, for their next attempt.
+    /// Closes entries that were not sent; their recipients wait again, due at once, for their next attempt.
     ///
     /// In a mailing that is ending there is no next attempt: they expire.
     static func requeue(
-        _ places: [Int],
+        _ indices: [Int],
         of serial: LeaseSerial,
         at now: Timestamp,
         _ transaction: StoreTransaction
     ) throws {
-        guard !places.isEmpty, var lease = try transaction.lease(serial) else { return }
+        guard !indices.isEmpty, var lease = try transaction.lease(serial) else { return }
         let mailing = try transaction.mailing(lease.mailing)?.mailing
-        let places = places.filter { $0 < lease.size && !lease.closed.contains($0) }
-        try transaction.readAhead(places.map { lease.recipient(at: $0) }, withRecipients: mailing?.ending != nil)
-        for place in places where !lease.closed.contains(place) {
-            lease.close(place)
-            let id = lease.recipient(at: place)
+        let indices = indices.filter { $0 < lease.size && !lease.closed.contains($0) }
+        try transaction.readAhead(indices.map { lease.recipient(at: $0) }, withRecipients: mailing?.ending != nil)
+        for index in indices where !lease.closed.contains(index) {
+            lease.close(index)
+            let id = lease.recipient(at: index)
             let old = try transaction.delivery(id)
             // An earlier attempt's late report may have finished the recipient, or it is with another lease already.
             if let old, old.lease != serial { continue }
@@ -97,16 +97,16 @@ enum Revoking {
         if let mailing { try Ending.finishEnding(mailing.id, at: now, transaction) }
     }
 
-    /// Requeues places that the satellite returns because nothing was sent, started or not.
+    /// Requeues entries that the satellite returns because nothing was sent, started or not.
     static func requeue(
         _ serial: LeaseSerial,
-        _ places: EntryBitmap,
+        _ entries: EntryBitmap,
         from satellite: SatelliteID,
         at now: Timestamp,
         _ transaction: StoreTransaction
     ) throws {
         guard let lease = try transaction.lease(serial), lease.satellite == satellite else { return }
-        try Self.requeue(places.places, of: serial, at: now, transaction)
+        try Self.requeue(entries.indices, of: serial, at: now, transaction)
     }
 
     /// Revokes leases: what was never started waits again; what was started stays with the lease.
@@ -143,11 +143,11 @@ enum Revoking {
         var settled = 0
         for serial in serials {
             guard let lease = try transaction.lease(serial) else { continue }
-            let places = (0..<lease.size).filter { lease.started.contains($0) && !lease.closed.contains($0) }
-            guard !places.isEmpty else { continue }
+            let indices = (0..<lease.size).filter { lease.started.contains($0) && !lease.closed.contains($0) }
+            guard !indices.isEmpty else { continue }
             let name = try transaction.satelliteName(lease.satellite) ?? "?"
             let text = "satellite \(name) did not report whether the message was sent; it may have arrived"
-            settled += try Self.settle(places, of: lease, text, mailingEnds: mailingEnds, at: now, transaction)
+            settled += try Self.settle(indices, of: lease, text, mailingEnds: mailingEnds, at: now, transaction)
         }
         return settled
     }
@@ -173,13 +173,13 @@ enum Revoking {
             let finished: [Int]
             if held.contains(lease.serial) {
                 guard let detail = details[lease.serial] else { continue }
-                for place in open where detail.started.contains(place) { lease.started.insert(place) }
+                for index in open where detail.started.contains(index) { lease.started.insert(index) }
                 finished = open.filter { detail.closed.contains($0) }
             } else {
                 finished = open
             }
-            for place in finished { lease.started.insert(place) }
-            // The transaction must have read the lease to see its last place closed.
+            for index in finished { lease.started.insert(index) }
+            // The transaction must have read the lease to see its last entry closed.
             _ = try transaction.lease(lease.serial)
             transaction.update(lease)
             settled += try Self.settle(finished, of: lease, text, mailingEnds: false, at: now, transaction)
@@ -188,36 +188,36 @@ enum Revoking {
     }
 
     private static func settle(
-        _ places: [Int],
+        _ indices: [Int],
         of lease: LeaseRow,
         _ text: String,
         mailingEnds: Bool,
         at now: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> Int {
-        guard !places.isEmpty else { return 0 }
+        guard !indices.isEmpty else { return 0 }
         var lease = lease
-        try transaction.readAhead(places.map { lease.recipient(at: $0) })
-        for place in places { lease.close(place) }
+        try transaction.readAhead(indices.map { lease.recipient(at: $0) })
+        for index in indices { lease.close(index) }
         transaction.update(lease)
         let trace = AttemptTrace(stage: .master, text: text)
         var settled = 0
-        for place in places {
-            let isSettled = try Self.settle(place, of: lease, trace, mailingEnds: mailingEnds, at: now, transaction)
+        for index in indices {
+            let isSettled = try Self.settle(index, of: lease, trace, mailingEnds: mailingEnds, at: now, transaction)
             settled += isSettled ? 1 : 0
         }
         return settled
     }
 
     private static func settle(
-        _ place: Int,
+        _ index: Int,
         of lease: LeaseRow,
         _ trace: AttemptTrace,
         mailingEnds: Bool,
         at now: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> Bool {
-        let id = lease.recipient(at: place)
+        let id = lease.recipient(at: index)
         guard let mailing = try transaction.mailing(id.mailing)?.mailing,
             let recipient = try transaction.recipient(id)
         else { return false }
@@ -236,7 +236,7 @@ enum Revoking {
             granted: lease.granted,
             at: now
         )
-        new.settled = lease.entry(at: place).attempt
+        new.settled = lease.entry(at: index).attempt
         new.lease = nil
         new.due = new.deliveryState.nextTry
         new.trace = trace

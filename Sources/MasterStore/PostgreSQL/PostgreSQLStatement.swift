@@ -29,10 +29,10 @@ final class PostgreSQLStatement: StoreStatement {
     func bind(_ index: Int32, list: [String]) -> Self { self.bind(index, PostgreSQLValue.textArray(list)) }
 
     private func bind(_ index: Int32, _ value: PostgreSQLValue) -> Self {
-        let place = Int(index) - 1
+        let index = Int(index) - 1
         // Operations bind in order; what is not bound stays null and is then refused by the server.
-        while self.values.count <= place { self.values.append(.null(.text)) }
-        self.values[place] = value
+        while self.values.count <= index { self.values.append(.null(.text)) }
+        self.values[index] = value
         return self
     }
 

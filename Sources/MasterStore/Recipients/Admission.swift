@@ -2,7 +2,7 @@
 
 internal import MailingModel
 
-/// Gives recipients their place: a bucket by domain and the next ordinal in it, both for good.
+/// Gives recipients their position: a bucket by domain and the next ordinal in it, both for good.
 ///
 /// A domain's bucket is a stable hash of its name, unless it has one of its own: because a satellite's affinity names it,
 /// or because more than ``ownBucketThreshold`` of the mailing's recipients are there. What was placed before stays.
@@ -67,8 +67,8 @@ struct Admission {
         }
         var answers: [ImportAdmission] = []
         answers.reserveCapacity(drafts.count)
-        for (place, draft) in drafts.enumerated() {
-            answers.append(try admission.add(draft, line: source?.lines[place], at: now))
+        for (index, draft) in drafts.enumerated() {
+            answers.append(try admission.add(draft, line: source?.lines[index], at: now))
         }
         try admission.writeBuckets()
         try admission.imported?.write(transaction.connection)

@@ -9,7 +9,7 @@ internal import MailingModel
 struct ImportedLines {
     /// How many lines share a row.
     static let linesInBlock = 1 << 10
-    /// What a line takes in its row: its place in two bytes, the fingerprint of its address in eight.
+    /// What a line takes in its row: its index in two bytes, the fingerprint of its address in eight.
     private static let entryLength = 10
 
     private struct Block {
@@ -17,8 +17,8 @@ struct ImportedLines {
         var added: [UInt8] = []
 
         /// Appends a line as it is stored, in network order.
-        mutating func add(place: UInt16, fingerprint: UInt64) {
-            withUnsafeBytes(of: place.bigEndian) { self.added.append(contentsOf: $0) }
+        mutating func add(index: UInt16, fingerprint: UInt64) {
+            withUnsafeBytes(of: index.bigEndian) { self.added.append(contentsOf: $0) }
             withUnsafeBytes(of: fingerprint.bigEndian) { self.added.append(contentsOf: $0) }
         }
     }
@@ -63,8 +63,8 @@ struct ImportedLines {
     mutating func add(_ address: String, at line: Int) {
         let fingerprint = StableHash.fnv1a(address.utf8)
         self.fingerprints[line] = fingerprint
-        let (block, place) = line.quotientAndRemainder(dividingBy: Self.linesInBlock)
-        self.blocks[block, default: Block()].add(place: UInt16(place), fingerprint: fingerprint)
+        let (block, index) = line.quotientAndRemainder(dividingBy: Self.linesInBlock)
+        self.blocks[block, default: Block()].add(index: UInt16(index), fingerprint: fingerprint)
     }
 
     /// Writes the blocks that have changed.

@@ -2,7 +2,7 @@
 
 internal import MailingModel
 
-/// A recipient that is to be stored, in its place.
+/// A recipient that is to be stored, with its bucket and ordinal.
 struct NewRecipient {
     var id: RecipientID
     var cohort: Int64

@@ -98,7 +98,7 @@ struct ConnectionAttempt {
         return error
     }
 
-    /// The place of a SQLSTATE with the colon and blank behind it; before it are a colon and two blanks.
+    /// The position of a SQLSTATE with the colon and blank behind it; before it are a colon and two blanks.
     private static func sqlState(in line: Substring) -> Range<Substring.Index>? {
         var rest = line
         while let colon = rest.firstIndex(of: ":") {

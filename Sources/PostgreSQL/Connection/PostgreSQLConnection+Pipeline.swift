@@ -258,6 +258,6 @@ public final class PostgreSQLPipeline {
 }
 
 extension Array {
-    /// The element at a place, `nil` if there is none.
+    /// The element at an index, `nil` if there is none.
     fileprivate subscript(safe index: Int) -> Element? { self.indices.contains(index) ? self[index] : nil }
 }

@@ -27,9 +27,9 @@ struct StatementCache {
     mutating func name(_ sql: String, _ types: [UInt32]) -> String? {
         self.uses += 1
         let key = Key(sql: sql, types: types)
-        guard let place = self.entries.index(forKey: key) else { return nil }
-        self.entries.values[place].lastUse = self.uses
-        return self.entries.values[place].name
+        guard let index = self.entries.index(forKey: key) else { return nil }
+        self.entries.values[index].lastUse = self.uses
+        return self.entries.values[index].name
     }
 
     /// A name that was never used on this connection.
@@ -51,7 +51,7 @@ struct StatementCache {
 
     /// Forgets a statement that could not be prepared after all.
     mutating func remove(name: String) {
-        if let place = self.entries.firstIndex(where: { $0.value.name == name }) { self.entries.remove(at: place) }
+        if let index = self.entries.firstIndex(where: { $0.value.name == name }) { self.entries.remove(at: index) }
     }
 
     /// Forgets all statements; the server may still keep them.

@@ -34,28 +34,28 @@ struct CopyDecoder {
     static let signature: [UInt8] = Array("PGCOPY\n".utf8) + [0xFF, 0x0D, 0x0A, 0x00]
 
     private let row = CopyRow()
-    private var place = 0
+    private var position = 0
     private var hasHeader = false
     /// Whether the end has been read.
     private(set) var isComplete = false
 
     /// Takes more of the stream and visits the rows that are complete.
     mutating func feed(_ bytes: UnsafeRawBufferPointer, _ visit: (PostgreSQLRow) throws -> Void) throws {
-        if self.place > 0 {
-            self.row.bytes.removeFirst(self.place)
-            self.place = 0
+        if self.position > 0 {
+            self.row.bytes.removeFirst(self.position)
+            self.position = 0
         }
         self.row.bytes.append(contentsOf: bytes)
         while !self.isComplete {
             let hasHeader = self.hasHeader
-            guard let end = hasHeader ? try self.row(at: self.place) : try self.header() else { return }
-            self.place = end
+            guard let end = hasHeader ? try self.row(at: self.position) : try self.header() else { return }
+            self.position = end
             self.hasHeader = true
             guard hasHeader, !self.isComplete else { continue }
             self.row.number += 1
             try visit(PostgreSQLRow(storage: .copy(self.row, number: self.row.number)))
         }
-        guard self.place == self.row.bytes.count else { throw Self.malformed("bytes after its end") }
+        guard self.position == self.row.bytes.count else { throw Self.malformed("bytes after its end") }
     }
 
     /// Where the header ends, `nil` if it is not all there.
@@ -70,35 +70,35 @@ struct CopyDecoder {
         return bytes.count >= 19 + extended ? 19 + extended : nil
     }
 
-    /// Where the row at a place ends, `nil` if it is not all there; its fields are noted.
+    /// Where the row at a position ends, `nil` if it is not all there; its fields are noted.
     private mutating func row(at start: Int) throws -> Int? {
-        var place = start
+        var position = start
         let count = self.row.bytes.count
         self.row.fields.removeAll(keepingCapacity: true)
-        guard count - place >= 2 else { return nil }
-        let columns = self.integer(place, 2)
-        place += 2
+        guard count - position >= 2 else { return nil }
+        let columns = self.integer(position, 2)
+        position += 2
         guard columns >= 0 else {
             guard columns == -1 else { throw Self.malformed("\(columns) fields") }
             self.isComplete = true
-            return place
+            return position
         }
         for _ in 0..<columns {
-            guard count - place >= 4 else { return nil }
-            let length = self.integer(place, 4)
-            place += 4
+            guard count - position >= 4 else { return nil }
+            let length = self.integer(position, 4)
+            position += 4
             guard length >= -1 else { throw Self.malformed("a field of \(length) bytes") }
-            guard count - place >= max(0, length) else { return nil }
-            self.row.fields.append((place, length))
-            place += max(0, length)
+            guard count - position >= max(0, length) else { return nil }
+            self.row.fields.append((position, length))
+            position += max(0, length)
         }
-        return place
+        return position
     }
 
     /// A signed number in network order.
-    private func integer(_ place: Int, _ width: Int) -> Int {
-        var value = Int(Int8(bitPattern: self.row.bytes[place]))
-        for offset in 1..<width { value = value << 8 | Int(self.row.bytes[place + offset]) }
+    private func integer(_ position: Int, _ width: Int) -> Int {
+        var value = Int(Int8(bitPattern: self.row.bytes[position]))
+        for offset in 1..<width { value = value << 8 | Int(self.row.bytes[position + offset]) }
         return value
     }
 

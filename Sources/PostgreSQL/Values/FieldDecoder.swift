@@ -119,23 +119,23 @@ struct FieldDecoder {
         _ read: (UnsafeRawBufferPointer, UInt32) throws -> Element
     ) throws -> [Element?] {
         guard let bytes = self.bytes else { throw self.error("it is null; \(wanted.rawValue) is expected") }
-        var place = 0
+        var position = 0
         func next() throws -> Int32 {
-            guard bytes.count - place >= 4 else { throw self.mismatch(wanted) }
-            defer { place += 4 }
-            return Int32(bigEndian: bytes.loadUnaligned(fromByteOffset: place, as: Int32.self))
+            guard bytes.count - position >= 4 else { throw self.mismatch(wanted) }
+            defer { position += 4 }
+            return Int32(bigEndian: bytes.loadUnaligned(fromByteOffset: position, as: Int32.self))
         }
         let dimensions = try next()
         _ = try next()
         let type = UInt32(bitPattern: try next())
         guard wanted.accepts(type), dimensions == 0 || dimensions == 1 else { throw self.mismatch(wanted) }
         guard dimensions == 1 else {
-            guard place == bytes.count else { throw self.mismatch(wanted) }
+            guard position == bytes.count else { throw self.mismatch(wanted) }
             return []
         }
         let count = Int(try next())
         _ = try next()
-        guard count >= 0, count <= (bytes.count - place) / 4 else { throw self.mismatch(wanted) }
+        guard count >= 0, count <= (bytes.count - position) / 4 else { throw self.mismatch(wanted) }
         var elements: [Element?] = []
         elements.reserveCapacity(count)
         for _ in 0..<count {
@@ -144,11 +144,11 @@ struct FieldDecoder {
                 elements.append(nil)
                 continue
             }
-            guard length >= 0, length <= bytes.count - place else { throw self.mismatch(wanted) }
-            elements.append(try read(UnsafeRawBufferPointer(rebasing: bytes[place..<place + length]), type))
-            place += length
+            guard length >= 0, length <= bytes.count - position else { throw self.mismatch(wanted) }
+            elements.append(try read(UnsafeRawBufferPointer(rebasing: bytes[position..<position + length]), type))
+            position += length
         }
-        guard place == bytes.count else { throw self.mismatch(wanted) }
+        guard position == bytes.count else { throw self.mismatch(wanted) }
         return elements
     }
 

@@ -25,12 +25,12 @@ public final class PostgreSQLRows: RandomAccessCollection {
     /// How many rows the statement inserted, updated, deleted, copied or returned.
     public var affected: Int { PQcmdTuples(self.result).flatMap { Int(String(cString: $0)) } ?? 0 }
 
-    /// The first row's place.
+    /// The first row's index.
     public var startIndex: Int { 0 }
-    /// The place after the last row's.
+    /// The index after the last row's.
     public var endIndex: Int { self.count }
 
-    /// The row at a place.
+    /// The row at an index.
     public subscript(_ row: Int) -> PostgreSQLRow {
         precondition(row >= 0 && row < self.count, "row \(row) of \(self.count) was asked for")
         return PostgreSQLRow(storage: .result(self, row: row))

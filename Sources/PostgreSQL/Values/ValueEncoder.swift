@@ -16,7 +16,7 @@ struct ValueEncoder {
     /// Forgets the bytes, keeps the memory.
     mutating func removeAll() { self.bytes.removeAll(keepingCapacity: true) }
 
-    /// Forgets the bytes from a place on.
+    /// Forgets the bytes from a position on.
     mutating func truncate(to count: Int) { self.bytes.removeSubrange(count...) }
 
     /// Appends bytes as they are.
@@ -48,9 +48,9 @@ struct ValueEncoder {
 
     /// Appends a value's length in 4 bytes, -1 for null, and its bytes.
     mutating func appendWithLength(_ value: PostgreSQLValue) throws {
-        let place = self.bytes.count
+        let position = self.bytes.count
         self.integer(Int32(-1))
-        if try self.append(value) { try self.setLength(at: place) }
+        if try self.append(value) { try self.setLength(at: position) }
     }
 
     /// Appends a number in network order.
@@ -86,23 +86,23 @@ struct ValueEncoder {
         self.integer(Int32(1))
         var hasNull = false
         for value in values {
-            let place = self.bytes.count
+            let position = self.bytes.count
             self.integer(Int32(-1))
             guard let value else {
                 hasNull = true
                 continue
             }
             try append(&self, value)
-            try self.setLength(at: place)
+            try self.setLength(at: position)
         }
         if hasNull { self.bytes[flags + 3] = 1 }
     }
 
-    /// Writes the number of bytes behind the place of a length into it.
-    private mutating func setLength(at place: Int) throws {
-        guard let length = Int32(exactly: self.bytes.count - place - 4) else { throw Self.tooLong }
+    /// Writes the number of bytes behind the position of a length into it.
+    private mutating func setLength(at position: Int) throws {
+        guard let length = Int32(exactly: self.bytes.count - position - 4) else { throw Self.tooLong }
         withUnsafeBytes(of: length.bigEndian) { length in
-            for offset in 0..<4 { self.bytes[place + offset] = length[offset] }
+            for offset in 0..<4 { self.bytes[position + offset] = length[offset] }
         }
     }
 

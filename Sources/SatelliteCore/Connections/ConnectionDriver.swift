@@ -23,9 +23,9 @@ final class ConnectionDriver: SMTPConnectionDelegate {
     private var lastFailure: AttemptTrace?
 
     /// Taken, not begun.
-    private var block: ArraySlice<Place> = []
+    private var block: ArraySlice<QueuedRecipient> = []
     /// With the connection: the message under way, and perhaps the one whose envelope rides behind it.
-    private var current: [(id: UInt64, place: Place, hasDot: Bool)] = []
+    private var current: [(id: UInt64, recipient: QueuedRecipient, hasDot: Bool)] = []
     private var nextID: UInt64 = 1
     private var lastProgress: ContinuousClock.Instant = .now
 
@@ -76,12 +76,12 @@ final class ConnectionDriver: SMTPConnectionDelegate {
     /// A message under way is cut off with its connection, which certainly keeps it from being delivered, unless one ahead
     /// of it waits for the answer to its final dot: then it is cut off when its own turn comes.
     func returnRevoked() {
-        let places = self.block.filter(\.lease.isRevoked)
-        if !places.isEmpty {
+        let recipients = self.block.filter(\.lease.isRevoked)
+        if !recipients.isEmpty {
             self.block.removeAll(where: \.lease.isRevoked)
-            self.satellite.change { board, _ in board.returnRevoked(places, at: self.request.site) }
+            self.satellite.change { board, _ in board.returnRevoked(recipients, at: self.request.site) }
         }
-        guard let first = self.current.first, first.place.lease.isRevoked, !first.hasDot else { return }
+        guard let first = self.current.first, first.recipient.lease.isRevoked, !first.hasDot else { return }
         self.connection?.abort()
     }
 
@@ -98,26 +98,26 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         guard !self.isDraining else { return nil }
         while true {
             if self.block.isEmpty { self.block = self.satellite.take(for: self.request)[...] }
-            guard let place = self.block.popFirst() else { return nil }
+            guard let recipient = self.block.popFirst() else { return nil }
             self.lastProgress = .now
-            guard !place.lease.isRevoked else {
-                self.satellite.change { board, _ in board.returnRevoked([place], at: self.request.site) }
+            guard !recipient.lease.isRevoked else {
+                self.satellite.change { board, _ in board.returnRevoked([recipient], at: self.request.site) }
                 continue
             }
             let id = self.nextID
             self.nextID += 1
             do {
-                let transaction = try self.context.compose(place, id: id)
-                self.current.append((id, place, false))
+                let transaction = try self.context.compose(recipient, id: id)
+                self.current.append((id, recipient, false))
                 return transaction
             } catch {
                 guard let lack = error.lack else {
-                    self.end(place, error.outcome)
+                    self.end(recipient, error.outcome)
                     continue
                 }
                 self.satellite.change { board, now in
                     board.lacked(lack, now: now)
-                    return board.requeue([place], at: self.request.site, now: now)
+                    return board.requeue([recipient], at: self.request.site, now: now)
                 }
                 self.drain()
                 return nil
@@ -129,11 +129,11 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         guard let index = self.current.firstIndex(where: { $0.id == id }) else {
             preconditionFailure("a final dot for transaction \(id), which is not under way")
         }
-        let place = self.current[index].place
-        guard !place.lease.isRevoked else { return connection.abort() }
+        let recipient = self.current[index].recipient
+        guard !recipient.lease.isRevoked else { return connection.abort() }
         CrashPoint.reached(.satelliteBeforeDot)
         self.current[index].hasDot = true
-        guard self.satellite.recordDot(place) else { return connection.abort() }
+        guard self.satellite.recordDot(recipient) else { return connection.abort() }
         CrashPoint.reached(.satelliteAfterDot)
         if CrashPoint.isArmed {
             // The connection flushes in this turn of its loop: in the next one the dot is with the kernel.
@@ -145,28 +145,28 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         guard let index = self.current.firstIndex(where: { $0.id == id }) else {
             preconditionFailure("the end of transaction \(id), which is not under way")
         }
-        let place = self.current.remove(at: index).place
+        let recipient = self.current.remove(at: index).recipient
         self.lastProgress = .now
         switch end {
         case .reply(let stage, let reply):
             self.hasWorked = true
-            self.answered(place, AttemptTrace(stage, reply, host: connection.host))
-        case .lost where place.lease.isRevoked:
+            self.answered(recipient, AttemptTrace(stage, reply, host: connection.host))
+        case .lost where recipient.lease.isRevoked:
             self.hasWorked = true
-            self.satellite.change { board, _ in board.returnRevoked([place], at: self.request.site) }
+            self.satellite.change { board, _ in board.returnRevoked([recipient], at: self.request.site) }
         case .lost(let stage, let reason):
             self.hasWorked = true
-            self.end(place, .deferred(AttemptTrace(DeliveryStage(stage), reason, host: connection.host)))
+            self.end(recipient, .deferred(AttemptTrace(DeliveryStage(stage), reason, host: connection.host)))
         case .uncertain(let reason):
             self.hasWorked = true
             var trace = AttemptTrace(.finalDot, reason, host: connection.host)
             trace.stage = .finalDot
             trace.replyCode = nil
-            self.end(place, .uncertain(trace))
+            self.end(recipient, .uncertain(trace))
         case .notStarted(let reason):
             let trace = AttemptTrace(.mail, reason, host: connection.host)
             self.satellite.change { board, now in
-                board.requeue(place, at: self.request.site, trace: trace, now: now)
+                board.requeue(recipient, at: self.request.site, trace: trace, now: now)
             }
         }
     }
@@ -224,7 +224,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
     }
 
     /// Ends an attempt that a reply ended, and heeds what the reply means for others.
-    private func answered(_ place: Place, _ trace: AttemptTrace) {
+    private func answered(_ recipient: QueuedRecipient, _ trace: AttemptTrace) {
         let ruling = OutcomePolicy.ruling(trace)
         if self.isFallback, let host = trace.mxHost {
             if ruling.subject == .channel, ruling.site == .pause {
@@ -233,7 +233,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
                 self.satellite.tls.withLock { $0.plaintextTaken(host) }
             }
         }
-        self.end(place, OutcomePolicy.outcome(trace), clears: ruling.site == .goOn && ruling.subject != .channel)
+        self.end(recipient, OutcomePolicy.outcome(trace), clears: ruling.site == .goOn && ruling.subject != .channel)
         guard ruling.site != .goOn else { return }
         var isPaused = false
         self.satellite.change { board, now in
@@ -245,19 +245,19 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         if isPaused { self.drain() }
     }
 
-    private func end(_ place: Place, _ outcome: DeliveryOutcome, clears: Bool = false) {
+    private func end(_ recipient: QueuedRecipient, _ outcome: DeliveryOutcome, clears: Bool = false) {
         CrashPoint.reached(.satelliteBeforeDone)
         guard
-            let attempt = self.satellite.recordDone(place, outcome, site: self.request.site, clears: clears)
+            let attempt = self.satellite.recordDone(recipient, outcome, site: self.request.site, clears: clears)
         else { return }
         self.context.finish(attempt)
     }
 
     private func requeueBlock() {
         guard !self.block.isEmpty else { return }
-        let places = Array(self.block)
+        let recipients = Array(self.block)
         self.block = []
-        self.satellite.change { board, now in board.requeue(places, at: self.request.site, now: now) }
+        self.satellite.change { board, now in board.requeue(recipients, at: self.request.site, now: now) }
     }
 
     private func finish(_ reason: SMTPConnectionEnd, host: String) {

@@ -30,16 +30,16 @@ final class LoopContext {
         self.finished.reserveCapacity(configuration.reportBatch)
     }
 
-    /// Renders and signs the message of a place.
+    /// Renders and signs the message of a recipient.
     ///
     /// - Throws: The outcome of an attempt that cannot be made.
-    func compose(_ place: Place, id: UInt64) throws(CompositionFailure) -> SMTPTransaction {
-        guard let revision = place.revision, let address = place.address else {
+    func compose(_ recipient: QueuedRecipient, id: UInt64) throws(CompositionFailure) -> SMTPTransaction {
+        guard let revision = recipient.revision, let address = recipient.address else {
             throw CompositionFailure(.deferred(AttemptTrace(stage: .render, text: "the content has not been fetched")))
         }
-        let entry = place.entry
+        let entry = recipient.entry
         do {
-            let recipient = RenderRecipient(
+            let rendered = RenderRecipient(
                 id: entry.recipient,
                 trackingID: entry.trackingID,
                 address: address,
@@ -47,7 +47,7 @@ final class LoopContext {
                 date: entry.date,
                 attachments: try self.attachments(of: entry)
             )
-            try revision.content.render(recipient, scratch: &self.scratch)
+            try revision.content.render(rendered, scratch: &self.scratch)
         } catch let failure as CompositionFailure {
             throw failure
         } catch {
@@ -55,7 +55,7 @@ final class LoopContext {
         }
         return SMTPTransaction(
             id: id,
-            reversePath: place.reversePath,
+            reversePath: recipient.reversePath,
             recipient: address.envelopeText,
             smtpUTF8: address.requiresSMTPUTF8,
             message: try self.signed(revision, at: entry.date)
@@ -118,10 +118,10 @@ final class LoopContext {
     }
 }
 
-/// Why no message can be made for a place: the outcome of the attempt, or what this process lacks to make one.
+/// Why no message can be made for a recipient: the outcome of the attempt, or what this process lacks to make one.
 struct CompositionFailure: Error {
     let outcome: DeliveryOutcome
-    /// No attempt was made; the place waits again.
+    /// No attempt was made; the recipient waits again.
     let lack: String?
 
     init(_ outcome: DeliveryOutcome) {
@@ -144,7 +144,7 @@ struct FinishedAttempt: Sendable {
     var clears = false
 }
 
-extension Place {
+extension QueuedRecipient {
     /// The envelope sender: VERP if the lease has a return path domain, else the header From's address.
     var reversePath: String {
         let grant = self.lease.grant

@@ -10,10 +10,10 @@ struct Inbox: Sendable {
     var started: [(lease: LeaseSerial, started: EntryBitmap, refused: EntryBitmap)] = []
     /// Reports that the master has acknowledged.
     var acknowledged: [DeliveryReport] = []
-    /// Places to be returned.
-    var returned: [(lease: LeaseSerial, places: EntryBitmap)] = []
-    /// Places that the master refused.
-    var refused: [(lease: LeaseSerial, places: EntryBitmap)] = []
+    /// Recipients to be returned.
+    var returned: [(lease: LeaseSerial, entries: EntryBitmap)] = []
+    /// Recipients that the master refused.
+    var refused: [(lease: LeaseSerial, entries: EntryBitmap)] = []
 
     /// Whether what was taken out before is still being written and reported.
     var isInHand = false
@@ -34,8 +34,8 @@ struct Inbox: Sendable {
     }
 }
 
-/// A lease whose places are to be prepared.
+/// A lease whose recipients are to be prepared.
 struct Preparation: Sendable {
     var lease: HeldLease
-    var places: [Int]
+    var indices: [Int]
 }

@@ -40,7 +40,7 @@ extension Satellite {
             started[decision.lease, default: EntryBitmap()].formUnion(decision.started)
         }
         if !started.isEmpty { try journal.recordStarted(started) }
-        for (lease, places) in work.returned + work.refused { try journal.recordReturned(lease, places) }
+        for (lease, entries) in work.returned + work.refused { try journal.recordReturned(lease, entries) }
         if !work.acknowledged.isEmpty {
             CrashPoint.reached(.satelliteBeforeForget)
             try journal.forget(work.acknowledged)
@@ -69,7 +69,7 @@ extension Satellite {
             if self.condition.withLock({ $0.isStopping }) {
                 self.change { board, _ in board.withdraw(grant.serial) }
             } else {
-                self.prepare.yield(Preparation(lease: lease, places: Array(grant.entries.indices)))
+                self.prepare.yield(Preparation(lease: lease, indices: Array(grant.entries.indices)))
             }
         }
         if let reason = acceptance.reason { await self.diskFull(reason) }
@@ -78,7 +78,7 @@ extension Satellite {
                 board.decideStart(decision.lease, started: decision.started, refused: decision.refused, now: now)
             }
         }
-        for (lease, places) in work.returned { await self.uplink.transmit(.returned(lease, neverStarted: places)) }
+        for (lease, entries) in work.returned { await self.uplink.transmit(.returned(lease, neverStarted: entries)) }
     }
 
     private func diskFull(_ reason: JournalError) async {

@@ -19,7 +19,7 @@ extension Satellite {
     private func prepare(_ preparation: Preparation) async {
         let lease = preparation.lease
         let now = ContinuousClock.now
-        var places = preparation.places.map { Place(lease: lease, index: $0, since: now) }
+        var recipients = preparation.indices.map { QueuedRecipient(lease: lease, index: $0, since: now) }
         switch await self.library.revision(lease.grant.content) {
         case .failure(let failure):
             guard !Task.isCancelled else { return }
@@ -29,30 +29,30 @@ extension Satellite {
                     "mailing": "\(lease.grant.mailing)", "lease": "\(lease.serial)", "reason": "\(failure.text)",
                 ]
             )
-            return self.decide(places, failure.verdict)
+            return self.decide(recipients, failure.verdict)
         case .success(let revision):
-            for index in places.indices { places[index].revision = revision }
+            for index in recipients.indices { recipients[index].revision = revision }
         }
-        let ready = await self.fetchAttachments(of: places)
+        let ready = await self.fetchAttachments(of: recipients)
         await self.route(ready)
     }
 
-    private func decide(_ places: [Place], _ verdict: DeliveryOutcome) {
-        guard !places.isEmpty else { return }
-        var places = places
-        for index in places.indices { places[index].verdict = verdict }
-        self.change { board, now in board.decide(places, now: now) }
+    private func decide(_ recipients: [QueuedRecipient], _ verdict: DeliveryOutcome) {
+        guard !recipients.isEmpty else { return }
+        var recipients = recipients
+        for index in recipients.indices { recipients[index].verdict = verdict }
+        self.change { board, now in board.decide(recipients, now: now) }
     }
 
-    /// Puts every attachment into the cache; places whose attachments cannot be had are decided.
-    private func fetchAttachments(of places: [Place]) async -> [Place] {
-        guard places.contains(where: { !$0.entry.attachments.isEmpty }) else { return places }
+    /// Puts every attachment into the cache; recipients whose attachments cannot be had are decided.
+    private func fetchAttachments(of recipients: [QueuedRecipient]) async -> [QueuedRecipient] {
+        guard recipients.contains(where: { !$0.entry.attachments.isEmpty }) else { return recipients }
         var present: Set<BlobHash> = []
         var missing: [BlobHash: RevisionFailure] = [:]
-        var ready: [Place] = []
-        for place in places {
+        var ready: [QueuedRecipient] = []
+        for recipient in recipients {
             var failure: RevisionFailure?
-            for hash in place.entry.attachments where failure == nil && !present.contains(hash) {
+            for hash in recipient.entry.attachments where failure == nil && !present.contains(hash) {
                 failure = missing[hash]
                 guard failure == nil else { break }
                 do {
@@ -64,28 +64,28 @@ extension Satellite {
                 }
             }
             if Task.isCancelled { return [] }
-            if let failure { self.decide([place], failure.verdict) } else { ready.append(place) }
+            if let failure { self.decide([recipient], failure.verdict) } else { ready.append(recipient) }
         }
         return ready
     }
 
-    private func route(_ places: [Place]) async {
-        var byDomain: [String: [Place]] = [:]
-        for var place in places {
+    private func route(_ recipients: [QueuedRecipient]) async {
+        var byDomain: [String: [QueuedRecipient]] = [:]
+        for var recipient in recipients {
             do {
-                let address = try EmailAddress(parsing: place.entry.address)
-                place.address = address
-                byDomain[address.asciiDomain, default: []].append(place)
+                let address = try EmailAddress(parsing: recipient.entry.address)
+                recipient.address = address
+                byDomain[address.asciiDomain, default: []].append(recipient)
             } catch {
-                self.decide([place], .failed(AttemptTrace(stage: .lookup, text: "bad address: \(error)")))
+                self.decide([recipient], .failed(AttemptTrace(stage: .lookup, text: "bad address: \(error)")))
             }
         }
         await withDiscardingTaskGroup { group in
-            for (domain, places) in byDomain {
+            for (domain, recipients) in byDomain {
                 group.addTask {
                     let route = await self.destination(domain)
                     guard !Task.isCancelled else { return }
-                    self.send(places, to: route, domain)
+                    self.send(recipients, to: route, domain)
                 }
             }
         }
@@ -155,37 +155,37 @@ extension Satellite {
         return inner.lowercased().hasPrefix("ipv6:") ? String(inner.dropFirst(5)) : String(inner)
     }
 
-    private func send(_ places: [Place], to route: MailRoute, _ domain: String) {
+    private func send(_ recipients: [QueuedRecipient], to route: MailRoute, _ domain: String) {
         switch route {
         case .hosts(let hosts, let site, _):
-            guard places.first?.lease.grant.testing == true else {
+            guard recipients.first?.lease.grant.testing == true else {
                 let hosts = hosts.map { SiteHost(name: $0.name, preference: $0.preference, addresses: $0.addresses) }
                 let destination = SiteRoute(name: site, hosts: hosts, port: self.configuration.smtpPort)
-                return self.change { board, now in board.assign(places, to: destination, key: site, now: now) }
+                return self.change { board, now in board.assign(recipients, to: destination, key: site, now: now) }
             }
-            self.sendToTestTarget(places, hosts, site)
+            self.sendToTestTarget(recipients, hosts, site)
         case .refusesMail:
-            self.decide(places, lookup: .refusesMail, "\(domain) takes no mail (null MX)")
-        case .noSuchDomain(let text): self.decide(places, lookup: .noSuchDomain, text)
-        case .temporaryFailure(let text): self.decide(places, lookup: .temporary, text)
+            self.decide(recipients, lookup: .refusesMail, "\(domain) takes no mail (null MX)")
+        case .noSuchDomain(let text): self.decide(recipients, lookup: .noSuchDomain, text)
+        case .temporaryFailure(let text): self.decide(recipients, lookup: .temporary, text)
         }
     }
 
-    private func sendToTestTarget(_ places: [Place], _ hosts: [MailHost], _ site: String) {
+    private func sendToTestTarget(_ recipients: [QueuedRecipient], _ hosts: [MailHost], _ site: String) {
         guard let target = self.configuration.testTarget else {
             let text = "the satellite has no test target, and a test mailing goes nowhere else"
-            return self.decide(places, .deferred(AttemptTrace(stage: .connect, text: text)))
+            return self.decide(recipients, .deferred(AttemptTrace(stage: .connect, text: text)))
         }
         let hosts = hosts.prefix(1).map { SiteHost(name: $0.name, preference: 0, addresses: [target.address]) }
         let destination = SiteRoute(name: "test: \(site)", hosts: hosts, port: target.port)
-        self.change { board, now in board.assign(places, to: destination, key: "test: \(site)", now: now) }
+        self.change { board, now in board.assign(recipients, to: destination, key: "test: \(site)", now: now) }
     }
 
-    private func decide(_ places: [Place], lookup failure: OutcomePolicy.LookupFailure, _ text: String) {
+    private func decide(_ recipients: [QueuedRecipient], lookup failure: OutcomePolicy.LookupFailure, _ text: String) {
         let trace = AttemptTrace(stage: .lookup, text: text)
         switch OutcomePolicy.verdict(lookup: failure) {
-        case .failed: self.decide(places, .failed(trace))
-        case .deferred, .delivered: self.decide(places, .deferred(trace))
+        case .failed: self.decide(recipients, .failed(trace))
+        case .deferred, .delivered: self.decide(recipients, .deferred(trace))
         }
     }
 }

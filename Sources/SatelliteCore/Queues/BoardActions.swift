@@ -9,18 +9,18 @@ struct BoardActions: Sendable {
     /// Connections to open.
     var open: [OpenRequest] = []
     /// Attempts that ended without a connection.
-    var finished: [(place: Place, outcome: DeliveryOutcome)] = []
-    /// Places returned to the master.
-    var returned: [(lease: LeaseSerial, places: EntryBitmap)] = []
+    var finished: [(recipient: QueuedRecipient, outcome: DeliveryOutcome)] = []
+    /// Recipients returned to the master.
+    var returned: [(lease: LeaseSerial, entries: EntryBitmap)] = []
     /// Connections that take nothing more and leave when what they have begun is over.
     var drain: [ConnectionID] = []
     /// Sites that were paused.
     var pauses: [SitePause] = []
-    /// Places that the master refused: the journal closes them, nobody needs to be notified.
-    var refused: [(lease: LeaseSerial, places: EntryBitmap)] = []
+    /// Recipients that the master refused: the journal closes them, nobody needs to be notified.
+    var refused: [(lease: LeaseSerial, entries: EntryBitmap)] = []
     /// Whether there may be something to request permission for.
     var mayStart = false
-    /// Whether connections may hold places of revoked leases.
+    /// Whether connections may hold recipients of revoked leases.
     var recall = false
 
     var isEmpty: Bool {

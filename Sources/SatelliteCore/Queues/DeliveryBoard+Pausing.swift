@@ -91,8 +91,8 @@ extension DeliveryBoard {
         )
     }
 
-    /// Takes ready places that fit out of a site's way: nothing of them was tried.
-    mutating func holdReady(_ key: String, _ actions: inout BoardActions, where fits: (Place) -> Bool) {
+    /// Takes ready recipients that fit out of a site's way: nothing of them was tried.
+    mutating func holdReady(_ key: String, _ actions: inout BoardActions, where fits: (QueuedRecipient) -> Bool) {
         guard let ready = self.sites[key]?.ready else { return }
         for queue in ready.indices where !ready[queue].isEmpty {
             self.sites[key]?.ready[queue].removeAll(where: fits)
@@ -100,42 +100,42 @@ extension DeliveryBoard {
         }
     }
 
-    /// Requeues started places at their site, in order, as if they had never been requested; those of a lease that
+    /// Requeues started recipients at their site, in order, as if they had never been requested; those of a lease that
     /// was revoked meanwhile are returned to the master.
     ///
-    /// The master grants a place again that it has committed as started before, and requeues it when the satellite returns it.
-    mutating func hold(_ places: [Place], _ key: String, _ actions: inout BoardActions) {
+    /// The master grants a recipient again that it has committed as started before, and requeues it when the satellite returns it.
+    mutating func hold(_ recipients: [QueuedRecipient], _ key: String, _ actions: inout BoardActions) {
         var returned: [LeaseSerial: EntryBitmap] = [:]
-        for place in places.reversed() {
-            let serial = place.lease.serial
+        for recipient in recipients.reversed() {
+            let serial = recipient.lease.serial
             guard let state = self.leases[serial] else { continue }
             if let outcome = state.disowned {
-                self.finish(place, outcome, &actions)
+                self.finish(recipient, outcome, &actions)
                 continue
             }
             guard !self.isClosed || self.isConnected else {
-                self.finish(place, .deferred(Self.shutdownAlone), &actions)
+                self.finish(recipient, .deferred(Self.shutdownAlone), &actions)
                 continue
             }
             self.leases[serial]?.started -= 1
             if state.isWithdrawn || self.isDraining, self.isConnected {
-                returned[serial, default: EntryBitmap()].insert(place.index)
+                returned[serial, default: EntryBitmap()].insert(recipient.index)
             } else {
-                self.leases[serial]?.insertWaiting(place.index)
-                self.leases[serial]?.committed.insert(place.index)
-                self.sites[key]?.unstarted[Int(place.deliveryClass.rawValue)].prepend(place)
+                self.leases[serial]?.insertWaiting(recipient.index)
+                self.leases[serial]?.committed.insert(recipient.index)
+                self.sites[key]?.unstarted[Int(recipient.deliveryClass.rawValue)].prepend(recipient)
             }
         }
-        for (serial, places) in returned.sorted(by: { $0.key < $1.key }) {
-            actions.returned.append((serial, places))
+        for (serial, entries) in returned.sorted(by: { $0.key < $1.key }) {
+            actions.returned.append((serial, entries))
             self.closeIfDone(serial)
         }
     }
 
     private mutating func finishFirstReady(_ key: String, _ trace: AttemptTrace, _ actions: inout BoardActions) {
         for queue in DeliveryClass.allCases.indices {
-            guard let place = self.sites[key]?.ready[queue].popFirst() else { continue }
-            return self.finish(place, .deferred(trace), &actions)
+            guard let recipient = self.sites[key]?.ready[queue].popFirst() else { continue }
+            return self.finish(recipient, .deferred(trace), &actions)
         }
     }
 

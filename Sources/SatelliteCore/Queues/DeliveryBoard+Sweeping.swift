@@ -45,7 +45,7 @@ extension DeliveryBoard {
         self.isClosed = true
         var actions = BoardActions()
         for key in self.sites.keys { self.holdReady(key, &actions) { _ in true } }
-        // A report outlives the machine; a started place without one would be uncertain after a power cut.
+        // A report outlives the machine; a started recipient without one would be uncertain after a power cut.
         if !self.isConnected { self.finishCommitted(.deferred(Self.shutdownAlone), &actions) { _ in true } }
         return actions
     }

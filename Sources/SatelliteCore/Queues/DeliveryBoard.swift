@@ -16,8 +16,8 @@ struct DeliveryBoard {
     let limits: SatelliteConfiguration
     var leases: [LeaseSerial: LeaseState] = [:]
     var sites: [String: Site] = [:]
-    /// Unstarted places whose outcome is known.
-    var decided = Deque<Place>()
+    /// Unstarted recipients whose outcome is known.
+    var decided = Deque<QueuedRecipient>()
     /// In which order starts are requested for sites; the first was served longest ago.
     private var rotation = Deque<String>()
     private var nextConnection: UInt64 = 1
@@ -28,7 +28,7 @@ struct DeliveryBoard {
     var isDraining = false
     /// Nothing more goes to connections.
     var isClosed = false
-    /// Places requested and not answered.
+    /// Recipients requested and not answered.
     var requestedCount = 0
     /// Connections open or being opened.
     var connectionCount = 0
@@ -42,7 +42,7 @@ struct DeliveryBoard {
     init(_ limits: SatelliteConfiguration) { self.limits = limits }
 
     var readyCount: Int { self.sites.values.reduce(0) { $0 + $1.readyCount } }
-    /// Places with a connection.
+    /// Recipients with a connection.
     var withConnections: Int { self.sites.values.reduce(0) { $0 + $1.withConnections } }
     /// Started and not reported.
     var startedCount: Int { self.leases.values.reduce(0) { $0 + $1.started } }
@@ -51,15 +51,15 @@ struct DeliveryBoard {
 
     // MARK: Leases
 
-    /// Takes a lease on; its places follow with ``assign(_:to:key:now:)`` and ``decide(_:now:)``.
+    /// Takes a lease on; its recipients follow with ``assign(_:to:key:now:)`` and ``decide(_:now:)``.
     mutating func hold(_ lease: HeldLease, waiting: [Int], started: [Int]) {
         guard self.leases[lease.serial] == nil, !waiting.isEmpty || !started.isEmpty else { return }
         self.leases[lease.serial] = LeaseState(lease, waiting: waiting, started: started)
     }
 
-    /// Queues prepared places for their site.
+    /// Queues prepared recipients for their site.
     mutating func assign(
-        _ places: [Place],
+        _ recipients: [QueuedRecipient],
         to route: SiteRoute,
         key: String,
         now: ContinuousClock.Instant
@@ -67,17 +67,17 @@ struct DeliveryBoard {
         var actions = BoardActions()
         if self.sites[key] == nil { self.rotation.append(key) }
         self.sites[key, default: Site(route, now: now)].route = route
-        for var place in places {
-            place.since = now
-            let serial = place.lease.serial
-            if self.leases[serial]?.startedUnprepared.remove(place.index) != nil {
+        for var recipient in recipients {
+            recipient.since = now
+            let serial = recipient.lease.serial
+            if self.leases[serial]?.startedUnprepared.remove(recipient.index) != nil {
                 if let outcome = self.leases[serial]?.disowned {
-                    self.finish(place, outcome, &actions)
+                    self.finish(recipient, outcome, &actions)
                 } else {
-                    self.makeReady(place, key, now, &actions)
+                    self.makeReady(recipient, key, now, &actions)
                 }
-            } else if self.leases[serial]?.isWaiting(place.index) == true {
-                self.sites[key]?.unstarted[Int(place.deliveryClass.rawValue)].append(place)
+            } else if self.leases[serial]?.isWaiting(recipient.index) == true {
+                self.sites[key]?.unstarted[Int(recipient.deliveryClass.rawValue)].append(recipient)
                 actions.mayStart = true
             }
         }
@@ -85,16 +85,16 @@ struct DeliveryBoard {
         return actions
     }
 
-    /// Queues places whose outcome is known.
-    mutating func decide(_ places: [Place], now: ContinuousClock.Instant) -> BoardActions {
+    /// Queues recipients whose outcome is known.
+    mutating func decide(_ recipients: [QueuedRecipient], now: ContinuousClock.Instant) -> BoardActions {
         var actions = BoardActions()
-        for var place in places {
-            place.since = now
-            let serial = place.lease.serial
-            if self.leases[serial]?.startedUnprepared.remove(place.index) != nil {
-                if let verdict = place.verdict { self.finish(place, verdict, &actions) }
-            } else if self.leases[serial]?.isWaiting(place.index) == true {
-                self.decided.append(place)
+        for var recipient in recipients {
+            recipient.since = now
+            let serial = recipient.lease.serial
+            if self.leases[serial]?.startedUnprepared.remove(recipient.index) != nil {
+                if let verdict = recipient.verdict { self.finish(recipient, verdict, &actions) }
+            } else if self.leases[serial]?.isWaiting(recipient.index) == true {
+                self.decided.append(recipient)
                 actions.mayStart = true
             }
         }
@@ -106,11 +106,11 @@ struct DeliveryBoard {
         var actions = BoardActions()
         guard var state = self.leases.removeValue(forKey: serial) else { return actions }
         state.isWithdrawn = true
-        let places = state.removeAllWaiting(isConnected: self.isConnected)
+        let entries = state.removeAllWaiting(isConnected: self.isConnected)
         if !state.isClosed { self.leases[serial] = state }
-        if places.count > 0 {
+        if entries.count > 0 {
             self.purge(serial)
-            actions.returned.append((serial, places))
+            actions.returned.append((serial, entries))
         }
         return actions
     }
@@ -128,9 +128,9 @@ struct DeliveryBoard {
         self.leases[serial]?.startedUnprepared = []
         for key in self.sites.keys {
             for queue in DeliveryClass.allCases.indices {
-                self.sites[key]?.ready[queue].removeAll { place in
-                    guard place.lease.serial == serial else { return false }
-                    unsent.insert(place.index)
+                self.sites[key]?.ready[queue].removeAll { recipient in
+                    guard recipient.lease.serial == serial else { return false }
+                    unsent.insert(recipient.index)
                     return true
                 }
             }
@@ -140,34 +140,35 @@ struct DeliveryBoard {
         return actions
     }
 
-    /// Takes places of revoked leases from a connection that has not sent their final dot.
+    /// Takes recipients of revoked leases from a connection that has not sent their final dot.
     ///
     /// Those of a lease that the master does not know are reported: it may have counted them as uncertain.
-    mutating func returnRevoked(_ places: [Place], at key: String) -> BoardActions {
+    mutating func returnRevoked(_ recipients: [QueuedRecipient], at key: String) -> BoardActions {
         var actions = BoardActions()
-        self.sites[key]?.withConnections -= places.count
-        for place in places { self.withhold(place, &actions) }
+        self.sites[key]?.withConnections -= recipients.count
+        for recipient in recipients { self.withhold(recipient, &actions) }
         return actions
     }
 
-    private mutating func withhold(_ place: Place, _ actions: inout BoardActions) {
-        let serial = place.lease.serial
+    private mutating func withhold(_ recipient: QueuedRecipient, _ actions: inout BoardActions) {
+        let serial = recipient.lease.serial
         // What is returned while the master is away may not reach it; a report does.
         if let outcome = self.leases[serial]?.disowned ?? (self.isConnected ? nil : .deferred(Self.abandonment)) {
-            self.finish(place, outcome, &actions)
+            self.finish(recipient, outcome, &actions)
         } else {
-            self.returnStarted(serial, EntryBitmap([place.index]), &actions)
+            self.returnStarted(serial, EntryBitmap([recipient.index]), &actions)
         }
     }
 
-    private mutating func returnStarted(_ serial: LeaseSerial, _ places: EntryBitmap, _ actions: inout BoardActions) {
-        guard places.count > 0 else { return }
-        self.leases[serial]?.started -= places.count
+    private mutating func returnStarted(_ serial: LeaseSerial, _ entries: EntryBitmap, _ actions: inout BoardActions)
+    {
+        guard entries.count > 0 else { return }
+        self.leases[serial]?.started -= entries.count
         self.closeIfDone(serial)
         if let last = actions.returned.indices.last, actions.returned[last].lease == serial {
-            actions.returned[last].places.formUnion(places)
+            actions.returned[last].entries.formUnion(entries)
         } else {
-            actions.returned.append((serial, places))
+            actions.returned.append((serial, entries))
         }
     }
 
@@ -190,7 +191,7 @@ struct DeliveryBoard {
         guard let lease = self.leases[serial]?.lease else { return BoardActions() }
         var actions = BoardActions()
         self.leases[serial]?.disowned = outcome
-        for requested in (self.leases[serial]?.requested ?? [:]).values { self.withdrawRequest(requested.place, site: requested.site) }
+        for requested in (self.leases[serial]?.requested ?? [:]).values { self.withdrawRequest(requested.recipient, site: requested.site) }
         self.finishCommitted(outcome, &actions) { $0.lease.serial == serial }
         actions.append(self.withdraw(serial))
         lease.revoke()
@@ -199,31 +200,31 @@ struct DeliveryBoard {
         return actions
     }
 
-    /// Reports places that wait although the master may hold them for started: a return is not acknowledged.
+    /// Reports recipients that wait although the master may hold them for started: a return is not acknowledged.
     mutating func finishCommitted(
         _ outcome: DeliveryOutcome,
         _ actions: inout BoardActions,
-        where fits: (Place) -> Bool
+        where fits: (QueuedRecipient) -> Bool
     ) {
-        func isMeant(_ place: Place) -> Bool {
-            guard fits(place), let standing = self.leases[place.lease.serial] else { return false }
-            return standing.committed.contains(place.index) && standing.isWaiting(place.index)
+        func isMeant(_ recipient: QueuedRecipient) -> Bool {
+            guard fits(recipient), let state = self.leases[recipient.lease.serial] else { return false }
+            return state.committed.contains(recipient.index) && state.isWaiting(recipient.index)
         }
-        var places = self.decided.filter(isMeant)
-        if !places.isEmpty { self.decided = self.decided.filter { !isMeant($0) } }
+        var recipients = self.decided.filter(isMeant)
+        if !recipients.isEmpty { self.decided = self.decided.filter { !isMeant($0) } }
         for key in self.sites.keys.sorted() {
             for (queue, waiting) in (self.sites[key]?.unstarted ?? []).enumerated()
             where waiting.contains(where: isMeant) {
-                places += waiting.filter(isMeant)
+                recipients += waiting.filter(isMeant)
                 self.sites[key]?.unstarted[queue] = waiting.filter { !isMeant($0) }
             }
         }
-        for place in places {
-            let serial = place.lease.serial
-            guard self.leases[serial]?.removeWaiting(place.index) == true else { continue }
-            self.leases[serial]?.committed.remove(place.index)
+        for recipient in recipients {
+            let serial = recipient.lease.serial
+            guard self.leases[serial]?.removeWaiting(recipient.index) == true else { continue }
+            self.leases[serial]?.committed.remove(recipient.index)
             self.leases[serial]?.started += 1
-            self.finish(place, place.verdict ?? outcome, &actions)
+            self.finish(recipient, recipient.verdict ?? outcome, &actions)
         }
     }
 
@@ -232,11 +233,11 @@ struct DeliveryBoard {
         text: "not sent: the lease was revoked while the master was away"
     )
 
-    /// Ends started places of an earlier process that may have been sent since the journal was copied.
-    mutating func distrust(_ lease: HeldLease, _ places: [Int], now: ContinuousClock.Instant) -> BoardActions {
+    /// Ends started recipients of an earlier process that may have been sent since the journal was copied.
+    mutating func distrust(_ lease: HeldLease, _ indices: [Int], now: ContinuousClock.Instant) -> BoardActions {
         var actions = BoardActions()
-        for index in places where self.leases[lease.serial]?.startedUnprepared.remove(index) != nil {
-            self.finish(Place(lease: lease, index: index, since: now), .uncertain(Self.distrust), &actions)
+        for index in indices where self.leases[lease.serial]?.startedUnprepared.remove(index) != nil {
+            self.finish(QueuedRecipient(lease: lease, index: index, since: now), .uncertain(Self.distrust), &actions)
         }
         return actions
     }
@@ -246,7 +247,7 @@ struct DeliveryBoard {
         text: "the satellite's journal is an older copy, and the recipient may have been sent after it was made"
     )
 
-    /// Takes note of the master's decision on requested places.
+    /// Takes note of the master's decision on requested recipients.
     mutating func decideStart(
         _ serial: LeaseSerial,
         started: EntryBitmap,
@@ -256,32 +257,32 @@ struct DeliveryBoard {
         var actions = BoardActions()
         actions.mayStart = true
         var dropped = EntryBitmap()
-        for index in refused.places {
+        for index in refused.indices {
             guard let requested = self.leases[serial]?.requested.removeValue(forKey: index) else { continue }
             self.requestedCount -= 1
             if let site = requested.site { self.sites[site]?.requested -= 1 }
             if self.leases[serial]?.committed.remove(index) != nil {
                 // The master had started it, or may have, and has counted it as uncertain since.
                 self.leases[serial]?.started += 1
-                self.finish(requested.place, .deferred(Self.abandonment), &actions)
+                self.finish(requested.recipient, .deferred(Self.abandonment), &actions)
             } else {
                 dropped.insert(index)
             }
         }
         var touched: Set<String> = []
-        for index in started.places {
+        for index in started.indices {
             guard let requested = self.leases[serial]?.requested.removeValue(forKey: index) else { continue }
             self.requestedCount -= 1
             self.leases[serial]?.started += 1
             self.leases[serial]?.committed.remove(index)
-            var place = requested.place
-            place.since = now
+            var recipient = requested.recipient
+            recipient.since = now
             if let site = requested.site {
                 self.sites[site]?.requested -= 1
-                self.makeReady(place, site, now, &actions)
+                self.makeReady(recipient, site, now, &actions)
                 touched.insert(site)
-            } else if let verdict = place.verdict {
-                self.finish(place, verdict, &actions)
+            } else if let verdict = recipient.verdict {
+                self.finish(recipient, verdict, &actions)
             }
         }
         for site in touched { self.serve(site, now, &actions) }
@@ -290,12 +291,12 @@ struct DeliveryBoard {
         return actions
     }
 
-    /// Requeues places whose answer will not come, so that they are requested again; the master may have committed them.
+    /// Requeues recipients whose answer will not come, so that they are requested again; the master may have committed them.
     mutating func disconnected() {
         self.isConnected = false
         for serial in self.leases.keys.sorted() {
             for (_, requested) in (self.leases[serial]?.requested ?? [:]).sorted(by: { $0.key > $1.key }) {
-                self.withdrawRequest(requested.place, site: requested.site)
+                self.withdrawRequest(requested.recipient, site: requested.site)
             }
         }
     }
@@ -306,8 +307,8 @@ struct DeliveryBoard {
     mutating func planStarts(now: ContinuousClock.Instant) -> [(LeaseSerial, EntryBitmap)] {
         guard self.isConnected, !self.isDraining else { return [] }
         var plan: [LeaseSerial: EntryBitmap] = [:]
-        while self.requestedCount < self.limits.maximumStarted, let place = self.decided.popFirst() {
-            self.requestStart(place, site: nil, &plan)
+        while self.requestedCount < self.limits.maximumStarted, let recipient = self.decided.popFirst() {
+            self.requestStart(recipient, site: nil, &plan)
         }
         var outstanding = self.requestedCount + self.readyCount
         let ahead = self.limits.startAhead.seconds
@@ -321,57 +322,59 @@ struct DeliveryBoard {
             let have = site.requested + site.readyCount
             guard have == 0 || target - have >= target / 4 else { continue }
             let wanted = min(target - have, self.limits.maximumStarted - outstanding)
-            for place in self.takeUnstarted(key, atMost: wanted) {
-                self.requestStart(place, site: key, &plan)
+            for recipient in self.takeUnstarted(key, atMost: wanted) {
+                self.requestStart(recipient, site: key, &plan)
                 outstanding += 1
             }
         }
         return plan.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    private mutating func takeUnstarted(_ key: String, atMost count: Int) -> [Place] {
-        var places: [Place] = []
+    private mutating func takeUnstarted(_ key: String, atMost count: Int) -> [QueuedRecipient] {
+        var recipients: [QueuedRecipient] = []
         for deliveryClass in DeliveryClass.allCases {
             let queue = Int(deliveryClass.rawValue)
-            while places.count < count, let place = self.sites[key]?.unstarted[queue].popFirst() {
-                if self.leases[place.lease.serial]?.isWaiting(place.index) == true { places.append(place) }
+            while recipients.count < count, let recipient = self.sites[key]?.unstarted[queue].popFirst() {
+                if self.leases[recipient.lease.serial]?.isWaiting(recipient.index) == true {
+                    recipients.append(recipient)
+                }
             }
         }
-        return places
+        return recipients
     }
 
-    private mutating func requestStart(_ place: Place, site: String?, _ plan: inout [LeaseSerial: EntryBitmap]) {
-        let serial = place.lease.serial
-        guard self.leases[serial]?.removeWaiting(place.index) == true else { return }
-        self.leases[serial]?.requested[place.index] = (place, site)
+    private mutating func requestStart(_ recipient: QueuedRecipient, site: String?, _ plan: inout [LeaseSerial: EntryBitmap]) {
+        let serial = recipient.lease.serial
+        guard self.leases[serial]?.removeWaiting(recipient.index) == true else { return }
+        self.leases[serial]?.requested[recipient.index] = (recipient, site)
         self.requestedCount += 1
         if let site { self.sites[site]?.requested += 1 }
-        plan[serial, default: EntryBitmap()].insert(place.index)
+        plan[serial, default: EntryBitmap()].insert(recipient.index)
     }
 
-    private mutating func withdrawRequest(_ place: Place, site: String?) {
-        let serial = place.lease.serial
-        guard self.leases[serial]?.requested.removeValue(forKey: place.index) != nil else { return }
-        self.leases[serial]?.insertWaiting(place.index)
-        self.leases[serial]?.committed.insert(place.index)
+    private mutating func withdrawRequest(_ recipient: QueuedRecipient, site: String?) {
+        let serial = recipient.lease.serial
+        guard self.leases[serial]?.requested.removeValue(forKey: recipient.index) != nil else { return }
+        self.leases[serial]?.insertWaiting(recipient.index)
+        self.leases[serial]?.committed.insert(recipient.index)
         self.requestedCount -= 1
-        guard let site else { return self.decided.prepend(place) }
+        guard let site else { return self.decided.prepend(recipient) }
         self.sites[site]?.requested -= 1
-        self.sites[site]?.unstarted[Int(place.deliveryClass.rawValue)].prepend(place)
+        self.sites[site]?.unstarted[Int(recipient.deliveryClass.rawValue)].prepend(recipient)
     }
 
     // MARK: Connections
 
     /// Gives a connection its next block; an empty one marks it idle.
-    mutating func take(for id: ConnectionID, at key: String, now: ContinuousClock.Instant) -> [Place] {
+    mutating func take(for id: ConnectionID, at key: String, now: ContinuousClock.Instant) -> [QueuedRecipient] {
         guard var site = self.sites[key], !self.isClosed else { return [] }
         self.sites[key] = nil  // Keeps the queues from being copied.
         defer { self.sites[key] = site }
         let share = site.readyCount / max(1, site.connections.count) + 1
         let count = min(self.limits.connectionBlock, share)
-        var block: [Place] = []
+        var block: [QueuedRecipient] = []
         for queue in site.ready.indices {
-            while block.count < count, let place = site.ready[queue].popFirst() { block.append(place) }
+            while block.count < count, let recipient = site.ready[queue].popFirst() { block.append(recipient) }
         }
         site.withConnections += block.count
         site.lastUsed = now
@@ -380,40 +383,41 @@ struct DeliveryBoard {
     }
 
     /// Requeues what a connection had not begun with.
-    mutating func requeue(_ places: [Place], at key: String, now: ContinuousClock.Instant) -> BoardActions {
+    mutating func requeue(_ recipients: [QueuedRecipient], at key: String, now: ContinuousClock.Instant) -> BoardActions
+    {
         var actions = BoardActions()
-        self.sites[key]?.withConnections -= places.count
-        for place in places.reversed() { self.makeReady(place, key, now, &actions, atFront: true) }
+        self.sites[key]?.withConnections -= recipients.count
+        for recipient in recipients.reversed() { self.makeReady(recipient, key, now, &actions, atFront: true) }
         self.serve(key, now, &actions)
         return actions
     }
 
-    /// Requeues a place whose transaction never began; too many times count as an attempt.
+    /// Requeues a recipient whose transaction never began; too many times count as an attempt.
     mutating func requeue(
-        _ place: Place,
+        _ recipient: QueuedRecipient,
         at key: String,
         trace: AttemptTrace,
         now: ContinuousClock.Instant
     ) -> BoardActions {
-        var place = place
-        place.requeues += 1
-        guard place.requeues > self.limits.maximumRequeues, !place.lease.isRevoked else {
-            return self.requeue([place], at: key, now: now)
+        var recipient = recipient
+        recipient.requeues += 1
+        guard recipient.requeues > self.limits.maximumRequeues, !recipient.lease.isRevoked else {
+            return self.requeue([recipient], at: key, now: now)
         }
         var actions = BoardActions()
         self.sites[key]?.withConnections -= 1
-        self.finish(place, .deferred(trace), &actions)
+        self.finish(recipient, .deferred(trace), &actions)
         return actions
     }
 
     /// Counts attempts that connections have ended; `clears` is one whose reply says that the site can be used.
     mutating func ended(
-        _ places: [(site: String, lease: LeaseSerial, clears: Bool)],
+        _ recipients: [(site: String, lease: LeaseSerial, clears: Bool)],
         now: ContinuousClock.Instant
     ) -> BoardActions {
         var actions = BoardActions()
         var touched: Set<String> = []
-        for (site, lease, clears) in places {
+        for (site, lease, clears) in recipients {
             self.sites[site]?.withConnections -= 1
             self.sites[site]?.ended += 1
             if clears, self.sites[site]?.isPaused(now) == false { self.cleared(site) }
@@ -530,43 +534,43 @@ struct DeliveryBoard {
     // MARK: Inner steps
 
     private mutating func makeReady(
-        _ place: Place,
+        _ recipient: QueuedRecipient,
         _ key: String,
         _ now: ContinuousClock.Instant,
         _ actions: inout BoardActions,
         atFront: Bool = false
     ) {
-        let queue = Int(place.deliveryClass.rawValue)
-        if place.lease.isRevoked {
-            self.withhold(place, &actions)
+        let queue = Int(recipient.deliveryClass.rawValue)
+        if recipient.lease.isRevoked {
+            self.withhold(recipient, &actions)
         } else if self.isClosed || self.sites[key]?.isHeld(now, self.limits) == true {
-            self.hold([place], key, &actions)
+            self.hold([recipient], key, &actions)
         } else if let trace = self.sites[key]?.traceOfOutage(now, self.limits) {
-            self.finish(place, .deferred(trace), &actions)
+            self.finish(recipient, .deferred(trace), &actions)
         } else if atFront {
-            self.sites[key]?.ready[queue].prepend(place)
+            self.sites[key]?.ready[queue].prepend(recipient)
         } else {
-            self.sites[key]?.ready[queue].append(place)
+            self.sites[key]?.ready[queue].append(recipient)
         }
     }
 
-    mutating func finish(_ place: Place, _ outcome: DeliveryOutcome, _ actions: inout BoardActions) {
-        actions.finished.append((place, outcome))
-        self.leases[place.lease.serial]?.started -= 1
-        self.closeIfDone(place.lease.serial)
+    mutating func finish(_ recipient: QueuedRecipient, _ outcome: DeliveryOutcome, _ actions: inout BoardActions) {
+        actions.finished.append((recipient, outcome))
+        self.leases[recipient.lease.serial]?.started -= 1
+        self.closeIfDone(recipient.lease.serial)
     }
 
-    /// Reports the ready places of a site that fit.
+    /// Reports the ready recipients of a site that fit.
     mutating func finishReady(
         _ key: String,
         _ outcome: DeliveryOutcome,
         _ actions: inout BoardActions,
-        where fits: (Place) -> Bool
+        where fits: (QueuedRecipient) -> Bool
     ) {
         guard let ready = self.sites[key]?.ready else { return }
         for queue in ready.indices where !ready[queue].isEmpty {
             self.sites[key]?.ready[queue].removeAll(where: fits)
-            for place in ready[queue] where fits(place) { self.finish(place, outcome, &actions) }
+            for recipient in ready[queue] where fits(recipient) { self.finish(recipient, outcome, &actions) }
         }
     }
 
@@ -574,7 +578,7 @@ struct DeliveryBoard {
         if self.leases[serial]?.isClosed == true { self.leases[serial] = nil }
     }
 
-    /// Takes a lease's places that do not wait any more out of all queues.
+    /// Takes a lease's recipients that do not wait any more out of all queues.
     private mutating func purge(_ serial: LeaseSerial) {
         let state = self.leases[serial]
         for key in self.sites.keys {

@@ -2,14 +2,14 @@
 
 import MailingModel
 
-/// The state of a lease's places, as long as one of them is not reported or returned.
+/// The state of a lease's recipients, as long as one of them is not reported or returned.
 struct LeaseState {
     let lease: HeldLease
     /// Never started and not requested: in preparation, or in a site's queue.
     private(set) var waiting: [Bool]
     private(set) var waitingCount = 0
     /// Requested and not answered, with their site; `nil` for one whose outcome is known.
-    var requested: [Int: (place: Place, site: String?)] = [:]
+    var requested: [Int: (recipient: QueuedRecipient, site: String?)] = [:]
     /// Started, in preparation: requested by a process before this one.
     var startedUnprepared: Set<Int> = []
     /// Started and not reported, those in preparation too.
@@ -19,46 +19,46 @@ struct LeaseState {
     /// Without a master they are not returned: a return is not acknowledged, and what a master that does not hear of it holds
     /// for started would become uncertain.
     var committed: Set<Int> = []
-    /// What becomes of its started places once the master has disowned the lease: they must not go out any more.
+    /// What becomes of its started recipients once the master has disowned the lease: they must not go out any more.
     var disowned: DeliveryOutcome?
     /// Revoked by the master, or ended by a shutdown: nothing more is requested.
     var isWithdrawn = false
 
-    init(_ lease: HeldLease, waiting places: [Int], started: [Int]) {
+    init(_ lease: HeldLease, waiting indices: [Int], started: [Int]) {
         self.lease = lease
         self.waiting = [Bool](repeating: false, count: lease.grant.entries.count)
-        for place in places { self.insertWaiting(place) }
+        for index in indices { self.insertWaiting(index) }
         self.startedUnprepared = Set(started)
         self.started = started.count
     }
 
     var isClosed: Bool { self.waitingCount == 0 && self.requested.isEmpty && self.started == 0 }
 
-    func isWaiting(_ place: Int) -> Bool { self.waiting.indices.contains(place) && self.waiting[place] }
+    func isWaiting(_ index: Int) -> Bool { self.waiting.indices.contains(index) && self.waiting[index] }
 
-    mutating func insertWaiting(_ place: Int) {
-        guard !self.waiting[place] else { return }
-        self.waiting[place] = true
+    mutating func insertWaiting(_ index: Int) {
+        guard !self.waiting[index] else { return }
+        self.waiting[index] = true
         self.waitingCount += 1
     }
 
     /// - Returns: Whether it was waiting.
     @discardableResult
-    mutating func removeWaiting(_ place: Int) -> Bool {
-        guard self.isWaiting(place) else { return false }
-        self.waiting[place] = false
+    mutating func removeWaiting(_ index: Int) -> Bool {
+        guard self.isWaiting(index) else { return false }
+        self.waiting[index] = false
         self.waitingCount -= 1
         return true
     }
 
-    /// Takes out every place that was never started and is not requested; those that the master holds for started only
+    /// Takes out every recipient that was never started and is not requested; those that the master holds for started only
     /// while it hears of it.
     mutating func removeAllWaiting(isConnected: Bool) -> EntryBitmap {
-        let places = self.waiting.indices.filter {
+        let indices = self.waiting.indices.filter {
             self.waiting[$0] && (isConnected || !self.committed.contains($0))
         }
-        for place in places { self.removeWaiting(place) }
-        self.committed.subtract(places)
-        return EntryBitmap(places)
+        for index in indices { self.removeWaiting(index) }
+        self.committed.subtract(indices)
+        return EntryBitmap(indices)
     }
 }

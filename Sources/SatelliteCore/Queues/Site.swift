@@ -7,12 +7,12 @@ import MailingModel
 struct Site {
     var route: SiteRoute
     /// Never started, by class.
-    var unstarted: [Deque<Place>] = DeliveryClass.allCases.map { _ in Deque() }
+    var unstarted: [Deque<QueuedRecipient>] = DeliveryClass.allCases.map { _ in Deque() }
     /// Started and waiting for a connection, by class.
-    var ready: [Deque<Place>] = DeliveryClass.allCases.map { _ in Deque() }
-    /// How many of its places are requested and not answered.
+    var ready: [Deque<QueuedRecipient>] = DeliveryClass.allCases.map { _ in Deque() }
+    /// How many of its recipients are requested and not answered.
     var requested = 0
-    /// Places that connections hold.
+    /// Recipients that connections hold.
     var withConnections = 0
     /// Connections open or being opened.
     var connections: Set<ConnectionID> = []

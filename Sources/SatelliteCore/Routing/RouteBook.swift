@@ -52,7 +52,7 @@ actor RouteBook {
         if self.lookups < self.maximumLookups {
             self.lookups += 1
         } else {
-            await withCheckedContinuation { self.queue.append($0) }  // The place is handed over by leave().
+            await withCheckedContinuation { self.queue.append($0) }  // leave() hands its slot over.
         }
     }
 

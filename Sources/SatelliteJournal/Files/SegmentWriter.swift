@@ -4,7 +4,7 @@ import MailingModel
 
 /// Appends records to preallocated segments and keeps the sum of what they say.
 ///
-/// Room is reserved for the bookkeeping of every place that is open, so that a lease is refused before a dot, an outcome or
+/// Room is reserved for the bookkeeping of every entry that is open, so that a lease is refused before a dot, an outcome or
 /// an acknowledgement could find the disk full. Not thread-safe; its owner holds a lock.
 struct SegmentWriter {
     struct Segment {
@@ -13,8 +13,8 @@ struct SegmentWriter {
         var offset = 0
     }
 
-    /// Bytes reserved for all records of one place beside its lease: started, dot, done with a short text, forget.
-    static let reservePerPlace = 768
+    /// Bytes reserved for all records of one entry beside its lease: started, dot, done with a short text, forget.
+    static let reservePerEntry = 768
     /// The text kept of a reply when only reserved room is left.
     static let shortText = 256
     /// Bytes lost at the end of a segment, and its first record.
@@ -39,7 +39,7 @@ struct SegmentWriter {
     var store: StorePosition?
 
     private var home: [LeaseSerial: UInt64]
-    private var openPlaces: Int
+    private var openEntries: Int
     private var pending = ByteEncoder()
     private var scratch = ByteEncoder()
     private let frame = RecordFrame()
@@ -64,7 +64,7 @@ struct SegmentWriter {
         self.older = older
         self.segmentSize = segmentSize
         self.textLimit = textLimit
-        self.openPlaces = state.leases.values.reduce(0) { $0 + $1.openCount }
+        self.openEntries = state.leases.values.reduce(0) { $0 + $1.openCount }
         self.store = state.store
     }
 
@@ -97,19 +97,19 @@ struct SegmentWriter {
     var segmentCount: Int { self.older.count + 1 + self.ahead.count }
     /// The number for the next segment to be created.
     var nextNumber: UInt64 { (self.ahead.last?.number ?? self.current.number) + 1 }
-    /// Bytes promised to places that are open.
-    var reserved: Int { self.openPlaces * Self.reservePerPlace + Self.slackForSessions }
+    /// Bytes promised to entries that are open.
+    var reserved: Int { self.openEntries * Self.reservePerEntry + Self.slackForSessions }
     /// Bytes that records can still be written to.
     var available: Int {
         let room = self.segmentSize - self.current.offset - self.pending.bytes.count
         return room + self.ahead.count * self.segmentSize - (self.ahead.count + 1) * Self.slackPerSegment
     }
 
-    /// Whether a record of `size` bytes leaves what is reserved, and `places` more, alone.
-    func hasRoom(for size: Int, places: Int) -> Bool {
+    /// Whether a record of `size` bytes leaves what is reserved, and `entries` more, alone.
+    func hasRoom(for size: Int, entries: Int) -> Bool {
         let room = self.segmentSize - self.current.offset - self.pending.bytes.count
         let waste = size > room ? room : 0
-        return self.available - waste - size >= self.reserved + places * Self.reservePerPlace
+        return self.available - waste - size >= self.reserved + entries * Self.reservePerEntry
     }
 
     /// The bytes a record would take.
@@ -183,12 +183,12 @@ struct SegmentWriter {
         switch (effect, record) {
         case (.held(let lease), _):
             self.home[lease] = self.current.number
-            self.openPlaces += (self.state.leases[lease]?.openCount ?? 0) - before
+            self.openEntries += (self.state.leases[lease]?.openCount ?? 0) - before
         case (.released(let lease), _):
             self.home[lease] = nil
-            self.openPlaces -= before
+            self.openEntries -= before
         case (.none, .forget(let lease, _)), (.none, .returned(let lease, _)):
-            self.openPlaces += (self.state.leases[lease]?.openCount ?? 0) - before
+            self.openEntries += (self.state.leases[lease]?.openCount ?? 0) - before
         case (.none, _): break
         }
     }

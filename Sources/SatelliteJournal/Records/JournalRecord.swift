@@ -8,15 +8,15 @@ enum JournalRecord: Hashable, Sendable {
     case session(JournalSession)
     /// A grant accepted; synced before it is acknowledged.
     case lease(LeaseGrant)
-    /// Places that the master has committed as started; synced before any of them is sent.
+    /// Entries that the master has committed as started; synced before any of them is sent.
     case started(LeaseSerial, EntryBitmap)
-    /// The final dot of a place is about to be written; written before it, not synced.
-    case dot(LeaseSerial, place: Int)
-    /// A place's attempt ended; written before it is reported.
-    case done(LeaseSerial, place: Int, DeliveryOutcome, endedAt: Timestamp)
+    /// The final dot of an entry is about to be written; written before it, not synced.
+    case dot(LeaseSerial, entry: Int)
+    /// An entry's attempt ended; written before it is reported.
+    case done(LeaseSerial, entry: Int, DeliveryOutcome, endedAt: Timestamp)
     /// Reports that the master has acknowledged.
     case forget(LeaseSerial, EntryBitmap)
-    /// Places returned without an attempt.
+    /// Entries returned without an attempt.
     case returned(LeaseSerial, EntryBitmap)
     /// All that is known of a lease, so that the segment with its earlier records may go.
     case checkpoint(LeaseProgress)
@@ -92,28 +92,28 @@ extension JournalRecord {
         case .lease(let grant):
             encoder.byte(Kind.lease.rawValue)
             grant.encode(into: &encoder)
-        case .started(let lease, let places):
+        case .started(let lease, let entries):
             encoder.byte(Kind.started.rawValue)
             encoder.signed(lease.rawValue)
-            encoder.places(places)
-        case .dot(let lease, let place):
+            encoder.entries(entries)
+        case .dot(let lease, let index):
             encoder.byte(Kind.dot.rawValue)
             encoder.signed(lease.rawValue)
-            encoder.count(place)
-        case .done(let lease, let place, let outcome, let endedAt):
+            encoder.count(index)
+        case .done(let lease, let index, let outcome, let endedAt):
             encoder.byte(Kind.done.rawValue)
             encoder.signed(lease.rawValue)
-            encoder.count(place)
+            encoder.count(index)
             encoder.signed(endedAt.milliseconds)
             outcome.encode(into: &encoder, textLimit: textLimit)
-        case .forget(let lease, let places):
+        case .forget(let lease, let entries):
             encoder.byte(Kind.forget.rawValue)
             encoder.signed(lease.rawValue)
-            encoder.places(places)
-        case .returned(let lease, let places):
+            encoder.entries(entries)
+        case .returned(let lease, let entries):
             encoder.byte(Kind.returned.rawValue)
             encoder.signed(lease.rawValue)
-            encoder.places(places)
+            encoder.entries(entries)
         case .checkpoint(let progress):
             encoder.byte(Kind.checkpoint.rawValue)
             progress.encode(into: &encoder, textLimit: textLimit)
@@ -136,18 +136,18 @@ extension JournalRecord {
         case .lease:
             self = .lease(try LeaseGrant(from: &decoder))
         case .started:
-            self = .started(LeaseSerial(rawValue: try decoder.signed()), try decoder.places())
+            self = .started(LeaseSerial(rawValue: try decoder.signed()), try decoder.entries())
         case .dot:
-            self = .dot(LeaseSerial(rawValue: try decoder.signed()), place: try decoder.place())
+            self = .dot(LeaseSerial(rawValue: try decoder.signed()), entry: try decoder.entryIndex())
         case .done:
             let lease = LeaseSerial(rawValue: try decoder.signed())
-            let place = try decoder.place()
+            let index = try decoder.entryIndex()
             let endedAt = Timestamp(milliseconds: try decoder.signed())
-            self = .done(lease, place: place, try DeliveryOutcome(from: &decoder), endedAt: endedAt)
+            self = .done(lease, entry: index, try DeliveryOutcome(from: &decoder), endedAt: endedAt)
         case .forget:
-            self = .forget(LeaseSerial(rawValue: try decoder.signed()), try decoder.places())
+            self = .forget(LeaseSerial(rawValue: try decoder.signed()), try decoder.entries())
         case .returned:
-            self = .returned(LeaseSerial(rawValue: try decoder.signed()), try decoder.places())
+            self = .returned(LeaseSerial(rawValue: try decoder.signed()), try decoder.entries())
         case .checkpoint:
             self = .checkpoint(try LeaseProgress(from: &decoder))
         case .store:
@@ -185,39 +185,43 @@ extension JournalSession {
 }
 
 extension ByteEncoder {
-    /// A set of places, as a list or as bits, whichever is shorter.
-    mutating func places(_ places: EntryBitmap) {
-        let count = places.count
-        if count * 2 < places.bytes.count {
+    /// A set of entries, as a list or as bits, whichever is shorter.
+    mutating func entries(_ entries: EntryBitmap) {
+        let count = entries.count
+        if count * 2 < entries.bytes.count {
             self.byte(0)
             self.count(count)
-            for place in places.places { self.count(place) }
+            for index in entries.indices { self.count(index) }
         } else {
             self.byte(1)
-            self.data(places.bytes)
+            self.data(entries.bytes)
         }
     }
 }
 
 extension ByteDecoder {
-    /// The greatest place that a record may name: a lease holds about 1,000 recipients.
-    static let greatestPlace: UInt64 = 1 << 20
+    /// The greatest entry index that a record may name: a lease holds about 1,000 recipients.
+    static let greatestEntryIndex: UInt64 = 1 << 20
 
-    mutating func place() throws(DecodingFailure) -> Int {
-        let place = try self.unsigned()
-        guard place <= Self.greatestPlace else { throw DecodingFailure(reason: "place \(place) is out of range") }
-        return Int(place)
+    mutating func entryIndex() throws(DecodingFailure) -> Int {
+        let index = try self.unsigned()
+        guard index <= Self.greatestEntryIndex else {
+            throw DecodingFailure(reason: "entry index \(index) is out of range")
+        }
+        return Int(index)
     }
 
-    mutating func places() throws(DecodingFailure) -> EntryBitmap {
+    mutating func entries() throws(DecodingFailure) -> EntryBitmap {
         switch try self.byte() {
         case 0:
-            var places = EntryBitmap()
-            for _ in 0..<(try self.count()) { places.insert(try self.place()) }
-            return places
+            var entries = EntryBitmap()
+            for _ in 0..<(try self.count()) { entries.insert(try self.entryIndex()) }
+            return entries
         case 1:
             let bytes = try self.data()
-            guard bytes.count <= Self.greatestPlace / 8 else { throw DecodingFailure(reason: "a set is too large") }
+            guard bytes.count <= Self.greatestEntryIndex / 8 else {
+                throw DecodingFailure(reason: "a set is too large")
+            }
             return EntryBitmap(bytes: bytes)
         default: throw DecodingFailure(reason: "unknown form of a set")
         }

@@ -18,7 +18,7 @@ struct RecordFrame: Sendable {
         encoder.patch32(self.checksum(encoder.bytes, from: start, to: encoder.bytes.count), at: start + 4)
     }
 
-    /// What lies at a place of a segment.
+    /// What lies at a position of a segment.
     enum Found {
         case record(JournalRecord, next: Int)
         /// Nothing but zeros from here on.

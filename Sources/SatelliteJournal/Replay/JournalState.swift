@@ -8,13 +8,13 @@ import MailingModel
 struct JournalState: Hashable, Sendable {
     /// The newest session, `nil` before the first record.
     private(set) var session: JournalSession?
-    /// Leases with at least one place not yet forgotten or returned.
+    /// Leases with at least one entry not yet forgotten or returned.
     private(set) var leases: [LeaseSerial: LeaseProgress] = [:]
     /// The highest term seen.
     private(set) var highestTerm = Term(rawValue: 0)
     /// The highest lease serial seen.
     private(set) var highestLease = LeaseSerial(rawValue: 0)
-    /// Places that a process left between dot and reply, or that a power cut made doubtful.
+    /// Entries that a process left between dot and reply, or that a power cut made doubtful.
     private(set) var doubtful: [LeaseSerial: EntryBitmap] = [:]
     /// The newest commit of its store that the master has reported.
     var store: StorePosition?
@@ -24,7 +24,7 @@ struct JournalState: Hashable, Sendable {
         case none
         /// The lease's records begin with this one.
         case held(LeaseSerial)
-        /// The lease's last place is closed.
+        /// The lease's last entry is closed.
         case released(LeaseSerial)
     }
 
@@ -34,16 +34,16 @@ struct JournalState: Hashable, Sendable {
         case .session(let session): return self.begin(session)
         case .lease(let grant): return self.hold(LeaseProgress(grant: grant))
         case .checkpoint(let progress): return self.hold(progress)
-        case .started(let lease, let places):
-            self.leases[lease]?.started.formUnion(places)
-        case .dot(let lease, let place):
-            self.leases[lease]?.dotted.insert(place)
-        case .done(let lease, let place, let outcome, let endedAt):
-            self.leases[lease]?.finish(place, outcome, endedAt: endedAt)
-        case .forget(let lease, let places):
-            return self.close(lease, places, \.forgotten)
-        case .returned(let lease, let places):
-            return self.close(lease, places, \.returned)
+        case .started(let lease, let entries):
+            self.leases[lease]?.started.formUnion(entries)
+        case .dot(let lease, let index):
+            self.leases[lease]?.dotted.insert(index)
+        case .done(let lease, let index, let outcome, let endedAt):
+            self.leases[lease]?.finish(index, outcome, endedAt: endedAt)
+        case .forget(let lease, let entries):
+            return self.close(lease, entries, \.forgotten)
+        case .returned(let lease, let entries):
+            return self.close(lease, entries, \.returned)
         case .store(let position):
             self.store = position
         }
@@ -52,7 +52,7 @@ struct JournalState: Hashable, Sendable {
 
     /// Marks what the end of the process that wrote the last session leaves in doubt.
     ///
-    /// A dot without a reply always. Every started place without an outcome if the dots cannot be trusted: the machine has
+    /// A dot without a reply always. Every started entry without an outcome if the dots cannot be trusted: the machine has
     /// been started anew, and a dot's record is not synced; or the journal is a copy, and dots were written behind it.
     mutating func endSession(dotsAreKnown: Bool) {
         for (lease, progress) in self.leases {
@@ -83,12 +83,12 @@ struct JournalState: Hashable, Sendable {
 
     private mutating func close(
         _ lease: LeaseSerial,
-        _ places: EntryBitmap,
+        _ entries: EntryBitmap,
         _ set: WritableKeyPath<LeaseProgress, EntryBitmap>
     ) -> Effect {
         guard var progress = self.leases.removeValue(forKey: lease) else { return .none }
-        progress[keyPath: set].formUnion(places.clipped(to: progress.grant.entries.count))
-        for place in places.places { progress.reports[place] = nil }
+        progress[keyPath: set].formUnion(entries.clipped(to: progress.grant.entries.count))
+        for index in entries.indices { progress.reports[index] = nil }
         guard progress.openCount > 0 else {
             self.doubtful[lease] = nil
             return .released(lease)
@@ -105,8 +105,8 @@ extension EntryBitmap {
         return union
     }
 
-    /// The places below `count`.
+    /// The entries below `count`.
     fileprivate func clipped(to count: Int) -> EntryBitmap {
-        self.bytes.count * 8 <= count ? self : EntryBitmap(self.places.filter { $0 < count })
+        self.bytes.count * 8 <= count ? self : EntryBitmap(self.indices.filter { $0 < count })
     }
 }

@@ -2,7 +2,7 @@
 
 import MailingModel
 
-/// A lease and how far each of its places has come.
+/// A lease and how far each of its entries has come.
 struct LeaseProgress: Hashable, Sendable {
     /// What was granted.
     var grant: LeaseGrant
@@ -16,27 +16,27 @@ struct LeaseProgress: Hashable, Sendable {
     var forgotten = EntryBitmap()
     /// Returned without an attempt.
     var returned = EntryBitmap()
-    /// Reports of places finished and not forgotten.
+    /// Reports of entries finished and not forgotten.
     var reports: [Int: DeliveryReport] = [:]
 
     init(grant: LeaseGrant) { self.grant = grant }
 
-    /// Places that still need bookkeeping.
+    /// Entries that still need bookkeeping.
     var openCount: Int { self.grant.entries.count - self.forgotten.union(self.returned).count }
 
-    /// Ends a place's attempt; the first outcome stands.
-    mutating func finish(_ place: Int, _ outcome: DeliveryOutcome, endedAt: Timestamp) {
-        guard !self.finished.contains(place), !self.returned.contains(place), !self.forgotten.contains(place),
-            let report = self.report(of: place, outcome, endedAt: endedAt)
+    /// Ends an entry's attempt; the first outcome stands.
+    mutating func finish(_ index: Int, _ outcome: DeliveryOutcome, endedAt: Timestamp) {
+        guard !self.finished.contains(index), !self.returned.contains(index), !self.forgotten.contains(index),
+            let report = self.report(of: index, outcome, endedAt: endedAt)
         else { return }
-        self.finished.insert(place)
-        self.reports[place] = report
+        self.finished.insert(index)
+        self.reports[index] = report
     }
 
-    /// The report of a place.
-    func report(of place: Int, _ outcome: DeliveryOutcome, endedAt: Timestamp) -> DeliveryReport? {
-        guard self.grant.entries.indices.contains(place) else { return nil }
-        let entry = self.grant.entries[place]
+    /// The report of an entry.
+    func report(of index: Int, _ outcome: DeliveryOutcome, endedAt: Timestamp) -> DeliveryReport? {
+        guard self.grant.entries.indices.contains(index) else { return nil }
+        let entry = self.grant.entries[index]
         return DeliveryReport(
             recipient: entry.recipient,
             attempt: entry.attempt,
@@ -48,12 +48,12 @@ struct LeaseProgress: Hashable, Sendable {
 
     func encode(into encoder: inout ByteEncoder, textLimit: Int) {
         self.grant.encode(into: &encoder)
-        for places in [self.started, self.dotted, self.finished, self.forgotten, self.returned] {
-            encoder.places(places)
+        for entries in [self.started, self.dotted, self.finished, self.forgotten, self.returned] {
+            encoder.entries(entries)
         }
         encoder.count(self.reports.count)
-        for (place, report) in self.reports.sorted(by: { $0.key < $1.key }) {
-            encoder.count(place)
+        for (index, report) in self.reports.sorted(by: { $0.key < $1.key }) {
+            encoder.count(index)
             encoder.signed(report.endedAt.milliseconds)
             report.outcome.encode(into: &encoder, textLimit: textLimit)
         }
@@ -61,32 +61,32 @@ struct LeaseProgress: Hashable, Sendable {
 
     init(from decoder: inout ByteDecoder) throws(DecodingFailure) {
         self.grant = try LeaseGrant(from: &decoder)
-        self.started = try decoder.places()
-        self.dotted = try decoder.places()
-        self.finished = try decoder.places()
-        self.forgotten = try decoder.places()
-        self.returned = try decoder.places()
+        self.started = try decoder.entries()
+        self.dotted = try decoder.entries()
+        self.finished = try decoder.entries()
+        self.forgotten = try decoder.entries()
+        self.returned = try decoder.entries()
         for _ in 0..<(try decoder.count(ofAtLeast: 7)) {
-            let place = try decoder.place()
+            let index = try decoder.entryIndex()
             let endedAt = Timestamp(milliseconds: try decoder.signed())
             let outcome = try DeliveryOutcome(from: &decoder)
-            guard let report = self.report(of: place, outcome, endedAt: endedAt) else {
+            guard let report = self.report(of: index, outcome, endedAt: endedAt) else {
                 throw DecodingFailure(reason: "a report of no recipient")
             }
-            self.reports[place] = report
+            self.reports[index] = report
         }
     }
 }
 
 extension EntryBitmap {
-    /// This set without the places of another.
+    /// This set without the entries of another.
     func removing(_ other: EntryBitmap) -> EntryBitmap {
         var bytes = self.bytes
         for (index, byte) in other.bytes.enumerated() where index < bytes.count { bytes[index] &= ~byte }
         return EntryBitmap(bytes: bytes)
     }
 
-    /// The places in both sets.
+    /// The entries in both sets.
     func intersecting(_ other: EntryBitmap) -> EntryBitmap {
         EntryBitmap(bytes: zip(self.bytes, other.bytes).map { $0 & $1 })
     }

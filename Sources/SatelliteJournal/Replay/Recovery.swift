@@ -8,15 +8,15 @@ public struct Recovery: Sendable {
     public struct HeldLease: Sendable {
         /// What was granted, all entries.
         public var grant: LeaseGrant
-        /// Places that were never started: they may be started, or returned.
+        /// Entries that were never started: they may be started, or returned.
         public var neverStarted: EntryBitmap
-        /// Places that are started and certainly unsent: they may be sent.
+        /// Entries that are started and certainly unsent: they may be sent.
         public var started: EntryBitmap
-        /// Places that were returned; the master may not have heard.
+        /// Entries that were returned; the master may not have heard.
         public var returned: EntryBitmap
     }
 
-    /// Leases with places that need work or whose return may be unknown to the master, in order of serial.
+    /// Leases with entries that need work or whose return may be unknown to the master, in order of serial.
     public var heldLeases: [HeldLease] = []
     /// Reports that the master has not acknowledged, of attempts that ended before.
     public var unacknowledged: [DeliveryReport] = []

@@ -13,7 +13,7 @@ struct BenchStoreCommand: AsyncParsableCommand {
         abstract: "Measure the store's operations on one large mailing, with small ones beside it.",
         discussion: """
             Fills the store through the operation that the APIs use, then leases, starts and reports every recipient, and reads \
-            the feed and the list of mailings at random places. Latencies are median / 99 % / worst. The store must be \
+            the feed and the list of mailings at random positions. Latencies are median / 99 % / worst. The store must be \
             empty; a temporary SQLite store is used if none is given.
             """
     )

@@ -99,7 +99,7 @@ struct StoreBench: Sendable {
             try await self.repeated(10) { _ = try await self.store.mailings(MailingFilter()) }.summary
         )
         note(
-            "list of 100 mailings at a random place",
+            "list of 100 mailings at a random position",
             try await self.repeated(50) {
                 var filter = MailingFilter()
                 filter.after = MailingID(rawValue: .random(in: 0...Int32(clamping: max(0, self.smallMailings - 100))))
@@ -208,7 +208,7 @@ struct StoreBench: Sendable {
     }
 
     private func start(_ grant: Granted, by satellite: SatelliteID) async throws {
-        let request = StartRequest(lease: grant.serial, places: EntryBitmap(grant.entries.indices))
+        let request = StartRequest(lease: grant.serial, entries: EntryBitmap(grant.entries.indices))
         _ = try await self.store.start([request], by: satellite, at: Self.now())
     }
 

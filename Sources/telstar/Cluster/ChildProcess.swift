@@ -135,7 +135,7 @@ final class ChildProcess: Sendable {
         process.environment = ProcessInfo.processInfo.environment
             .merging(self.environment) { $1 }
             .merging(["NOTIFY_SOCKET": readiness.name, "TELSTAR_LIFELINE": "1"]) { $1 }
-        // A crash point kills one life only, or the restarted child would die at the same place for ever.
+        // A crash point kills one life only, or the restarted child would die at the same point for ever.
         if !isFirstLife { process.environment?["TELSTAR_CRASH_AT"] = nil }
         process.standardInput = lifeline
         let output = try Self.appending(to: self.log)

@@ -196,10 +196,10 @@ struct ControlClient {
         do {
             return try JSONDecoder().decode(Answer.self, from: data)
         } catch {
-            let place = path.split(separator: "?").first ?? ""
+            let resource = path.split(separator: "?").first ?? ""
             throw StartFailure(
                 .unavailable,
-                "\(self.name) does not answer \(method) \(place) as a Telstar master of version \(Telstar.version); "
+                "\(self.name) does not answer \(method) \(resource) as a Telstar master of version \(Telstar.version); "
                     + "is it the API's address, and of the same version?"
             )
         }

@@ -80,10 +80,10 @@ struct DemoAudience: Sendable {
 
     private static func domain(_ index: Int) -> Domain {
         // A full cycle through 0…99 in a mixed order, so that each block of a hundred holds every share exactly.
-        var place = (index * 61) % 100
+        var remainder = (index * 61) % 100
         for domain in Self.domains {
-            if place < domain.share { return domain }
-            place -= domain.share
+            if remainder < domain.share { return domain }
+            remainder -= domain.share
         }
         return Self.domains[0]
     }

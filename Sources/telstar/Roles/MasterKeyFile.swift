@@ -58,13 +58,13 @@ enum MasterKeyFile {
         "master.publicKey must be given (`telstar master --show-key` prints it), or enrol.sharedKeyFile to enrol"
     )
 
-    private static func decode(_ text: String, from place: String) throws -> [UInt8] {
+    private static func decode(_ text: String, from source: String) throws -> [UInt8] {
         do {
             return try Z85.decode(key: text)
         } catch {
             throw StartFailure(
                 .configuration,
-                "\(place) is not a key of 40 characters; `telstar master --show-key` prints it"
+                "\(source) is not a key of 40 characters; `telstar master --show-key` prints it"
             )
         }
     }

@@ -96,8 +96,8 @@ struct StartChecks {
 
     /// Refuses one address for two listeners, of which the second could not listen.
     private static func checkDistinct(_ listeners: [(key: String, address: ListenAddress)]) throws {
-        for (place, listener) in listeners.enumerated() where listener.address.port != 0 {
-            guard let other = listeners[..<place].first(where: { $0.address == listener.address }) else { continue }
+        for (index, listener) in listeners.enumerated() where listener.address.port != 0 {
+            guard let other = listeners[..<index].first(where: { $0.address == listener.address }) else { continue }
             throw StartFailure(
                 .configuration,
                 "\(listener.key) and \(other.key) have the same address \(listener.address); give one of them another port"

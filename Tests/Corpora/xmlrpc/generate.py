@@ -149,8 +149,8 @@ error("bad-nested-65", wrapped("<value><array><data>" * 65 + "</data></array></v
 error("bad-nested-structs", wrapped("<value><struct><member><name>a</name>" * 5000), "tooDeep")
 error("bad-elements-within-value", wrapped("<value>" * 5000), "unexpectedElement")
 whole = xmlrpc.client.dumps((42, [{"email": "a@example.org"}]), "add_recipients")
-for place in (1, 12, len(whole) // 3, len(whole) // 2, len(whole) - 16):
-    error("bad-truncated-%d" % place, whole[:place], "incomplete")
+for position in (1, 12, len(whole) // 3, len(whole) // 2, len(whole) - 16):
+    error("bad-truncated-%d" % position, whole[:position], "incomplete")
 error("bad-empty", "", "incomplete")
 error("bad-not-xml", "{\"jsonrpc\": \"2.0\"}", "notWellFormed")
 error("bad-utf16", xmlrpc.client.dumps((1,), "m").encode("utf-16"), "unsupportedEncoding")

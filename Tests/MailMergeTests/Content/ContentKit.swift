@@ -65,10 +65,10 @@ enum ContentKit {
         var body: String
         var entity: MIMEEntity
 
-        /// The decoded text of a part, by places from the outermost entity, with LF line ends.
+        /// The decoded text of a part, by indices from the outermost entity, with LF line ends.
         func text(_ path: Int...) -> String {
             var entity = self.entity
-            for place in path { entity = entity.parts[place] }
+            for index in path { entity = entity.parts[index] }
             return String(decoding: entity.decodedBody().filter { $0 != 0x0D }, as: UTF8.self)
         }
 

@@ -242,11 +242,11 @@ struct FinishedMessageTests {
         for _ in 0..<400 {
             var bytes = source
             for _ in 0..<Int.random(in: 1...8, using: &random) {
-                let place = Int.random(in: 0..<bytes.count, using: &random)
+                let position = Int.random(in: 0..<bytes.count, using: &random)
                 switch Int.random(in: 0..<3, using: &random) {
-                case 0: bytes.remove(at: place)
-                case 1: bytes.insert(UInt8.random(in: 0...255, using: &random), at: place)
-                default: bytes[place] = UInt8.random(in: 0...255, using: &random)
+                case 0: bytes.remove(at: position)
+                case 1: bytes.insert(UInt8.random(in: 0...255, using: &random), at: position)
+                default: bytes[position] = UInt8.random(in: 0...255, using: &random)
                 }
             }
             var content = ContentKit.content(tracking: "https://t.example.org/", click: true)

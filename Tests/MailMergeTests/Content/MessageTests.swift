@@ -156,7 +156,7 @@ struct MessageTests {
         #expect(rendered.text(0).contains(hostile))
     }
 
-    @Test("a row that cannot be rendered is an error that names the part and the place")
+    @Test("a row that cannot be rendered is an error that names the part and the position")
     func rowError() throws {
         let compiled = try CompiledContent(ContentKit.content(html: "<p>\n {{ 1 + name }}</p>"))
         var scratch = RenderScratch()
@@ -169,7 +169,7 @@ struct MessageTests {
         #expect(String(decoding: scratch.body, as: UTF8.self).contains(" 2</p>"))
     }
 
-    @Test("content that cannot be compiled is an error that names the part and the place")
+    @Test("content that cannot be compiled is an error that names the part and the position")
     func compileErrors() throws {
         let html = try #require(throws: ContentError.self) {
             try CompiledContent(ContentKit.content(html: "a\n{% if %}"))

@@ -215,7 +215,7 @@ struct TrackingTests {
         )
     }
 
-    @Test("a tracking id of any characters stays inside its place")
+    @Test("a tracking id of any characters stays inside its path segment")
     func trackingID() throws {
         let rendered = try self.html(
             "<a href=\"http://x.example\">{{ unsubscribe }}</a>",

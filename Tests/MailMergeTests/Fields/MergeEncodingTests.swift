@@ -85,11 +85,11 @@ struct MergeEncodingTests {
         for _ in 0..<5000 {
             var mutated = bytes
             for _ in 0..<Int.random(in: 1...5, using: &random) {
-                let place = Int.random(in: 0..<mutated.count, using: &random)
+                let position = Int.random(in: 0..<mutated.count, using: &random)
                 switch Int.random(in: 0..<3, using: &random) {
-                case 0 where mutated.count > 2: mutated.remove(at: place)
-                case 1: mutated.insert(UInt8.random(in: 0...255, using: &random), at: place)
-                default: mutated[place] = UInt8.random(in: 0...255, using: &random)
+                case 0 where mutated.count > 2: mutated.remove(at: position)
+                case 1: mutated.insert(UInt8.random(in: 0...255, using: &random), at: position)
+                default: mutated[position] = UInt8.random(in: 0...255, using: &random)
                 }
             }
             if let fields = try? MergeFields(decoding: mutated) {

@@ -20,16 +20,16 @@ struct TemplateFuzzTests {
         for _ in 0..<1500 {
             var bytes = Array(lines[Int.random(in: 0..<lines.count, using: &random)].template.utf8)
             for _ in 0..<Int.random(in: 1...4, using: &random) {
-                let place = Int.random(in: 0...bytes.count, using: &random)
+                let position = Int.random(in: 0...bytes.count, using: &random)
                 switch Int.random(in: 0..<4, using: &random) {
-                case 0 where place < bytes.count: bytes.remove(at: place)
-                case 1 where place < bytes.count: bytes[place] = UInt8.random(in: 0...255, using: &random)
+                case 0 where position < bytes.count: bytes.remove(at: position)
+                case 1 where position < bytes.count: bytes[position] = UInt8.random(in: 0...255, using: &random)
                 case 2:
-                    let end = min(bytes.count, place + Int.random(in: 0...20, using: &random))
-                    bytes.removeSubrange(place..<end)
+                    let end = min(bytes.count, position + Int.random(in: 0...20, using: &random))
+                    bytes.removeSubrange(position..<end)
                 default:
                     let piece = pieces[Int.random(in: 0..<pieces.count, using: &random)]
-                    bytes.insert(contentsOf: piece.utf8, at: place)
+                    bytes.insert(contentsOf: piece.utf8, at: position)
                 }
             }
             let source = String(decoding: bytes, as: UTF8.self)

@@ -3,7 +3,7 @@
 import MailingModel
 import Testing
 
-@Suite("Places and bitmaps")
+@Suite("Recipient ids and entry bitmaps")
 struct RecipientIDTests {
     @Test(
         "packs mailing, bucket and ordinal and unpacks them",
@@ -22,10 +22,10 @@ struct RecipientIDTests {
         #expect(restored.ordinal == ordinal)
     }
 
-    @Test("a bitmap holds exactly the places put in")
+    @Test("a bitmap holds exactly the entries put in")
     func bitmap() {
         var bitmap = EntryBitmap([0, 7, 8, 999])
-        #expect(bitmap.places == [0, 7, 8, 999] && bitmap.count == 4)
+        #expect(bitmap.indices == [0, 7, 8, 999] && bitmap.count == 4)
         #expect(!bitmap.contains(1) && !bitmap.contains(100_000))
         bitmap.formUnion(EntryBitmap([1]))
         #expect(bitmap.contains(1) && bitmap.count == 5)

@@ -8,9 +8,9 @@ import Testing
 @Suite("An import", .timeLimit(.minutes(15)))
 struct ImportTests {
     private static func recipients(_ addresses: [String], ids: [String?] = []) -> [ImportedRecipient] {
-        addresses.enumerated().map { place, address in
-            let id = place < ids.count ? ids[place] : nil
-            return ImportedRecipient(line: place + 2, RecipientSubmission(address: address, trackingID: id))
+        addresses.enumerated().map { index, address in
+            let id = index < ids.count ? ids[index] : nil
+            return ImportedRecipient(line: index + 2, RecipientSubmission(address: address, trackingID: id))
         }
     }
 

@@ -114,9 +114,9 @@ struct DeliveryTests {
                 }
                 let held = satellite.grants.reduce(0) { $0 + $1.entries.count } - done
                 #expect(held <= 40)
-                let (grant, place) = open.removeFirst()
-                _ = try await satellite.start(grant.serial, [place])
-                let report = TestValues.delivered(grant.entries[place].recipient, lease: grant.serial)
+                let (grant, index) = open.removeFirst()
+                _ = try await satellite.start(grant.serial, [index])
+                let report = TestValues.delivered(grant.entries[index].recipient, lease: grant.serial)
                 try await satellite.acknowledged(satellite.report([report]))
                 done += 1
             }

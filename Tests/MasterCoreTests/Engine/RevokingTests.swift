@@ -52,9 +52,9 @@ struct RevokingTests {
             _ = try await test.master.pauseMailing(id)
             let sent = grants[0].entries[0].recipient
             for grant in grants {
-                let places = grant.entries.indices.filter { grant.entries[$0].recipient != sent }
-                satellite.say(.returned(grant.serial, neverStarted: EntryBitmap(places)))
-                satellite.say(.returned(grant.serial, neverStarted: EntryBitmap(places)))
+                let indices = grant.entries.indices.filter { grant.entries[$0].recipient != sent }
+                satellite.say(.returned(grant.serial, neverStarted: EntryBitmap(indices)))
+                satellite.say(.returned(grant.serial, neverStarted: EntryBitmap(indices)))
             }
             let report = TestValues.delivered(sent, lease: grants[0].serial, attempt: 1)
             try await satellite.acknowledged(satellite.report([report]))
@@ -254,13 +254,13 @@ struct RevokingTests {
             _ = try await test.master.startMailing(id)
             let grants = try await satellite.take(3)
             let all = grants.flatMap { grant in grant.entries.indices.map { (grant, $0) } }
-            for (grant, place) in all.prefix(2) { _ = try await satellite.start(grant.serial, [place]) }
+            for (grant, index) in all.prefix(2) { _ = try await satellite.start(grant.serial, [index]) }
             test.clock.advance(by: .seconds(601))
             try await test.until("expired") { try await test.master.mailing(id).counters.expired == 8 }
             #expect(try await satellite.revoked().reason == .ended)
-            let (grant, place) = all[0]
+            let (grant, index) = all[0]
             try await satellite.acknowledged(
-                satellite.report([TestValues.delivered(grant.entries[place].recipient, lease: grant.serial)])
+                satellite.report([TestValues.delivered(grant.entries[index].recipient, lease: grant.serial)])
             )
             #expect(try await test.state(id) != .finished)
             test.clock.advance(by: .seconds(15 * 60 + 1))

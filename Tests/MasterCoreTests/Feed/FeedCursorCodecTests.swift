@@ -44,10 +44,10 @@ struct FeedCursorCodecTests {
                 == .badCursor(.unreadable)
         )
         let bytes = try #require(Base64URL.decode(Self.codec.cursor(at: 258)))
-        for place in bytes.indices {
+        for index in bytes.indices {
             var changed = bytes
-            changed[place] ^= 0x01
-            #expect(Self.fault(Base64URL.encode(changed)) != nil, "byte \(place)")
+            changed[index] ^= 0x01
+            #expect(Self.fault(Base64URL.encode(changed)) != nil, "byte \(index)")
         }
         for count in 0..<bytes.count {
             #expect(Self.fault(Base64URL.encode(bytes.prefix(count))) == .badCursor(.unreadable))

@@ -56,7 +56,7 @@ struct ClaimBatchTests {
         #expect(batch.requests.map(\.satellite.rawValue) == [1])
     }
 
-    @Test("never asks for one place on behalf of two satellites at once")
+    @Test("never asks one source on behalf of two satellites at once")
     func splits() {
         let batches = ClaimBatch.batches(of: [
             Self.request(1, 1, 10), Self.request(1, 2, 10), Self.request(2, 2, 10), Self.request(1, 1, 5),
@@ -75,7 +75,7 @@ struct ClaimBatchTests {
         #expect(outcomes.map(\.granted) == [10, 0, 4])
     }
 
-    @Test("does not guess which of two requests of one place came back empty")
+    @Test("does not guess which of two requests of one source came back empty")
     func ambiguity() throws {
         let batch = try #require(
             ClaimBatch.batches(of: [Self.request(1, 1, 10, waiting: true), Self.request(1, 1, 20)]).first

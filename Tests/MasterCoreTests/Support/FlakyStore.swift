@@ -290,12 +290,12 @@ final class FlakyStore: MailingStore {
 
     func requeue(
         _ lease: LeaseSerial,
-        places: EntryBitmap,
+        entries: EntryBitmap,
         from satellite: SatelliteID,
         at now: Timestamp
     ) async throws {
         try await self.pass("requeue")
-        try await self.inner.requeue(lease, places: places, from: satellite, at: now)
+        try await self.inner.requeue(lease, entries: entries, from: satellite, at: now)
     }
 
     func leases(

@@ -89,12 +89,12 @@ final class ScriptedSatellite {
 
     func accept(_ grant: LeaseGrant) { self.channel.say(.leaseAccepted(grant.serial), self.session) }
 
-    /// Asks to start places and waits for the answer.
-    func start(_ lease: LeaseSerial, _ places: some Sequence<Int>) async throws -> (granted: [Int], refused: [Int]) {
-        self.channel.say(.start(lease, EntryBitmap(places)), self.session)
+    /// Asks to start entries and waits for the answer.
+    func start(_ lease: LeaseSerial, _ indices: some Sequence<Int>) async throws -> (granted: [Int], refused: [Int]) {
+        self.channel.say(.start(lease, EntryBitmap(indices)), self.session)
         return try await self.wait { message in
             guard case .started(lease, let granted, let refused) = message else { return nil }
-            return (granted.places, refused.places)
+            return (granted.indices, refused.indices)
         }
     }
 
@@ -116,11 +116,11 @@ final class ScriptedSatellite {
     func deliver(_ grants: [LeaseGrant]) async throws {
         for grant in grants {
             let (granted, _) = try await self.start(grant.serial, grant.entries.indices)
-            let reports = granted.map { place in
+            let reports = granted.map { index in
                 TestValues.delivered(
-                    grant.entries[place].recipient,
+                    grant.entries[index].recipient,
                     lease: grant.serial,
-                    attempt: grant.entries[place].attempt.rawValue
+                    attempt: grant.entries[index].attempt.rawValue
                 )
             }
             try await self.acknowledged(self.report(reports))

@@ -125,9 +125,9 @@ struct ConcurrencyTests {
     ) async throws -> Seen {
         let outcomes = [Outcomes.delivered, Outcomes.failed, Outcomes.delivered, Outcomes.uncertain]
         for await grant in grants {
-            let places = EntryBitmap(0..<grant.entries.count)
-            let start = StartRequest(lease: grant.serial, places: places)
-            #expect(try await store.start([start], by: satellite, at: now).map(\.granted) == [places])
+            let entries = EntryBitmap(0..<grant.entries.count)
+            let start = StartRequest(lease: grant.serial, entries: entries)
+            #expect(try await store.start([start], by: satellite, at: now).map(\.granted) == [entries])
             let reports = grant.entries.enumerated().map {
                 Fixture.report($0.element, of: grant, outcomes[$0.offset % outcomes.count], at: now)
             }

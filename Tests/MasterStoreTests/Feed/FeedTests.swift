@@ -129,13 +129,13 @@ struct FeedTests {
                                 )
                             }
                             for grant in try await store.claim(requests, at: now, lifetime: .seconds(9)) {
-                                let places = EntryBitmap(0..<grant.entries.count)
+                                let entries = EntryBitmap(0..<grant.entries.count)
                                 let decision = try await store.start(
-                                    [StartRequest(lease: grant.serial, places: places)],
+                                    [StartRequest(lease: grant.serial, entries: entries)],
                                     by: satellite,
                                     at: now
                                 )[0]
-                                #expect(decision.granted == places)
+                                #expect(decision.granted == entries)
                                 let reports = grant.entries.map {
                                     Fixture.report($0, of: grant, Outcomes.delivered, at: now)
                                 }

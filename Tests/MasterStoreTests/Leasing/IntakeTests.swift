@@ -112,7 +112,10 @@ struct IntakeTests {
         }
     }
 
-    @Test("applies the report of a place that was not started: it proves that it was sent", arguments: StoreFactory.all)
+    @Test(
+        "applies the report of an entry that was not started: it proves that it was sent",
+        arguments: StoreFactory.all
+    )
     func unstarted(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let id = try await fixture.makeMailing()
@@ -138,7 +141,7 @@ struct IntakeTests {
             let other = try await fixture.makeSatellite("other")
             let grant = try #require(try await fixture.claimAll(satellite).first)
             _ = try await fixture.store.start(
-                [StartRequest(lease: grant.serial, places: EntryBitmap([0]))],
+                [StartRequest(lease: grant.serial, entries: EntryBitmap([0]))],
                 by: satellite,
                 at: fixture.now
             )
@@ -194,7 +197,7 @@ struct IntakeTests {
             try await fixture.reportAll(first, from: satellite, Outcomes.delivered)
             #expect(try await fixture.state(of: recipient) == .delivered)
             let decision = try await fixture.startAll(second, by: satellite)
-            #expect(decision[0].granted.places.isEmpty && decision[0].refused.places == [0])
+            #expect(decision[0].granted.indices.isEmpty && decision[0].refused.indices == [0])
             fixture.pass(.seconds(86_400))
             #expect(try await fixture.claimAll(satellite).isEmpty)
             try await fixture.checkTotals(id)

@@ -205,10 +205,10 @@ struct LeasingTests {
             // Those of the excluded domain have waited longer.
             func returnEntries(_ isReturned: (LeaseEntry) -> Bool) async throws {
                 for lease in leases {
-                    let places = lease.entries.indices.filter { isReturned(lease.entries[$0]) }
+                    let indices = lease.entries.indices.filter { isReturned(lease.entries[$0]) }
                     try await fixture.store.requeue(
                         lease.serial,
-                        places: EntryBitmap(places),
+                        entries: EntryBitmap(indices),
                         from: one,
                         at: fixture.now
                     )
@@ -245,26 +245,26 @@ struct LeasingTests {
             let satellite = try await fixture.makeSatellite()
             let other = try await fixture.makeSatellite("other")
             let grant = try #require(try await fixture.claimAll(satellite).first)
-            func start(_ places: [Int], by satellite: SatelliteID) async throws -> StartDecision {
+            func start(_ indices: [Int], by satellite: SatelliteID) async throws -> StartDecision {
                 try await fixture.store.start(
-                    [StartRequest(lease: grant.serial, places: EntryBitmap(places))],
+                    [StartRequest(lease: grant.serial, entries: EntryBitmap(indices))],
                     by: satellite,
                     at: fixture.now
                 )[0]
             }
             #expect(try await start([0, 1, 77], by: satellite).granted == EntryBitmap([0, 1]))
             let again = try await start([1, 2], by: satellite)
-            #expect(again.granted == EntryBitmap([1, 2]) && again.refused.places.isEmpty)
+            #expect(again.granted == EntryBitmap([1, 2]) && again.refused.indices.isEmpty)
             let stolen = try await start([0, 3], by: other)
-            #expect(stolen.granted.places.isEmpty && stolen.refused.places == [0, 3])
+            #expect(stolen.granted.indices.isEmpty && stolen.refused.indices == [0, 3])
             let summary = try #require(try await fixture.store.leases(of: satellite).first)
             #expect(summary.started == 3 && summary.open == 4 && summary.size == 4)
             let unknown = try await fixture.store.start(
-                [StartRequest(lease: LeaseSerial(rawValue: 999), places: EntryBitmap([0]))],
+                [StartRequest(lease: LeaseSerial(rawValue: 999), entries: EntryBitmap([0]))],
                 by: satellite,
                 at: fixture.now
             )
-            #expect(unknown[0].refused.places == [0])
+            #expect(unknown[0].refused.indices == [0])
         }
     }
 
@@ -302,7 +302,7 @@ struct LeasingTests {
             let old = try await fixture.mailing(id).content
             let first = try await fixture.claimAll(satellite)
             _ = try await fixture.store.start(
-                [StartRequest(lease: first[0].serial, places: EntryBitmap([0]))],
+                [StartRequest(lease: first[0].serial, entries: EntryBitmap([0]))],
                 by: satellite,
                 at: fixture.now
             )

@@ -59,7 +59,7 @@ struct MemoryTests {
             #expect(!hasGrown())
             let grant = try #require(try await fixture.claimAll(satellite).first)
             #expect(hasGrown())
-            let request = StartRequest(lease: grant.serial, places: EntryBitmap([0]))
+            let request = StartRequest(lease: grant.serial, entries: EntryBitmap([0]))
             _ = try await fixture.store.start([request], by: satellite, at: fixture.now)
             #expect(hasGrown())
             _ = try await fixture.store.revoke([grant.serial], at: fixture.now)
@@ -124,7 +124,7 @@ struct MemoryTests {
             try await fixture.add(3, to: id)
             let satellite = try await fixture.makeSatellite()
             let grant = try #require(try await fixture.claimAll(satellite).first)
-            let request = StartRequest(lease: grant.serial, places: EntryBitmap([0]))
+            let request = StartRequest(lease: grant.serial, entries: EntryBitmap([0]))
             _ = try await fixture.store.start([request], by: satellite, at: fixture.now)
             func find(_ lease: LeaseSerial, _ started: [Int]) async throws -> LeaseSerial? {
                 let detail = JournaledLease(lease, started: EntryBitmap(started), closed: EntryBitmap())

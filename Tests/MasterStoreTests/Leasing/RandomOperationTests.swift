@@ -123,15 +123,15 @@ struct RandomOperationTests {
         private mutating func start() async throws {
             guard let lease = self.lease() else { return }
             let satellite = self.random(0..<20) == 0 ? self.satellite() : lease.satellite
-            let places = self.places(lease)
+            let indices = self.indices(lease)
             let decision = try await self.fixture.store.start(
-                [StartRequest(lease: lease.grant.serial, places: EntryBitmap(places))],
+                [StartRequest(lease: lease.grant.serial, entries: EntryBitmap(indices))],
                 by: satellite,
                 at: self.fixture.now
             )[0]
-            let expected = self.model.start(lease.grant.serial, places, by: satellite, at: self.fixture.now)
-            #expect(decision.granted.places == expected.granted)
-            #expect(decision.refused.places == expected.refused)
+            let expected = self.model.start(lease.grant.serial, indices, by: satellite, at: self.fixture.now)
+            #expect(decision.granted.indices == expected.granted)
+            #expect(decision.refused.indices == expected.refused)
         }
 
         private mutating func report() async throws {
@@ -158,14 +158,14 @@ struct RandomOperationTests {
 
         private mutating func requeue() async throws {
             guard let lease = self.lease() else { return }
-            let places = self.places(lease)
+            let indices = self.indices(lease)
             try await self.fixture.store.requeue(
                 lease.grant.serial,
-                places: EntryBitmap(places),
+                entries: EntryBitmap(indices),
                 from: lease.satellite,
                 at: self.fixture.now
             )
-            self.model.requeue(lease.grant.serial, places, at: self.fixture.now)
+            self.model.requeue(lease.grant.serial, indices, at: self.fixture.now)
         }
 
         private mutating func revoke() async throws {
@@ -290,7 +290,7 @@ struct RandomOperationTests {
                     "recipient \(report.recipient) after \(step)"
                 )
                 #expect(report.inProgress == (expected.lease != nil), "recipient \(report.recipient) after \(step)")
-                // In one place only: waiting, leased or finished (an early lease may outlive a late delivery).
+                // In one set only: waiting, leased or finished (an early lease may outlive a late delivery).
                 #expect(expected.due == nil || (expected.lease == nil && !expected.deliveryState.state.isTerminal))
             }
             let open = self.model.leases.values.filter { $0.open > 0 }.map(\.grant.serial).sorted()
@@ -347,7 +347,7 @@ struct RandomOperationTests {
             return self.model.leases[serials[self.random(range)]]
         }
 
-        private mutating func places(_ lease: StoreModel.Lease) -> [Int] {
+        private mutating func indices(_ lease: StoreModel.Lease) -> [Int] {
             lease.grant.entries.indices.filter { _ in self.random(0..<3) > 0 }
         }
 

@@ -16,7 +16,7 @@ struct RevokingTests {
         let satellite = try await fixture.makeSatellite()
         let grant = try #require(try await fixture.claimAll(satellite).first)
         _ = try await fixture.store.start(
-            [StartRequest(lease: grant.serial, places: EntryBitmap([0]))],
+            [StartRequest(lease: grant.serial, entries: EntryBitmap([0]))],
             by: satellite,
             at: fixture.now
         )
@@ -39,11 +39,11 @@ struct RevokingTests {
             let second = try await fixture.claimAll(other)
             #expect(second.flatMap(\.entries).map(\.recipient) == Array(recipients[1...]))
             let decision = try await fixture.store.start(
-                [StartRequest(lease: grant.serial, places: EntryBitmap(0..<3))],
+                [StartRequest(lease: grant.serial, entries: EntryBitmap(0..<3))],
                 by: satellite,
                 at: fixture.now
             )[0]
-            #expect(decision.granted.places == [0] && decision.refused.places == [1, 2])
+            #expect(decision.granted.indices == [0] && decision.refused.indices == [1, 2])
             #expect(try await fixture.store.settleStarted(of: [grant.serial], at: fixture.now) == 1)
             #expect(try await fixture.state(of: recipients[0]) == .uncertain)
             #expect(try await fixture.store.settleStarted(of: [grant.serial], at: fixture.now) == 0)
@@ -58,11 +58,11 @@ struct RevokingTests {
             let (mailing, revoked) = try await fixture.store.pauseMailing(id, at: fixture.now) { _ in }
             #expect(mailing.status == .paused && revoked.map(\.serial) == [grant.serial])
             let refused = try await fixture.store.start(
-                [StartRequest(lease: grant.serial, places: EntryBitmap([1]))],
+                [StartRequest(lease: grant.serial, entries: EntryBitmap([1]))],
                 by: satellite,
                 at: fixture.now
             )[0]
-            #expect(refused.granted.places.isEmpty && refused.refused.places == [1])
+            #expect(refused.granted.indices.isEmpty && refused.refused.indices == [1])
             #expect(try await fixture.claimAll(satellite).isEmpty)
             try await fixture.start(id)
             #expect(try await fixture.mailing(id).status == .running)
@@ -106,11 +106,11 @@ struct RevokingTests {
                 for grant in grants {
                     let wanted = round == 5 ? EntryBitmap(0..<grant.entries.count) : EntryBitmap([0, 2])
                     let decision = try await fixture.store.start(
-                        [StartRequest(lease: grant.serial, places: wanted)],
+                        [StartRequest(lease: grant.serial, entries: wanted)],
                         by: satellite,
                         at: fixture.now
                     )[0]
-                    let granted = decision.granted.places.map { grant.entries[$0] }
+                    let granted = decision.granted.indices.map { grant.entries[$0] }
                     started += granted.map(\.recipient)
                     _ = try await fixture.store.apply(
                         granted.map { Fixture.report($0, of: grant, Outcomes.delivered, at: fixture.now) },
@@ -138,7 +138,7 @@ struct RevokingTests {
             #expect(try await fixture.store.reports(of: fixture.trackingIDs(recipients), account: .root) == [])
             #expect(try await fixture.store.leases(of: nil).isEmpty)
             let decision = try await fixture.startAll([grant], by: satellite)[0]
-            #expect(decision.granted.places.isEmpty && decision.refused.count == 3)
+            #expect(decision.granted.indices.isEmpty && decision.refused.count == 3)
             #expect(try await fixture.reportAll([grant], from: satellite).dropped == 3)
             let error = await #expect(throws: StoreError.self) { try await fixture.add(1, to: id) }
             #expect(error?.code == .unknownMailing)
@@ -152,11 +152,11 @@ struct RevokingTests {
         try await factory.withStore { fixture in
             let (id, recipients, satellite, grant) = try await self.threeLeased(fixture)
             let other = try await fixture.makeSatellite("other")
-            try await fixture.store.requeue(grant.serial, places: EntryBitmap(0..<3), from: other, at: fixture.now)
+            try await fixture.store.requeue(grant.serial, entries: EntryBitmap(0..<3), from: other, at: fixture.now)
             #expect(try await fixture.store.leases(of: satellite).first?.open == 3)
             try await fixture.store.requeue(
                 grant.serial,
-                places: EntryBitmap([0, 1, 50]),
+                entries: EntryBitmap([0, 1, 50]),
                 from: satellite,
                 at: fixture.now
             )

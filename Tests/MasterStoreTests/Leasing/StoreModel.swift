@@ -68,26 +68,26 @@ struct StoreModel {
 
     mutating func start(
         _ serial: LeaseSerial,
-        _ places: [Int],
+        _ indices: [Int],
         by satellite: SatelliteID,
         at now: Timestamp
     ) -> (granted: [Int], refused: [Int]) {
-        guard let lease = self.leases[serial], lease.satellite == satellite else { return ([], places) }
+        guard let lease = self.leases[serial], lease.satellite == satellite else { return ([], indices) }
         let mailing = self.mailings[lease.grant.mailing]
         let mayStart = !lease.isRevoked && mailing?.status == .running && mailing?.isEnding == false
         var granted: [Int] = []
         var refused: [Int] = []
-        for place in places {
-            if place >= lease.grant.entries.count || lease.closed.contains(place) {
-                refused.append(place)
-            } else if lease.started.contains(place) {
-                granted.append(place)
+        for index in indices {
+            if index >= lease.grant.entries.count || lease.closed.contains(index) {
+                refused.append(index)
+            } else if lease.started.contains(index) {
+                granted.append(index)
             } else if mayStart {
-                self.leases[serial]?.started.insert(place)
-                granted.append(place)
+                self.leases[serial]?.started.insert(index)
+                granted.append(index)
             } else {
-                refused.append(place)
-                self.requeue(serial, [place], at: now)
+                refused.append(index)
+                self.requeue(serial, [index], at: now)
             }
         }
         return (granted, refused)
@@ -117,8 +117,8 @@ struct StoreModel {
         )
         if isLatest || (recipient.deliveryState.accepted && !old.accepted) {
             if let serial = recipient.lease, let lease = self.leases[serial] {
-                let place = lease.grant.entries.firstIndex { $0.recipient == report.recipient } ?? -1
-                if serial == report.lease || !lease.started.contains(place) {
+                let index = lease.grant.entries.firstIndex { $0.recipient == report.recipient } ?? -1
+                if serial == report.lease || !lease.started.contains(index) {
                     self.close(serial, report.recipient)
                     recipient.lease = nil
                 }
@@ -131,11 +131,11 @@ struct StoreModel {
         return .applied
     }
 
-    mutating func requeue(_ serial: LeaseSerial, _ places: [Int], at now: Timestamp) {
+    mutating func requeue(_ serial: LeaseSerial, _ indices: [Int], at now: Timestamp) {
         guard let lease = self.leases[serial] else { return }
-        for place in places where place < lease.grant.entries.count && !lease.closed.contains(place) {
-            self.leases[serial]?.closed.insert(place)
-            let id = lease.grant.entries[place].recipient
+        for index in indices where index < lease.grant.entries.count && !lease.closed.contains(index) {
+            self.leases[serial]?.closed.insert(index)
+            let id = lease.grant.entries[index].recipient
             guard self.recipients[id]?.lease == serial else { continue }
             self.recipients[id]?.lease = nil
             let isTerminal = self.recipients[id]?.deliveryState.state.isTerminal ?? true
@@ -160,9 +160,9 @@ struct StoreModel {
     mutating func settle(_ serial: LeaseSerial, at now: Timestamp, mailingEnds: Bool = false) -> Int {
         guard let lease = self.leases[serial] else { return 0 }
         var settled = 0
-        for place in lease.started.subtracting(lease.closed) {
-            self.leases[serial]?.closed.insert(place)
-            let entry = lease.grant.entries[place]
+        for index in lease.started.subtracting(lease.closed) {
+            self.leases[serial]?.closed.insert(index)
+            let entry = lease.grant.entries[index]
             guard var recipient = self.recipients[entry.recipient], recipient.lease == serial else { continue }
             var merge = self.merge(entry.recipient)
             if mailingEnds { merge.mayRetry = false }
@@ -248,7 +248,7 @@ struct StoreModel {
     }
 
     private mutating func close(_ serial: LeaseSerial, _ id: RecipientID) {
-        guard let place = self.leases[serial]?.grant.entries.firstIndex(where: { $0.recipient == id }) else { return }
-        self.leases[serial]?.closed.insert(place)
+        guard let index = self.leases[serial]?.grant.entries.firstIndex(where: { $0.recipient == id }) else { return }
+        self.leases[serial]?.closed.insert(index)
     }
 }

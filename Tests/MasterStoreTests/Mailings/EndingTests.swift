@@ -108,7 +108,7 @@ struct EndingTests {
             let leased = try await fixture.add(3, to: id, domain: "b.example")
             let grant = try #require(try await fixture.claimAll(satellite).first)
             _ = try await fixture.store.start(
-                [StartRequest(lease: grant.serial, places: EntryBitmap([0]))],
+                [StartRequest(lease: grant.serial, entries: EntryBitmap([0]))],
                 by: satellite,
                 at: fixture.now
             )
@@ -207,7 +207,7 @@ struct EndingTests {
             #expect(try await fixture.mailing(id).status == .running)
             try await fixture.store.requeue(
                 grant.serial,
-                places: EntryBitmap([0, 1]),
+                entries: EntryBitmap([0, 1]),
                 from: satellite,
                 at: fixture.now
             )

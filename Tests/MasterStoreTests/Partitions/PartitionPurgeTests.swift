@@ -161,7 +161,7 @@ struct PartitionPurgeTests {
         try await StoreFactory.postgreSQL.withStore(partitionThreshold: 10) { fixture in
             let gone = try await self.makeDelivered(200, tracked: "gone-", fixture)
             let next = try await self.makeDelivered(200, tracked: "next-", fixture)
-            let dump = try PostgreSQLConnection(try PostgreSQLConfiguration(try fixture.place.postgreSQL().url))
+            let dump = try PostgreSQLConnection(try PostgreSQLConfiguration(try fixture.location.postgreSQL().url))
             try dump.execute(script: "BEGIN; LOCK TABLE recipient_\(gone) IN ACCESS SHARE MODE")
             for id in [gone, next] { _ = try await fixture.store.deleteMailing(id, at: fixture.now) }
             // All else goes meanwhile: the rows of this mailing, and the other one.

@@ -230,7 +230,7 @@ struct PartitionTests {
             #expect(grants.reduce(0) { $0 + $1.entries.count } == 40)
             for grant in grants {
                 _ = try await fixture.store.start(
-                    [StartRequest(lease: grant.serial, places: EntryBitmap([0]))],
+                    [StartRequest(lease: grant.serial, entries: EntryBitmap([0]))],
                     by: satellite,
                     at: fixture.now
                 )
@@ -283,7 +283,7 @@ struct PartitionTests {
             for grant in grants {
                 try await fixture.store.requeue(
                     grant.serial,
-                    places: EntryBitmap([0]),
+                    entries: EntryBitmap([0]),
                     from: satellite,
                     at: fixture.now
                 )

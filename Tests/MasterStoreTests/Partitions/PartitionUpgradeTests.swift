@@ -50,7 +50,7 @@ struct PartitionUpgradeTests {
         try await StoreFactory.sqlite.withStore(partitionThreshold: 10) { fixture in
             let id = try await fixture.makeMailing()
             let added = try await fixture.add(30, to: id)
-            let path = fixture.place.directory + "/copy.db"
+            let path = fixture.location.directory + "/copy.db"
             try await fixture.store.backup(to: path)
             let copy = try await DatabaseStore.open(SQLiteConfiguration(path: path), secrets: TestSecrets.make())
             #expect(try await copy.reports(of: fixture.trackingIDs(added), account: .root).count == 30)

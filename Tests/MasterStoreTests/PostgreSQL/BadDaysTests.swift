@@ -23,7 +23,7 @@ struct BadDaysTests {
     }
 
     private static func admin(_ fixture: Fixture) throws -> PostgreSQLConnection {
-        try PostgreSQLConnection(try PostgreSQLConfiguration(try fixture.place.postgreSQL().url))
+        try PostgreSQLConnection(try PostgreSQLConfiguration(try fixture.location.postgreSQL().url))
     }
 
     @Test("T13: connections that are killed all the time cost nobody, and double nobody")
@@ -114,8 +114,8 @@ struct BadDaysTests {
     @Test("limits that an administrator set for all clients do not reach the store's statements")
     func serverTimeouts() async throws {
         try await withTemporaryDirectory { directory in
-            let place = StoreFactory.Place(directory: directory)
-            let url = try place.postgreSQL().url
+            let location = StoreFactory.Location(directory: directory)
+            let url = try location.postgreSQL().url
             let admin = try PostgreSQLConnection(try PostgreSQLConfiguration(url))
             let name = try admin.query("SELECT current_database()").only().text(0)
             try admin.execute(

@@ -12,13 +12,13 @@ import Testing
 @Suite("The leadership of a master in PostgreSQL", .timeLimit(.minutes(15)))
 struct LeadershipTests {
     private static func open(
-        _ place: StoreFactory.Place,
+        _ location: StoreFactory.Location,
         instance: String,
         waits: Bool = true,
         onWait: @Sendable (String) -> Void = { _ in },
         _ change: (inout PostgreSQLStoreConfiguration) -> Void = { _ in }
     ) async throws -> DatabaseStore {
-        var configuration = try place.postgreSQL()
+        var configuration = try location.postgreSQL()
         configuration.holder = instance
         configuration.instance = instance
         configuration.waits = waits
@@ -27,16 +27,16 @@ struct LeadershipTests {
         return try await DatabaseStore.open(configuration, secrets: TestSecrets.make(), onWait: onWait)
     }
 
-    private static func inPlace(_ body: (StoreFactory.Place) async throws -> Void) async throws {
-        try await withTemporaryDirectory { try await body(StoreFactory.Place(directory: $0)) }
+    private static func atLocation(_ body: (StoreFactory.Location) async throws -> Void) async throws {
+        try await withTemporaryDirectory { try await body(StoreFactory.Location(directory: $0)) }
     }
 
     @Test("a second master waits, says for whom, and follows when the first closes")
     func orderly() async throws {
-        try await Self.inPlace { place in
-            let first = try await Self.open(place, instance: "first")
+        try await Self.atLocation { location in
+            let first = try await Self.open(location, instance: "first")
             let (waiting, signal) = AsyncStream.makeStream(of: String.self)
-            async let second = Self.open(place, instance: "second", onWait: { signal.yield($0) })
+            async let second = Self.open(location, instance: "second", onWait: { signal.yield($0) })
             let said = await waiting.first { _ in true }
             #expect(said?.contains("first is the master (term 1)") == true)
             try await first.close()
@@ -49,10 +49,10 @@ struct LeadershipTests {
 
     @Test("one that shall not wait learns who is the master")
     func noWait() async throws {
-        try await Self.inPlace { place in
-            let first = try await Self.open(place, instance: "first")
+        try await Self.atLocation { location in
+            let first = try await Self.open(location, instance: "first")
             let error = await #expect(throws: StoreError.self) {
-                _ = try await Self.open(place, instance: "second", waits: false)
+                _ = try await Self.open(location, instance: "second", waits: false)
             }
             #expect(error?.code == .locked)
             #expect(error?.message.contains("first (term 1)") == true)
@@ -62,9 +62,9 @@ struct LeadershipTests {
 
     @Test("an earlier life of the same data directory is not waited for")
     func sameInstance() async throws {
-        try await Self.inPlace { place in
-            let dead = try await Self.open(place, instance: "same", onWait: { _ in }) { $0.silence = .seconds(600) }
-            let store = try await Self.open(place, instance: "same", waits: false, onWait: { _ in }) {
+        try await Self.atLocation { location in
+            let dead = try await Self.open(location, instance: "same", onWait: { _ in }) { $0.silence = .seconds(600) }
+            let store = try await Self.open(location, instance: "same", waits: false, onWait: { _ in }) {
                 $0.silence = .seconds(600)
             }
             #expect(store.identity.term.rawValue == 2)
@@ -76,8 +76,8 @@ struct LeadershipTests {
 
     @Test("a master that stands still within a transaction is replaced, and what it then writes is refused")
     func standstill() async throws {
-        try await Self.inPlace { place in
-            let first = try await Self.open(place, instance: "first")
+        try await Self.atLocation { location in
+            let first = try await Self.open(location, instance: "first")
             let properties = MailingProperties(mailFrom: "a@example.org", senderName: "A")
             let before = try await Self.makeMailing(first, properties)
             // The operation holds its transaction, and the term's row with it, until it is let go: as a stopped process would.
@@ -92,7 +92,7 @@ struct LeadershipTests {
                 }
             }
             _ = await standing.first { true }
-            let second = try await Self.open(place, instance: "second")
+            let second = try await Self.open(location, instance: "second")
             #expect(second.identity.term.rawValue == 2)
             #expect(first.problem?.contains("a standby may have taken over") == true)
             #expect(second.problem == nil)
@@ -116,9 +116,9 @@ struct LeadershipTests {
 
     @Test("a master with nothing to do notices that its database answers again")
     func idle() async throws {
-        try await Self.inPlace { place in
-            let store = try await Self.open(place, instance: "first")
-            let admin = try PostgreSQLConnection(try PostgreSQLConfiguration(try place.postgreSQL().url))
+        try await Self.atLocation { location in
+            let store = try await Self.open(location, instance: "first")
+            let admin = try PostgreSQLConnection(try PostgreSQLConfiguration(try location.postgreSQL().url))
             try admin.execute(
                 script: """
                     CREATE FUNCTION signal() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NOTIFY renewed; RETURN NULL; END';
@@ -144,9 +144,9 @@ struct LeadershipTests {
 
     @Test("a silent master that changes the tables is not replaced")
     func migrating() async throws {
-        try await Self.inPlace { place in
-            try await Self.open(place, instance: "first").close()
-            let configuration = try PostgreSQLConfiguration(try place.postgreSQL().url)
+        try await Self.atLocation { location in
+            try await Self.open(location, instance: "first").close()
+            let configuration = try PostgreSQLConfiguration(try location.postgreSQL().url)
             let master = try PostgreSQLConnection(configuration)
             try master.query(
                 """
@@ -172,10 +172,10 @@ struct LeadershipTests {
 
     @Test("a master whose transaction has many short statements is not replaced, however long it takes in all")
     func slowWay() async throws {
-        try await Self.inPlace { place in
-            let first = try await Self.open(place, instance: "first", onWait: { _ in }) { $0.silence = .seconds(3) }
+        try await Self.atLocation { location in
+            let first = try await Self.open(location, instance: "first", onWait: { _ in }) { $0.silence = .seconds(3) }
             let (waiting, signal) = AsyncStream.makeStream(of: String.self)
-            async let second = Self.open(place, instance: "second", onWait: { signal.yield($0) }) {
+            async let second = Self.open(location, instance: "second", onWait: { signal.yield($0) }) {
                 $0.silence = .seconds(3)
             }
             _ = await waiting.first { _ in true }
@@ -224,14 +224,16 @@ struct LeadershipTests {
 
     @Test("a COMMIT whose answer was lost is settled by reading back", arguments: [true, false])
     func lostAnswer(isCommitted: Bool) async throws {
-        try await Self.inPlace { place in
+        try await Self.atLocation { location in
             // No renewal in between: it would be another transaction of the same term.
-            let store = try await Self.open(place, instance: "first", onWait: { _ in }) { $0.silence = .seconds(600) }
+            let store = try await Self.open(location, instance: "first", onWait: { _ in }) {
+                $0.silence = .seconds(600)
+            }
             // Nor what an opened store does by itself, which is done before the next operation; and the row must have another
             // number than the first of the leadership below.
             try await store.write { _ in }
             let engine = try #require(store.engine as? PostgreSQLEngine)
-            var server = try PostgreSQLConfiguration(try place.postgreSQL().url)
+            var server = try PostgreSQLConfiguration(try location.postgreSQL().url)
             let leadership = Leadership(engine.leadership.term, server, silence: .seconds(600))
             server.setOption("application_name", engine.leadership.term.applicationName("writer"))
             let connection = try PostgreSQLConnection(server)
@@ -249,8 +251,8 @@ struct LeadershipTests {
 
     @Test("a server that dies in a COMMIT leaves an operation undone and a store that goes on")
     func killedInCommit() async throws {
-        try await Self.inPlace { place in
-            let store = try await Self.open(place, instance: "first")
+        try await Self.atLocation { location in
+            let store = try await Self.open(location, instance: "first")
             // At its first COMMIT the server process of the connection ends itself, before anything is committed.
             try await store.write { transaction in
                 guard let connection = transaction.connection as? PostgreSQLStoreConnection else { return }
@@ -277,15 +279,17 @@ struct LeadershipTests {
 
     @Test("refuses a newer schema, another secret and a server that may lose commits, each in one line")
     func refusals() async throws {
-        try await Self.inPlace { place in
-            try await Self.open(place, instance: "first").close()
+        try await Self.atLocation { location in
+            try await Self.open(location, instance: "first").close()
             let unsafe = await #expect(throws: StoreError.self) {
-                _ = try await Self.open(place, instance: "first", onWait: { _ in }) { $0.acceptsUnsafeServer = false }
+                _ = try await Self.open(location, instance: "first", onWait: { _ in }) {
+                    $0.acceptsUnsafeServer = false
+                }
             }
             #expect(unsafe?.code == .refused)
             #expect(unsafe?.message.contains("fsync=off") == true)
 
-            var configuration = try place.postgreSQL()
+            var configuration = try location.postgreSQL()
             configuration.instance = "first"
             let (closed, wrong) = (configuration, TestSecrets.makeOther())
             let secret = await #expect(throws: StoreError.self) {
@@ -296,7 +300,7 @@ struct LeadershipTests {
 
             let connection = try PostgreSQLConnection(PostgreSQLConfiguration(configuration.url))
             try connection.query("UPDATE store SET version = 99")
-            let newer = await #expect(throws: StoreError.self) { _ = try await Self.open(place, instance: "first") }
+            let newer = await #expect(throws: StoreError.self) { _ = try await Self.open(location, instance: "first") }
             #expect(newer?.code == .newerSchema)
             #expect(try connection.query("SELECT version FROM store").only().int(0) == 99)
         }

@@ -62,21 +62,21 @@ struct RowBatchTests {
             }
             #expect(changed == count)
             let wrong = try await store.read { transaction in
-                var place = 0
+                var index = 0
                 var wrong: [Int] = []
                 try transaction.prepare("SELECT id, small, middle, words, bytes FROM scratch ORDER BY id").rows {
                     row in
-                    defer { place += 1 }
-                    let words = place % 5 == 1 ? nil : place % 5 == 2 ? "" : "Zoë \\N\t\(place)"
-                    let bytes: [UInt8]? = place % 7 == 1 ? nil : place % 7 == 2 ? [] : [0, 0xFF, UInt8(place % 256)]
+                    defer { index += 1 }
+                    let words = index % 5 == 1 ? nil : index % 5 == 2 ? "" : "Zoë \\N\t\(index)"
+                    let bytes: [UInt8]? = index % 7 == 1 ? nil : index % 7 == 2 ? [] : [0, 0xFF, UInt8(index % 256)]
                     let isSame =
-                        row.int64(0) == Int64(place) << 40
-                        && row.optionalInt64(1) == (place % 3 == 1 ? nil : -32_768)
-                        && row.optionalInt64(2) == (place % 3 == 2 ? nil : Int64(Int32.min) + Int64(place))
+                        row.int64(0) == Int64(index) << 40
+                        && row.optionalInt64(1) == (index % 3 == 1 ? nil : -32_768)
+                        && row.optionalInt64(2) == (index % 3 == 2 ? nil : Int64(Int32.min) + Int64(index))
                         && row.optionalText(3) == words && row.optionalBlob(4) == bytes
-                    if !isSame { wrong.append(place) }
+                    if !isSame { wrong.append(index) }
                 }
-                return place == count ? wrong : [place]
+                return index == count ? wrong : [index]
             }
             #expect(wrong.isEmpty)
         }

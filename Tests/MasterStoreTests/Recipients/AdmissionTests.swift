@@ -35,7 +35,7 @@ struct AdmissionTests {
         try await factory.withStore { fixture in
             let id = try await fixture.makeMailing()
             var drafts = Fixture.drafts(0..<4)
-            for (place, own) in [(1, "K1"), (3, "other")] { drafts[place].trackingID = own }
+            for (index, own) in [(1, "K1"), (3, "other")] { drafts[index].trackingID = own }
             let admissions = try await fixture.store.addRecipients(
                 drafts,
                 to: id,
@@ -107,7 +107,7 @@ struct AdmissionTests {
             #expect(theirs != [.trackingIDTaken])
             let report = try #require(try await fixture.store.reports(of: ["one"], account: .root).first)
             #expect(report.recipient == recipient && report.trackingID == "one")
-            // By the number that its place would have generated it is not found.
+            // By the number that its position would have generated it is not found.
             #expect(try await fixture.store.reports(of: fixture.trackingIDs([recipient]), account: .root) == [])
             #expect(try await fixture.counters(id).total == 3)
         }
@@ -134,7 +134,7 @@ struct AdmissionTests {
         }
     }
 
-    @Test("places a domain in one bucket with dense ordinals, the same after a restart", arguments: StoreFactory.all)
+    @Test("puts a domain into one bucket with dense ordinals, the same after a restart", arguments: StoreFactory.all)
     func buckets(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let id = try await fixture.makeMailing()

@@ -26,10 +26,10 @@ struct CodingTests {
     func forgedIDs() {
         let id = RecipientID(mailing: MailingID(rawValue: 3), bucket: Bucket(rawValue: 4), ordinal: 5)
         let text = Array(self.codec.encode(id).utf8)
-        for place in text.indices {
-            for character in "abcdefghijklmnopqrstuvwxyz234567-= 0".utf8 where character != text[place] {
+        for index in text.indices {
+            for character in "abcdefghijklmnopqrstuvwxyz234567-= 0".utf8 where character != text[index] {
                 var forged = text
-                forged[place] = character
+                forged[index] = character
                 #expect(self.codec.decode(String(decoding: forged, as: UTF8.self)) == nil)
             }
         }

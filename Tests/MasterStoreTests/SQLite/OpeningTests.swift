@@ -160,7 +160,7 @@ struct OpeningTests {
             let satellite = try await fixture.makeSatellite()
             try await fixture.deliverAll(satellite)
             let (store, now) = (fixture.store, fixture.now)
-            let path = fixture.place.directory + "/copy.db"
+            let path = fixture.location.directory + "/copy.db"
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await store.backup(to: path) }
                 group.addTask {

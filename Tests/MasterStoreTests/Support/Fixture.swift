@@ -9,16 +9,16 @@ import Testing
 final class Fixture {
     private(set) var store: any MailingStore
     let factory: StoreFactory
-    private(set) var place: StoreFactory.Place
+    private(set) var location: StoreFactory.Location
     let retry: RetrySchedule
     private var isClosed = false
     /// The timestamp that operations get; tests move it.
     var now = Timestamp(seconds: 1_800_000_000)
 
-    init(store: any MailingStore, factory: StoreFactory, place: StoreFactory.Place, retry: RetrySchedule) {
+    init(store: any MailingStore, factory: StoreFactory, location: StoreFactory.Location, retry: RetrySchedule) {
         self.store = store
         self.factory = factory
-        self.place = place
+        self.location = location
         self.retry = retry
     }
 
@@ -39,7 +39,7 @@ final class Fixture {
     /// Closes the store and opens it again, as a restart of the master does.
     func reopen() async throws {
         try await self.close()
-        self.store = try await self.factory.open(self.place, self.retry)
+        self.store = try await self.factory.open(self.location, self.retry)
         self.isClosed = false
     }
 
@@ -52,7 +52,7 @@ final class Fixture {
 
     /// Changes how the store is opened from the next time on.
     func reopen(partitionThreshold: Int) async throws {
-        self.place.partitionThreshold = partitionThreshold
+        self.location.partitionThreshold = partitionThreshold
         try await self.reopen()
     }
 
@@ -173,11 +173,11 @@ final class Fixture {
         return grants
     }
 
-    /// Starts every place of the leases and returns those that were granted.
+    /// Starts every entry of the leases and returns those that were granted.
     @discardableResult
     func startAll(_ grants: [LeaseGrant], by satellite: SatelliteID) async throws -> [StartDecision] {
         try await self.store.start(
-            grants.map { StartRequest(lease: $0.serial, places: EntryBitmap(0..<$0.entries.count)) },
+            grants.map { StartRequest(lease: $0.serial, entries: EntryBitmap(0..<$0.entries.count)) },
             by: satellite,
             at: self.now
         )

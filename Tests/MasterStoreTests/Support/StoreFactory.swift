@@ -10,14 +10,14 @@ import Testing
 /// A backend under test: the same suite runs on each.
 struct StoreFactory: Sendable, CustomTestStringConvertible {
     /// Where a store lives while a test runs.
-    struct Place: Sendable {
+    struct Location: Sendable {
         let directory: String
         /// How many recipients a mailing may have before further ones go to tables of its own.
         var partitionThreshold = Partition.threshold
         /// How long a master in PostgreSQL may be silent; a busy machine must not let it seem so where that is no subject.
         var silence: Duration = .seconds(600)
 
-        /// The database of this place, made at first use.
+        /// The database of this location, made at first use.
         func postgreSQL(retry: RetrySchedule = RetrySchedule()) throws -> PostgreSQLStoreConfiguration {
             let server = try TemporaryPostgreSQL.shared
             let note = self.directory + "/database"
@@ -44,28 +44,32 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
     }
 
     let name: String
-    /// Opens the store of a place; opening it again after closing finds what was there.
-    let open: @Sendable (Place, RetrySchedule) async throws -> any MailingStore
+    /// Opens the store of a location; opening it again after closing finds what was there.
+    let open: @Sendable (Location, RetrySchedule) async throws -> any MailingStore
 
     var testDescription: String { self.name }
 
-    static let sqlite = StoreFactory(name: "SQLite") { place, retry in
+    static let sqlite = StoreFactory(name: "SQLite") { location, retry in
         try await DatabaseStore.open(
             SQLiteConfiguration(
-                path: place.directory + "/store.db",
+                path: location.directory + "/store.db",
                 retry: retry,
-                partitionThreshold: place.partitionThreshold
+                partitionThreshold: location.partitionThreshold
             ),
             secrets: TestSecrets.make()
         )
     }
 
-    static let postgreSQL = StoreFactory(name: "PostgreSQL") { place, retry in
-        try await DatabaseStore.open(try place.postgreSQL(retry: retry), secrets: TestSecrets.make(), onWait: { _ in })
+    static let postgreSQL = StoreFactory(name: "PostgreSQL") { location, retry in
+        try await DatabaseStore.open(
+            try location.postgreSQL(retry: retry),
+            secrets: TestSecrets.make(),
+            onWait: { _ in }
+        )
     }
 
     /// A server has only so many connections, and the machine only so many cores.
-    private static let gate = Gate(places: 4)
+    private static let gate = Gate(permits: 4)
 
     static let all = [Self.sqlite, Self.postgreSQL]
 
@@ -95,13 +99,13 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
         silence: Duration = .seconds(600),
         _ body: (Fixture) async throws -> Void
     ) async throws {
-        let place = Place(directory: directory, partitionThreshold: partitionThreshold, silence: silence)
+        let location = Location(directory: directory, partitionThreshold: partitionThreshold, silence: silence)
         await Self.gate.enter()
         defer { Self.gate.leave() }
         let fixture = Fixture(
-            store: try await self.open(place, retry),
+            store: try await self.open(location, retry),
             factory: self,
-            place: place,
+            location: location,
             retry: retry
         )
         do {
@@ -117,19 +121,19 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
 /// Lets so many in at a time; the others wait in order.
 private final class Gate: Sendable {
     private struct State {
-        var places: Int
+        var permits: Int
         var waiting: [CheckedContinuation<Void, Never>] = []
     }
 
     private let state: Mutex<State>
 
-    init(places: Int) { self.state = Mutex(State(places: places)) }
+    init(permits: Int) { self.state = Mutex(State(permits: permits)) }
 
     func enter() async {
         await withCheckedContinuation { continuation in
             let isFree = self.state.withLock { state in
-                guard state.places == 0 else {
-                    state.places -= 1
+                guard state.permits == 0 else {
+                    state.permits -= 1
                     return true
                 }
                 state.waiting.append(continuation)
@@ -142,7 +146,7 @@ private final class Gate: Sendable {
     func leave() {
         let next = self.state.withLock { state -> CheckedContinuation<Void, Never>? in
             guard state.waiting.isEmpty else { return state.waiting.removeFirst() }
-            state.places += 1
+            state.permits += 1
             return nil
         }
         next?.resume()

@@ -28,7 +28,7 @@ final class HeldLease: Sendable {
 }
 
 /// One recipient of a lease on its way to a connection.
-struct Place: Sendable {
+struct QueuedRecipient: Sendable {
     /// Its lease.
     let lease: HeldLease
     /// Which entry of the lease.
