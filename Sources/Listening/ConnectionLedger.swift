@@ -12,7 +12,7 @@ import Musl
 import Darwin
 #endif
 
-/// Counts the connections of a listener, judges new ones, and logs those that are refused or cut.
+/// Counts the connections of a listener, checks new ones, and logs those that are refused or cut.
 ///
 /// Used by every event loop at once. Of each kind one is logged in ten seconds at most; all are counted.
 public final class ConnectionLedger: Sendable {
@@ -80,9 +80,9 @@ public final class ConnectionLedger: Sendable {
     /// The numbers now.
     public var counts: Counts { self.state.withLock { $0.counts } }
 
-    // MARK: Judging
+    // MARK: Checks
 
-    /// Judges a connection that was just accepted, before anything is built for it.
+    /// Checks a connection that was just accepted, before anything is built for it.
     ///
     /// - Returns: Whether it may go on to ``admit(_:)``; if not, it is to be closed at once.
     func accept(_ channel: any Channel) -> Bool {

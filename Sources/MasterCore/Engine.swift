@@ -176,7 +176,7 @@ final class Engine: Sendable {
                 self.health.succeeded("leasing")
                 let leased = await self.dispatcher.takeNewlyLeased()
                 if !leased.isEmpty { await self.scheduler.leasedFirst(leased) }
-                await self.scheduler.mayBeComplete(await self.dispatcher.takeSettled())
+                await self.scheduler.mayBeComplete(await self.dispatcher.takeResolved())
                 await self.dispatcher.signal.wait(until: deadline, by: self.time)
             } catch {
                 await self.pause(after: error, while: "leasing")
@@ -350,7 +350,7 @@ final class Engine: Sendable {
         if test || mailing.status == .ready || mailing.status == .running { await self.dispatcher.workChanged() }
     }
 
-    /// Recipients were requeued or settled.
+    /// Recipients were requeued or resolved.
     func workChanged(of id: MailingID?) async {
         self.feedWatch.changed()
         if let id { await self.scheduler.mayBeComplete([id]) }

@@ -62,7 +62,7 @@ public final class Master: Sendable {
         )
     }
 
-    /// Whether the keys and the satellites are known; no call can be judged before.
+    /// Whether the keys and the satellites are known; no call can be authenticated before.
     public var isLoaded: Bool { self.hasLoaded.load(ordering: .acquiring) }
 
     /// Reads the keys and the satellites, for a caller that opens listeners before ``run()``.

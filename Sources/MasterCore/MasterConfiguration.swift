@@ -72,7 +72,7 @@ public struct MasterConfiguration: Sendable, Hashable {
     /// How long after its start and its last accepted recipients a complete mailing is closed.
     public var finishGrace: Duration = .seconds(30)
     /// How long started recipients may still be reported after their mailing's end, before they become uncertain.
-    public var settleAfterEnd: Duration = .seconds(15 * 60)
+    public var resolveAfterEnd: Duration = .seconds(15 * 60)
     /// A running mailing with due recipients and no progress for so long, while a satellite has credit, is an alarm.
     public var stallAlarm: Duration = .seconds(60)
     /// No timer sleeps longer, so that a civil clock set forward is noticed.

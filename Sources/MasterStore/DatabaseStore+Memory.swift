@@ -62,14 +62,14 @@ extension DatabaseStore {
 
     /// Makes recipients uncertain that a restored store believes to be with a satellite, and of which the satellite has
     /// nothing left to report: it finished them in the time that the store has lost.
-    public func settleFinished(
+    public func resolveFinished(
         by satellite: SatelliteID,
         holding leases: [LeaseSerial],
         _ details: [JournaledLease],
         at now: Timestamp
     ) async throws -> Int {
         try await self.write {
-            try Revoking.settleFinished(by: satellite, holding: Set(leases), details, at: now, $0)
+            try Revoking.resolveFinished(by: satellite, holding: Set(leases), details, at: now, $0)
         }
     }
 }

@@ -119,8 +119,8 @@ extension DatabaseStore: MailingStore {
     }
 
     /// Turns started, unreported recipients of a mailing into uncertain ones.
-    public func settleStarted(of mailing: MailingID, at now: Timestamp) async throws -> Int {
-        try await self.write { try Ending.settle(mailing, at: now, $0) }
+    public func resolveStarted(of mailing: MailingID, at now: Timestamp) async throws -> Int {
+        try await self.write { try Ending.resolve(mailing, at: now, $0) }
     }
 
     /// Finishes a mailing if nothing of it is left.
@@ -165,7 +165,7 @@ extension DatabaseStore: MailingStore {
         try await self.read { try Reporting.count(filter, $0) }
     }
 
-    /// Settles recipients held as uncertain, in steps.
+    /// Resolves recipients held as uncertain, in steps.
     public func resolveUncertain(
         _ mailing: MailingID,
         as resolution: UncertainResolution,
@@ -277,8 +277,8 @@ extension DatabaseStore: MailingStore {
     }
 
     /// Turns started, unreported recipients of leases into uncertain ones.
-    public func settleStarted(of leases: [LeaseSerial], at now: Timestamp) async throws -> Int {
-        try await self.write { try Revoking.settle(leases, mailingEnds: false, at: now, $0) }
+    public func resolveStarted(of leases: [LeaseSerial], at now: Timestamp) async throws -> Int {
+        try await self.write { try Revoking.resolve(leases, mailingEnds: false, at: now, $0) }
     }
 
     /// Dates anew what is due later than any retry may be, a transaction for each step.
@@ -402,11 +402,11 @@ extension DatabaseStore: MailingStore {
         return differences
     }
 
-    /// Recounts one mailing on a snapshot; only if that differs it is recounted by the writer, and mended.
+    /// Recounts one mailing on a snapshot; only if that differs it is recounted by the writer, and repaired.
     public func reconcileCounters(of mailing: MailingID) async throws -> Int {
         // Counters change with the rows that they count, so each snapshot shows whether they are right.
         guard try await self.read({ try Recount.differences(mailing, $0) }) > 0 else { return 0 }
-        return try await self.write { try Recount.mend(mailing, $0) }
+        return try await self.write { try Recount.repair(mailing, $0) }
     }
 
     private static func addRevision(

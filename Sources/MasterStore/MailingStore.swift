@@ -63,10 +63,10 @@ public protocol MailingStore: Sendable {
     /// Expires every recipient that is waiting or deferred and not started (feed events included), in steps so that other
     /// operations get their turn; may be called again to go on after a crash. From its first step on ``Mailing/ending`` is set
     /// and nothing is added, leased or started. Started recipients stay
-    /// leased until reported or ``settleStarted(of:at:)``. Finishes the mailing if nothing is left.
+    /// leased until reported or ``resolveStarted(of:at:)``. Finishes the mailing if nothing is left.
     func expireRemaining(_ id: MailingID, at now: Timestamp) async throws -> (mailing: Mailing, revoked: [RevokedLease])
     /// Turns started, unreported recipients of a mailing into uncertain ones (15 minutes after its end).
-    func settleStarted(of mailing: MailingID, at now: Timestamp) async throws -> Int
+    func resolveStarted(of mailing: MailingID, at now: Timestamp) async throws -> Int
     /// Finishes a regular mailing if every recipient is terminal and `grace` has passed since its start and its last
     /// accepted recipients; one transaction, serialised with ``addRecipients(_:to:deliveryClass:at:)``.
     ///
@@ -107,7 +107,7 @@ public protocol MailingStore: Sendable {
     func reports(of trackingIDs: [String], account: AccountID) async throws -> [RecipientReport]
     /// How many recipients match.
     func countRecipients(_ filter: RecipientFilter) async throws -> Int
-    /// Settles recipients held as uncertain.
+    /// Resolves recipients held as uncertain.
     ///
     /// - Returns: How many changed.
     func resolveUncertain(
@@ -180,7 +180,7 @@ public protocol MailingStore: Sendable {
     /// Revokes leases: their never-started recipients wait again; the started ones stay with the lease.
     func revoke(_ leases: [LeaseSerial], at now: Timestamp) async throws -> [RevokedLease]
     /// Turns started, unreported recipients of leases into uncertain ones (satellite removed, or lost its journal).
-    func settleStarted(of leases: [LeaseSerial], at now: Timestamp) async throws -> Int
+    func resolveStarted(of leases: [LeaseSerial], at now: Timestamp) async throws -> Int
     /// Makes recipients uncertain that a restored store believes to be with a satellite, and of which the satellite has
     /// nothing left to report: it finished them in the time that the store has lost.
     ///
@@ -191,7 +191,7 @@ public protocol MailingStore: Sendable {
     ///   - now: The time.
     /// - Returns: How many recipients were made uncertain.
     /// - Throws: ``StoreError``; nothing is changed then.
-    func settleFinished(
+    func resolveFinished(
         by satellite: SatelliteID,
         holding leases: [LeaseSerial],
         _ details: [JournaledLease],
@@ -236,7 +236,7 @@ public protocol MailingStore: Sendable {
         _ id: SatelliteID,
         _ change: @escaping @Sendable (inout SatelliteRecord) throws -> Void
     ) async throws -> SatelliteRecord
-    /// Removes a satellite; its leases must have been settled.
+    /// Removes a satellite; its leases must have been resolved.
     func removeSatellite(_ id: SatelliteID) async throws
     /// Stores an API key.
     func addKey(_ key: APIKeyRecord) async throws
@@ -251,9 +251,9 @@ public protocol MailingStore: Sendable {
     func summary(at now: Timestamp) async throws -> StoreSummary
     /// Writes a consistent copy while everything goes on.
     func backup(to path: String) async throws
-    /// Recounts every mailing and returns how many counters differed (0 in health) after mending them.
+    /// Recounts every mailing and returns how many counters differed (0 in health) after repairing them.
     func reconcileCounters() async throws -> Int
-    /// Recounts one mailing, without keeping a writer waiting, and mends what differs.
+    /// Recounts one mailing, without keeping a writer waiting, and repairs what differs.
     ///
     /// - Returns: How many counters differed; 0 for a mailing that was deleted.
     func reconcileCounters(of mailing: MailingID) async throws -> Int

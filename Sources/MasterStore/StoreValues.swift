@@ -167,7 +167,7 @@ public struct FeedPage: Sendable, Hashable {
     }
 }
 
-/// How a held recipient is settled.
+/// How a held recipient is resolved.
 public enum UncertainResolution: String, Sendable, CaseIterable {
     /// Counts as delivered.
     case delivered

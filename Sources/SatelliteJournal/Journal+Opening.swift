@@ -5,7 +5,7 @@ public import MailingModel
 extension Journal {
     /// Opens the journal in a directory, or begins one.
     ///
-    /// What an earlier process left is read, its doubtful attempts are journaled as uncertain, torn tails are mended. All of it
+    /// What an earlier process left is read, its doubtful attempts are journaled as uncertain, torn tails are repaired. All of it
     /// is synced when it returns.
     ///
     /// - Parameters:

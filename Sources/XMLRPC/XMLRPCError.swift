@@ -57,7 +57,7 @@ public struct XMLRPCError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// What a document may cost to read; whatever exceeds a limit is refused before memory is spent on it.
+/// What a document may cost to read; whatever exceeds a limit is refused before memory is used for it.
 public struct XMLRPCLimits: Hashable, Sendable {
     /// The whole document, in bytes.
     public var documentBytes: Int

@@ -56,7 +56,7 @@ import CZeroMQ
         while let request = unsafe MessageReader.readFrames(self.socket) {
             // Version, request id, domain, address, routing id, mechanism, credentials.
             let requestID = request.count > 1 ? request[1] : []
-            let userID = self.judge(request)
+            let userID = self.authenticate(request)
             let answer: [[UInt8]] = [
                 Array("1.0".utf8), requestID, Array((userID == nil ? "400" : "200").utf8),
                 Array((userID == nil ? "key not admitted" : "OK").utf8), Array((userID ?? "").utf8), [],
@@ -71,7 +71,7 @@ import CZeroMQ
 
     func close() { unsafe zmq_close(self.socket) }
 
-    private func judge(_ request: [[UInt8]]) -> String? {
+    private func authenticate(_ request: [[UInt8]]) -> String? {
         guard request.count == 7, request[0] == Array("1.0".utf8), request[5] == Array("CURVE".utf8),
             request[6].count == 32
         else { return nil }

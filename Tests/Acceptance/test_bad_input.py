@@ -637,7 +637,7 @@ def test_a_lost_answer_to_the_final_dot_is_held_until_somebody_decides(shared, r
     resolve = subprocess.run(
         [telstar.BINARY, "mailing", "resolve", str(mailing), "--as", resolution, "--dir", cluster.described["dir"]],
         capture_output=True, text=True, timeout=telstar.DEADLINE)
-    assert (resolve.returncode, resolve.stdout) == (0, "1 settled\n"), resolve
+    assert (resolve.returncode, resolve.stdout) == (0, "1 resolved\n"), resolve
     report = outcomes(cluster, mailing, 1)[address]
     # That it was unknown once stays visible.
     assert (report["status"], report["uncertain"]) == (status, True)

@@ -216,7 +216,7 @@ def test_empty_lines_before_pipelining_is_agreed_are_passed_over(tmp_path):
         finished_at_first_attempt(cluster, server, mailing, 40)
 
 
-def test_a_satellite_without_descriptors_spends_nobodys_attempt(tmp_path):
+def test_a_satellite_without_descriptors_uses_up_no_attempt(tmp_path):
     count = 1500
     sink = telstar.Sink(tmp_path / "sink", "at dot: delay 200ms\n")
     try:

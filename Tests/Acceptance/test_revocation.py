@@ -44,7 +44,7 @@ def held(cluster):
     return cluster.status()["leased"]
 
 
-def settled(cluster, sink):
+def finished(cluster, sink):
     """Waits until no satellite holds anything, and returns how many messages the receiver then has."""
     telstar.await_condition(lambda: held(cluster) == 0, "the satellites hold nothing")
     return len(sink.messages())
@@ -55,7 +55,7 @@ def test_a_deleted_mailing_stops_at_once(slow):
     mailing = begun(cluster, sink)
     cluster.api().delete_mailing(mailing)
     before = len(sink.messages())
-    after = settled(cluster, sink)
+    after = finished(cluster, sink)
     # Something that is sent after shows that the connections are free and nothing of the deleted mailing came before it.
     follower = telstar.make_mailing(cluster.api(), telstar.people(5, domains=("one.test",), prefix="later"))
     cluster.await_status(follower, "FINISHED")
@@ -69,7 +69,7 @@ def test_a_paused_mailing_stops_at_once_and_goes_on_exactly(slow):
     mailing = begun(cluster, sink, 400)
     assert cluster.api().pause_mailing(mailing) == "PAUSED"
     before = len(sink.messages())
-    after = settled(cluster, sink)
+    after = finished(cluster, sink)
     assert after <= before + ON_THE_WIRE, (before, after)
     counters = cluster.mailing(mailing)
     assert counters["status"] == "PAUSED"

@@ -57,7 +57,7 @@ struct CharsetTests {
         }
     }
 
-    @Test("mend a character that is split between two words of one charset")
+    @Test("repair a character that is split between two words of one charset")
     func split() {
         #expect(HeaderDecoder.text(Array("=?GB2312?Q?=D6?= =?gb2312?B?0M7E?=".utf8)) == "中文")
         #expect(HeaderDecoder.text(Array("=?gb2312?Q?=D6=D0?= =?gbk?Q?=CE=C4?= =?koi8-r?Q?=F0?=".utf8)) == "中文П")

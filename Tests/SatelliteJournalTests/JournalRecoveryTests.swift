@@ -101,7 +101,7 @@ struct JournalRecoveryTests {
         #expect(recovery.unacknowledged.map(\.outcome) == [sampleOutcome()])
     }
 
-    @Test("a torn tail of any length is tolerated and mended", arguments: [1, 3, 7, 8, 9, 20, 200])
+    @Test("a torn tail of any length is tolerated and repaired", arguments: [1, 3, 7, 8, 9, 20, 200])
     func tornTail(kept: Int) throws {
         let directory = RecordingDirectory()
         let (journal, _) = try openJournal(directory)

@@ -58,7 +58,7 @@ struct EnrolmentServer {
         case .proof(let proof):
             guard let transcript = self.pending.removeValue(forKey: routingID) else { return nil }
             self.order.removeAll { $0 == routingID }
-            answer.verdict = await self.judge(transcript, Array(proof.authenticator))
+            answer.verdict = await self.validate(transcript, Array(proof.authenticator))
         case nil: return nil
         }
         return answer
@@ -84,7 +84,7 @@ struct EnrolmentServer {
         return transcript
     }
 
-    private func judge(
+    private func validate(
         _ transcript: EnrolmentTranscript,
         _ proof: [UInt8]
     ) async -> Telstar_Cluster_V1_EnrolmentVerdict {

@@ -23,7 +23,7 @@ public final class MasterLink: Sendable {
 
     private struct State {
         var machine: SessionStateMachine
-        /// The reader of events is behind, so that nobody's silence can be judged.
+        /// The reader of events is behind, so that silence proves nothing.
         var isStalled = false
         var isStopped = false
     }
@@ -201,7 +201,7 @@ public final class MasterLink: Sendable {
         var last = ContinuousClock.now
         while (try? await Task.sleep(for: interval)) != nil {
             let now = ContinuousClock.now
-            // Whoever has slept too long has not listened, and judges nobody's silence.
+            // Whoever has slept too long has not listened, and cannot take silence for a loss.
             let isLate = now - last > interval * 2
             last = now
             let (sessions, actions) = self.state.withLock { state in

@@ -65,7 +65,7 @@ public enum SessionEnd: Sendable, Hashable {
 
 /// What became of a message given to a link.
 ///
-/// `queued` is no promise that it arrives: reports repeat, and what is in doubt after a disconnection is settled by the
+/// `queued` is no promise that it arrives: reports repeat, and what is in doubt after a disconnection is resolved by the
 /// next ``Handshake`` and ``Welcome``.
 public enum SendResult: Sendable, Hashable {
     /// It is on its way.

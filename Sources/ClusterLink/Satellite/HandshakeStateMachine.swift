@@ -141,7 +141,7 @@ struct HandshakeStateMachine: Sendable {
             return .nothing
         case .message(let message):
             self.noteStore(store)
-            return self.judge(message, now: now)
+            return self.process(message, now: now)
         case .handshakeRequired: return .repeatHandshake(reason: "the master has forgotten this satellite")
         }
     }
@@ -162,12 +162,12 @@ struct HandshakeStateMachine: Sendable {
     private mutating func receivedUnsolicited(_ body: [UInt8], now: ContinuousClock.Instant) -> Outcome {
         switch try? MasterCodec.decode(body) {
         case .handshakeRequired: .repeatHandshake(reason: "the master has forgotten this satellite")
-        case .message(let message): self.judge(message, now: now)
+        case .message(let message): self.process(message, now: now)
         case nil: .garbage("a frame that cannot be read")
         }
     }
 
-    private mutating func judge(_ message: MasterMessage, now: ContinuousClock.Instant) -> Outcome {
+    private mutating func process(_ message: MasterMessage, now: ContinuousClock.Instant) -> Outcome {
         switch message {
         case .rejected(let rejection):
             self.phase = .rejected(now)

@@ -331,7 +331,7 @@ public final class SatelliteLink: Sendable {
             let before = ContinuousClock.now
             guard (try? await Task.sleep(for: interval)) != nil else { return }
             let now = ContinuousClock.now
-            // Whoever has slept too long has not listened, and does not judge the master's silence.
+            // Whoever has slept too long has not listened, and cannot take the master's silence for a loss.
             let isLate = now - before > interval * 2
             let (silent, due) = self.state.withLock { state -> (Int?, [Int]) in
                 guard !state.isStalled, !isLate else { return (nil, []) }

@@ -11,7 +11,7 @@ public enum HeaderDecoder {
     /// Unfolded text with its encoded words decoded; white space between two of them is dropped.
     ///
     /// Bytes of neighbouring words of one charset are joined before they are decoded, so a character that a sender has
-    /// split between words is mended. Line ends and other control characters of decoded words become spaces.
+    /// split between words is repaired. Line ends and other control characters of decoded words become spaces.
     ///
     /// - Parameters:
     ///   - line: The text.

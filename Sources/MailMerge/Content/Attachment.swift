@@ -36,7 +36,7 @@ public struct Attachment: Sendable, Hashable {
     /// The longest Content-ID, in bytes: its field is one line.
     public static let contentIDLimit = 250
 
-    /// Judges an attachment before anybody's message depends on it.
+    /// Validates an attachment before anybody's message depends on it.
     ///
     /// - Throws: ``ContentError`` for what could be written only by changing it, or would not be understood by receivers.
     public func check() throws(ContentError) {

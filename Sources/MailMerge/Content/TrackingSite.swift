@@ -56,7 +56,7 @@ public struct TrackingSite: Sendable {
             }
         }
         do throws(AddressError) {
-            // A numeric address is judged in the brackets that mail has for it.
+            // A numeric address is validated in the brackets that mail has for it.
             let isNumeric = !host.isEmpty && host.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2E }
             if host.hasPrefix("[") {
                 _ = try DomainName.ascii("[IPv6:\(host.dropFirst())")

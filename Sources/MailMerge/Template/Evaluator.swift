@@ -3,7 +3,7 @@
 extension Renderer {
     /// The value of an expression.
     mutating func evaluate(_ expression: Expression) throws(RenderError) -> Value {
-        try self.budget.spend()
+        try self.budget.consume()
         switch expression {
         case .constant(let value): return value
         case .name(let locals, let slot):
@@ -93,7 +93,7 @@ extension Renderer {
         var left = try self.evaluate(first)
         for step in rest {
             let right = try self.evaluate(step.operand)
-            try self.budget.spend(1 + min(left.weight, right.weight) >> 8)
+            try self.budget.consume(1 + min(left.weight, right.weight) >> 8)
             guard try self.holds(step.operation, left, right) else { return .bool(false) }
             left = right
         }
@@ -114,7 +114,7 @@ extension Renderer {
     }
 
     private mutating func contains(_ container: Value, _ value: Value) throws(RenderError) -> Bool {
-        try self.budget.spend(1 + container.weight >> 4)
+        try self.budget.consume(1 + container.weight >> 4)
         switch container {
         case .undefined: return false
         case .list(let list): return list.items.contains(value)
@@ -142,7 +142,7 @@ extension Renderer {
         var items: [Value] = []
         var number = start
         while step > 0 ? number < stop : number > stop {
-            try self.budget.spend()
+            try self.budget.consume()
             items.append(.integer(number))
             let (next, overflow) = number.addingReportingOverflow(step)
             if overflow { break }

@@ -17,7 +17,7 @@ public struct RenderBudget: Sendable, Hashable {
         self.bytes = bytes
     }
 
-    mutating func spend(_ steps: Int = 1) throws(RenderError) {
+    mutating func consume(_ steps: Int = 1) throws(RenderError) {
         self.steps -= steps
         if self.steps < 0 { throw RenderError(.steps, "the template takes too many steps") }
     }
@@ -25,7 +25,7 @@ public struct RenderBudget: Sendable, Hashable {
     /// Pays for a value that holds so many bytes.
     mutating func pay(bytes count: Int) throws(RenderError) {
         guard count <= self.bytes else { throw RenderError(.size, "a value grows beyond \(self.bytes) bytes") }
-        try self.spend(1 + count >> 6)
+        try self.consume(1 + count >> 6)
     }
 
     /// Pays for a list of so many items.
@@ -33,6 +33,6 @@ public struct RenderBudget: Sendable, Hashable {
         guard count <= self.bytes >> 4 else {
             throw RenderError(.size, "a list grows beyond \(self.bytes >> 4) items")
         }
-        try self.spend(1 + count)
+        try self.consume(1 + count)
     }
 }

@@ -3,7 +3,7 @@
 extension Renderer {
     /// What a method gives.
     mutating func call(_ method: Method, _ receiver: Value, _ arguments: [Value]) throws(RenderError) -> Value {
-        try self.budget.spend(1 + receiver.weight >> 4)
+        try self.budget.consume(1 + receiver.weight >> 4)
         switch (method, receiver) {
         case (.items, .map(let map)): return Self.pairs(map)
         case (.keys, .map(let map)): return .list(Value.List(items: map.members.map(\.key), isTuple: false))

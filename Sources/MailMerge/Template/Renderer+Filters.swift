@@ -12,7 +12,7 @@ extension Renderer {
         for argument in arguments {
             if let argument { given.append(try self.evaluate(argument)) } else { given.append(nil) }
         }
-        try self.budget.spend(1 + value.weight >> 4)
+        try self.budget.consume(1 + value.weight >> 4)
         switch filter {
         case .d, .default: return Self.defaulted(value, given)
         case .upper: return Self.text(value) { UTF8Text.uppercased($0) }

@@ -60,7 +60,7 @@ extension Renderer {
     private mutating func sum(_ value: Value, _ given: [Value?]) throws(RenderError) -> Value {
         var total = given[1] ?? .integer(0)
         for item in try self.items(of: value) {
-            try self.budget.spend()
+            try self.budget.consume()
             var part = item
             if let path = given[0], case .text(let text) = path {
                 for name in text.bytes.split(separator: UInt8(ascii: ".")) {

@@ -53,7 +53,7 @@ extension Renderer {
         for item in try self.items(of: value) {
             let text = try Self.attribute(given[1], of: item).asText
             bytes += text.bytes.count + separator.bytes.count
-            try self.budget.spend(1 + text.bytes.count >> 6)
+            try self.budget.consume(1 + text.bytes.count >> 6)
             texts.append(text)
         }
         try self.budget.pay(bytes: bytes)
@@ -96,7 +96,7 @@ extension Renderer {
             keyed.append((keys, item))
         }
         let rounds = max(1, Int.bitWidth - items.count.leadingZeroBitCount)
-        try self.budget.spend(items.count * rounds)
+        try self.budget.consume(items.count * rounds)
         let descending = given[0]?.isTrue == true
         try Self.mergeSort(&keyed) { (left, right) throws(RenderError) in
             for (one, other) in zip(left.key, right.key) where one != other {
@@ -148,7 +148,7 @@ extension Renderer {
             case .list(let list) where !list.isTuple:
                 throw RenderError(.value, "'unique' cannot compare lists")
             case .map: throw RenderError(.value, "'unique' cannot compare maps")
-            default: try self.budget.spend(1 + keys.count >> 2)
+            default: try self.budget.consume(1 + keys.count >> 2)
             }
             if !keys.contains(key) {
                 keys.append(key)
@@ -162,7 +162,7 @@ extension Renderer {
         var best: (key: Value, item: Value)?
         for item in try self.items(of: value) {
             let key = try Self.key(item, given[1], caseSensitive: given[0])
-            try self.budget.spend()
+            try self.budget.consume()
             guard let known = best else {
                 best = (key, item)
                 continue

@@ -43,7 +43,7 @@ struct Renderer {
 
     private mutating func run(_ statements: [Statement]) throws(RenderError) {
         for statement in statements {
-            try self.budget.spend()
+            try self.budget.consume()
             switch statement {
             case .text(let text): self.output.append(contentsOf: text)
             case .field(let slot, let position): try self.write(slot: slot, position)
@@ -114,7 +114,7 @@ struct Renderer {
         if let filter = loop.filter {
             var kept: [Value] = []
             for item in items {
-                try self.budget.spend()
+                try self.budget.consume()
                 for local in loop.locals { self.locals[local] = nil }
                 try self.assign(loop.target, item)
                 if try self.evaluate(filter).isTrue { kept.append(item) }
@@ -122,7 +122,7 @@ struct Renderer {
             items = kept
         }
         for index in items.indices {
-            try self.budget.spend()
+            try self.budget.consume()
             for local in loop.locals { self.locals[local] = nil }
             self.position = position
             try self.assign(loop.target, items[index])

@@ -34,7 +34,7 @@ public enum MailingLifecycle {
     }
 
     /// How long started recipients may still be reported after a mailing's end, before they count as uncertain.
-    public static let settlingTime: Duration = .seconds(15 * 60)
+    public static let resolutionDelay: Duration = .seconds(15 * 60)
 
     /// Releases a mailing: `filling` becomes `ready`; `paused` becomes what it was.
     ///

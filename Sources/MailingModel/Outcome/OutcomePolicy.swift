@@ -2,8 +2,8 @@
 
 /// What a reply means: the only place that turns SMTP codes, enhanced statuses and DNS answers into verdicts.
 ///
-/// Each row of the table says whom a reply is about, judged by what the server knew when it gave it. Before RCPT it has
-/// not heard of the recipient; before the content it cannot judge the message. Only what is about the recipient or the
+/// Each row of the table says whom a reply is about, by what the server knew when it gave it. Before RCPT it has
+/// not heard of the recipient; before the content it does not know the message. Only what is about the recipient or the
 /// message ends a recipient at once. What is about the sender's reputation, about our configuration or about the
 /// channel would be said to every other recipient too: such an attempt is deferred, the site may be left alone for a
 /// while (``SiteResponse``), and the recipient is given up by ``RetrySchedule/giveUpAfter`` or the end of the mailing.

@@ -58,7 +58,7 @@ public struct RecipientStateMerge: Sendable, Hashable {
     ///   - outcome: How the attempt ended.
     ///   - old: The delivery state before.
     ///   - isLatest: Whether no later attempt was granted; an earlier one counts only if it delivered.
-    ///   - isCounted: Whether the attempt is already in ``DeliveryState/tryCount``: it was settled as uncertain.
+    ///   - isCounted: Whether the attempt is already in ``DeliveryState/tryCount``: it was resolved as uncertain.
     ///   - granted: When the attempt was granted.
     ///   - now: The master's clock.
     /// - Returns: The delivery state after.
@@ -79,17 +79,17 @@ public struct RecipientStateMerge: Sendable, Hashable {
         if case .uncertain = outcome { new.uncertain = true }
         if case .delivered = outcome {
             new.accepted = true
-            return Self.settled(new, as: .delivered)
+            return Self.resolved(new, as: .delivered)
         }
         guard isLatest, !old.accepted else { return new }
         switch outcome {
-        case .delivered, .failed: return Self.settled(new, as: .failed)
-        case .unrenderable: return Self.settled(new, as: .unrenderable)
+        case .delivered, .failed: return Self.resolved(new, as: .failed)
+        case .unrenderable: return Self.resolved(new, as: .unrenderable)
         case .deferred: return self.deferring(new, otherwise: self.mayRetry ? .failed : .expired, at: now)
         case .uncertain:
             switch self.policy {
-            case .hold: return Self.settled(new, as: .uncertain)
-            case .assumeDelivered: return Self.settled(new, as: .delivered)
+            case .hold: return Self.resolved(new, as: .uncertain)
+            case .assumeDelivered: return Self.resolved(new, as: .delivered)
             case .resend: return self.deferring(new, otherwise: .uncertain, at: now)
             }
         }
@@ -99,12 +99,12 @@ public struct RecipientStateMerge: Sendable, Hashable {
     public static func bounced(_ old: DeliveryState) -> DeliveryState {
         var new = old
         new.accepted = false
-        return Self.settled(new, as: .failed)
+        return Self.resolved(new, as: .failed)
     }
 
     /// The mailing ended before the recipient was finished; a terminal state stays.
     public static func expiring(_ old: DeliveryState) -> DeliveryState {
-        old.state.isTerminal ? old : Self.settled(old, as: .expired)
+        old.state.isTerminal ? old : Self.resolved(old, as: .expired)
     }
 
     /// The recipient is to be sent again from the beginning; what is not terminal stays.
@@ -123,14 +123,14 @@ public struct RecipientStateMerge: Sendable, Hashable {
             firstTry: old.firstTry ?? now,
             now: now
         )
-        guard self.mayRetry, let next else { return Self.settled(old, as: otherwise) }
+        guard self.mayRetry, let next else { return Self.resolved(old, as: otherwise) }
         var new = old
         new.state = .deferred
         new.nextTry = next
         return new
     }
 
-    private static func settled(_ old: DeliveryState, as state: RecipientState) -> DeliveryState {
+    private static func resolved(_ old: DeliveryState, as state: RecipientState) -> DeliveryState {
         var new = old
         new.state = state
         new.nextTry = nil

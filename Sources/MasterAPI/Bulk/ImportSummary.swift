@@ -21,7 +21,7 @@ struct ImportSummary: Sendable {
     private(set) var refused = 0
     /// Lines whose address an earlier line of the import has: those that were added or, if that was asked for, left out.
     var duplicates = 0
-    /// Lines read and settled.
+    /// Lines read and processed.
     var lines = 0
     /// The first refused records.
     private(set) var errors: [ImportRefusal] = []

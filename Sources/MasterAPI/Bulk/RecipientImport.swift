@@ -12,7 +12,7 @@ import ServiceLifecycle
 enum ImportProgress: Sendable {
     /// A line that is refused.
     case refused(ImportRefusal)
-    /// How far everything before has been settled, durably.
+    /// How far the import has been committed.
     case progress(accepted: Int, repeated: Int, refused: Int, duplicates: Int, lines: Int)
 }
 
@@ -59,7 +59,7 @@ struct RecipientImport: Sendable {
         }
     }
 
-    private struct Settled: Sendable {
+    private struct CompletedStep: Sendable {
         var step: Step
         var results: Result<[ImportResult], any Error>
     }
@@ -83,7 +83,7 @@ struct RecipientImport: Sendable {
             case .ndjson: NDJSONRecipients()
             }
         var summary = ImportSummary()
-        await withTaskGroup(of: Settled.self) { group in
+        await withTaskGroup(of: CompletedStep.self) { group in
             var desk = Desk(columns: nil)
             do {
                 try await self.read(body, length: length, &source, &desk, &group, &summary, report)
@@ -91,9 +91,9 @@ struct RecipientImport: Sendable {
                 summary.fail(error)
             }
             // What is under way will be committed: it is waited for and counted, whatever ended the reading.
-            while let settled = await group.next() {
+            while let completed = await group.next() {
                 do {
-                    try await desk.settle(settled, &summary, report)
+                    try await desk.complete(completed, &summary, report)
                 } catch {
                     summary.fail(error)
                 }
@@ -109,7 +109,7 @@ struct RecipientImport: Sendable {
         length: Int?,
         _ source: inout any RecipientSource,
         _ desk: inout Desk,
-        _ group: inout TaskGroup<Settled>,
+        _ group: inout TaskGroup<CompletedStep>,
         _ summary: inout ImportSummary,
         _ report: @concurrent (ImportProgress) async throws -> Void
     ) async throws {
@@ -140,7 +140,7 @@ struct RecipientImport: Sendable {
         _ step: inout Step,
         _ seen: inout SeenAddresses,
         _ desk: inout Desk,
-        _ group: inout TaskGroup<Settled>,
+        _ group: inout TaskGroup<CompletedStep>,
         _ summary: inout ImportSummary,
         _ report: @concurrent (ImportProgress) async throws -> Void
     ) async throws {
@@ -179,25 +179,25 @@ struct RecipientImport: Sendable {
         _ step: inout Step,
         _ source: inout any RecipientSource,
         _ desk: inout Desk,
-        _ group: inout TaskGroup<Settled>,
+        _ group: inout TaskGroup<CompletedStep>,
         _ summary: inout ImportSummary,
         _ report: @concurrent (ImportProgress) async throws -> Void
     ) async throws {
         desk.columns = source.columns
         step.lines = source.lines
         step.number = desk.submitted
-        while desk.unreported >= Self.stepsAtOnce, let settled = await group.next() {
-            try await desk.settle(settled, &summary, report)
+        while desk.unreported >= Self.stepsAtOnce, let completed = await group.next() {
+            try await desk.complete(completed, &summary, report)
         }
         let full = step
         desk.submitted += 1
         group.addTask {
             do {
-                guard !full.recipients.isEmpty else { return Settled(step: full, results: .success([])) }
+                guard !full.recipients.isEmpty else { return CompletedStep(step: full, results: .success([])) }
                 let results = try await self.master.importRecipients(full.recipients, to: self.mailing, key: self.key)
-                return Settled(step: full, results: .success(results))
+                return CompletedStep(step: full, results: .success(results))
             } catch {
-                return Settled(step: full, results: .failure(error))
+                return CompletedStep(step: full, results: .failure(error))
             }
         }
         step = Step()
@@ -209,26 +209,26 @@ struct RecipientImport: Sendable {
         var submitted = 0
         var columns: (email: Int, trackingID: Int?)?
         private var next = 0
-        private var early: [Int: Settled] = [:]
+        private var early: [Int: CompletedStep] = [:]
 
         init(columns: (email: Int, trackingID: Int?)?) { self.columns = columns }
 
-        /// Those that are settled but wait for an older one are kept as well.
+        /// Completed ones that wait for an older one count as well.
         var unreported: Int { self.submitted - self.next }
 
         @concurrent
-        mutating func settle(
-            _ settled: Settled,
+        mutating func complete(
+            _ completed: CompletedStep,
             _ summary: inout ImportSummary,
             _ report: @concurrent (ImportProgress) async throws -> Void
         ) async throws {
-            self.early[settled.step.number] = settled
+            self.early[completed.step.number] = completed
             // Steps behind one that failed are committed all the same.
             var failure: (any Error)?
-            while let settled = self.early.removeValue(forKey: self.next) {
+            while let completed = self.early.removeValue(forKey: self.next) {
                 self.next += 1
                 do {
-                    try await self.count(settled, &summary, report)
+                    try await self.count(completed, &summary, report)
                 } catch {
                     failure = failure ?? error
                 }
@@ -238,22 +238,22 @@ struct RecipientImport: Sendable {
 
         @concurrent
         private func count(
-            _ settled: Settled,
+            _ completed: CompletedStep,
             _ summary: inout ImportSummary,
             _ report: @concurrent (ImportProgress) async throws -> Void
         ) async throws {
-            let results = try settled.results.get()
-            var refusals = settled.step.refusals
-            summary.duplicates += settled.step.skipped
-            for (index, (recipient, result)) in zip(settled.step.recipients, results).enumerated() {
+            let results = try completed.results.get()
+            var refusals = completed.step.refusals
+            summary.duplicates += completed.step.skipped
+            for (index, (recipient, result)) in zip(completed.step.recipients, results).enumerated() {
                 switch result {
                 case .accepted:
                     summary.accepted += 1
-                    if settled.step.duplicates.contains(index) { summary.duplicates += 1 }
+                    if completed.step.duplicates.contains(index) { summary.duplicates += 1 }
                 case .repeated:
                     summary.accepted += 1
                     summary.repeated += 1
-                    if settled.step.duplicates.contains(index) { summary.duplicates += 1 }
+                    if completed.step.duplicates.contains(index) { summary.duplicates += 1 }
                 case .refused(let code, let reason):
                     let column = self.column(of: code)
                     refusals.append(
@@ -262,15 +262,15 @@ struct RecipientImport: Sendable {
                             column: column,
                             code: code.rawValue,
                             text: reason,
-                            row: settled.step.row(index)
+                            row: completed.step.row(index)
                         )
                     )
                 }
             }
-            if refusals.count > settled.step.refusals.count { refusals.sort { $0.line < $1.line } }
+            if refusals.count > completed.step.refusals.count { refusals.sort { $0.line < $1.line } }
             // Counted before anything is reported: a caller who has gone must not change the count.
             summary.refuse(refusals)
-            summary.lines = max(summary.lines, settled.step.lines)
+            summary.lines = max(summary.lines, completed.step.lines)
             for refusal in refusals { try await report(.refused(refusal)) }
             try await report(
                 .progress(

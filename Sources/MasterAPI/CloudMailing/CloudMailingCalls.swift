@@ -285,7 +285,7 @@ extension CloudMailingCalls {
         _ = try arguments.structure()
         guard let filter else {
             // No mailing has these owners or domains: nothing is reported, and the position in the feed stays. The cursor is
-            // judged all the same.
+            // validated all the same.
             _ = try await self.master.feed(after: cursor, filter: RecipientFilter(), limit: 1)
             return .structure(["cursor": .string(cursor ?? ""), "recipients": .array([])])
         }

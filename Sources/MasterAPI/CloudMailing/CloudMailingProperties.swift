@@ -194,7 +194,7 @@ enum CloudMailingProperties {
         }
     }
 
-    /// Judges the members of `dkim` that are accepted and overridden: every signature is relaxed/relaxed over the whole
+    /// Validates the members of `dkim` that are accepted and overridden: every signature is relaxed/relaxed over the whole
     /// body and our list of fields, with the algorithm of its key and SHA-256.
     private static func checkOverridden(_ members: XMLRPCStructure) throws {
         if let value = members["length"], value != .nil { _ = try self.truth(value, of: "dkim.length") }

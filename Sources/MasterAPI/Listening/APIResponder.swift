@@ -27,7 +27,7 @@ struct APIResponder: Sendable {
 
     func respond(to request: Request, on channel: any Channel) async throws -> Response {
         guard self.master.isLoaded else {
-            // Nobody can be judged yet, and a 401 would be a lie.
+            // No caller can be authenticated yet, and a 401 would be a lie.
             return Response(
                 status: .serviceUnavailable,
                 headers: [.contentType: "text/plain; charset=utf-8", .retryAfter: "1"],

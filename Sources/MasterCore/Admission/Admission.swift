@@ -5,7 +5,7 @@ import MailMerge
 import MailingModel
 import MasterStore
 
-/// Judges submitted recipients; pure.
+/// Validates submitted recipients; pure.
 struct Admission {
     /// Why a recipient is refused, in one line for the caller.
     struct Refusal: Error, Hashable {
@@ -28,7 +28,7 @@ struct Admission {
     init(configuration: MasterConfiguration) { self.configuration = configuration }
 
     /// The draft of a recipient, its attachments still to be stored, or why it is refused.
-    func judge(_ submission: RecipientSubmission) -> Result<RecipientDraft, Refusal> {
+    func validate(_ submission: RecipientSubmission) -> Result<RecipientDraft, Refusal> {
         do {
             return .success(try self.draft(of: submission))
         } catch let refusal as Refusal {

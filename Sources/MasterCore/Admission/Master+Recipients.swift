@@ -42,7 +42,7 @@ extension Master {
         case refused(Admission.Refusal)
     }
 
-    /// Judges submissions and stores those that pass.
+    /// Validates submissions and stores those that pass.
     ///
     /// - Parameters:
     ///   - submissions: Those of one call.
@@ -70,7 +70,7 @@ extension Master {
             var drafts: [RecipientDraft] = []
             var indices: [Int] = []
             for (index, submission) in submissions.enumerated() {
-                switch admission.judge(submission) {
+                switch admission.validate(submission) {
                 case .success(var draft):
                     for attachment in submission.attachments {
                         draft.attachments.append(
@@ -104,7 +104,7 @@ extension Master {
         try await self.call { try await self.store.countRecipients(filter) }
     }
 
-    /// Settles the recipients of a mailing that are held as uncertain.
+    /// Resolves the recipients of a mailing that are held as uncertain.
     ///
     /// - Returns: How many changed.
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``.

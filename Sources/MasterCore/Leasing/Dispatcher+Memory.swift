@@ -56,14 +56,14 @@ extension Dispatcher {
 
     /// Makes uncertain what a satellite has finished in the time that a restored store has lost; the operator has confirmed
     /// the store.
-    func settleFinished(by session: SatelliteSession, _ handshake: Handshake) async throws {
+    func resolveFinished(by session: SatelliteSession, _ handshake: Handshake) async throws {
         // Leases that it may still hold must not get their numbers a second time.
         if let ledger = self.store as? any LeaseLedger {
             try await ledger.skipLeaseSerials(through: handshake.highestLeaseSerial)
         }
-        // A lease that is settled altogether is gone afterwards.
+        // A lease that is resolved altogether is gone afterwards.
         let mailings = try await self.store.leases(of: session.satellite).map(\.mailing)
-        let count = try await self.store.settleFinished(
+        let count = try await self.store.resolveFinished(
             by: session.satellite,
             holding: handshake.heldLeases,
             handshake.journaledLeases,
@@ -74,7 +74,7 @@ extension Dispatcher {
             "a satellite has finished recipients that the restored store believes to be with it; they are uncertain",
             metadata: ["satellite": "\(session.serial)", "recipients": "\(count)"]
         )
-        self.settledMailings.formUnion(mailings)
+        self.resolvedMailings.formUnion(mailings)
         self.workChanged()
     }
 
@@ -99,7 +99,7 @@ extension Dispatcher {
                 "a satellite's journal is not the newest that was seen of it; what it had started is uncertain",
                 metadata: ["satellite": "\(session.serial)", "reason": "\(reason)"]
             )
-            try await self.settle(session.satellite, because: "recipients started under a newer journal are uncertain")
+            try await self.resolve(session.satellite, because: "recipients started under a newer journal are uncertain")
         }
         let isDistrusted = reason != nil || wasDistrusted
         // Committed before the Welcome: from then on the satellite writes what a copy of today would lack.

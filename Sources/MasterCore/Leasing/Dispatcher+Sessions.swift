@@ -56,7 +56,7 @@ extension Dispatcher {
             return
         }
         if isAhead, self.reconciled[session.satellite] != handshake.incarnation {
-            try await self.settleFinished(by: session, handshake)
+            try await self.resolveFinished(by: session, handshake)
             self.reconciled[session.satellite] = handshake.incarnation
         }
         let isDistrusted = try await self.examineJournal(handshake, of: session)
@@ -71,7 +71,7 @@ extension Dispatcher {
             _ = try await self.store.revoke(missing.filter { !$0.isRevoked }.map(\.serial), at: self.time.now())
             let started = missing.filter { $0.started > 0 }.map(\.serial)
             let uncertain =
-                started.isEmpty ? 0 : try await self.store.settleStarted(of: started, at: self.time.now())
+                started.isEmpty ? 0 : try await self.store.resolveStarted(of: started, at: self.time.now())
             CrashPoint.reached(.masterAfterRevoke)
             if uncertain > 0 {
                 self.logger.error(
@@ -81,7 +81,7 @@ extension Dispatcher {
                     }
                 )
             }
-            self.settledMailings.formUnion(missing.map(\.mailing))
+            self.resolvedMailings.formUnion(missing.map(\.mailing))
         }
         let remaining = missing.isEmpty ? stored : try await self.store.leases(of: session.satellite)
         if record.version != handshake.softwareVersion {
@@ -163,7 +163,7 @@ extension Dispatcher {
                 }
             }
             guard now - since >= self.configuration.leasing.quarantine else { continue }
-            try await self.settle(
+            try await self.resolve(
                 ledger.id,
                 because:
                     "a satellite has been away for longer than lease.quarantine; its started recipients become uncertain"
@@ -183,16 +183,16 @@ extension Dispatcher {
     }
 
     /// Makes the started recipients of a satellite uncertain.
-    func settle(_ id: SatelliteID, because reason: Logger.Message) async throws {
+    func resolve(_ id: SatelliteID, because reason: Logger.Message) async throws {
         let open = try await self.store.leases(of: id).filter { $0.open > 0 && $0.started > 0 }
         guard !open.isEmpty else { return }
-        let count = try await self.store.settleStarted(of: open.map(\.serial), at: self.time.now())
+        let count = try await self.store.resolveStarted(of: open.map(\.serial), at: self.time.now())
         self.logger.error(
             reason,
             metadata: ["satellite": "\(self.name(of: id))", "uncertain": "\(count)"]
         )
         self.ledgers[id]?.needsRecount = true
-        self.settledMailings.formUnion(open.map(\.mailing))
+        self.resolvedMailings.formUnion(open.map(\.mailing))
         self.workChanged()
     }
 
@@ -202,7 +202,7 @@ extension Dispatcher {
         self.workChanged()
         let open = try await self.store.leases(of: id).filter { $0.open > 0 }
         try await self.revoke(open.filter { !$0.isRevoked }.map(\.serial), because: .removed)
-        if force { try await self.settle(id, because: "a satellite is removed before it has reported everything") }
+        if force { try await self.resolve(id, because: "a satellite is removed before it has reported everything") }
         let started = try await self.store.leases(of: id).reduce(0) { $0 + $1.open }
         guard started == 0 else {
             throw MasterError(

@@ -41,8 +41,8 @@ actor Dispatcher {
     /// Mailings that got their first leases; the mailing scheduler wants to know.
     private(set) var newlyLeased: Set<MailingID> = []
     private var everLeased: Set<MailingID> = []
-    /// Mailings with recipients that were settled here, and that may be complete by that.
-    var settledMailings: Set<MailingID> = []
+    /// Mailings with recipients that were resolved here, and that may be complete by that.
+    var resolvedMailings: Set<MailingID> = []
     /// The satellites' processes with which a restored store was reconciled.
     var reconciled: [SatelliteID: UInt64] = [:]
 
@@ -113,10 +113,10 @@ actor Dispatcher {
         return self.newlyLeased
     }
 
-    /// Takes the mailings that may be complete because recipients of theirs were settled.
-    func takeSettled() -> Set<MailingID> {
-        defer { self.settledMailings = [] }
-        return self.settledMailings
+    /// Takes the mailings that may be complete because recipients of theirs were resolved.
+    func takeResolved() -> Set<MailingID> {
+        defer { self.resolvedMailings = [] }
+        return self.resolvedMailings
     }
 
     /// Records the credit that a satellite reports.
@@ -307,7 +307,7 @@ actor Dispatcher {
 
     private var mayGrant: Bool { self.isGranting && self.safeMode.reason == nil }
 
-    /// Sends a grant, unless its satellite has gone in the meantime: then the lease is settled at its next handshake, or when
+    /// Sends a grant, unless its satellite has gone in the meantime: then the lease is resolved at its next handshake, or when
     /// it has been away too long.
     private func hand(_ grant: LeaseGrant, to satellite: SatelliteID) async {
         var grant = grant

@@ -188,7 +188,7 @@ struct LeasePlanner {
         while requests.count < maximumRequests, let free = room[taker.id], free.leases > 0,
             let recipients = free.recipients[deliveryClass], recipients > 0
         {
-            // Taken out and reinserted, so that judging a row does not touch the queue that is being changed.
+            // Taken out and reinserted, so that checking a row does not touch the queue that is being changed.
             guard var queue = self.queues.removeValue(forKey: key) else { return }
             let row =
                 if victim == nil {

@@ -153,7 +153,7 @@ struct ContentComposer {
         return text
     }
 
-    /// What a message's header says of subject and sender; judges its other fields.
+    /// What a message's header says of subject and sender; validates its other fields.
     static func readHeader(of bytes: [UInt8]) throws -> (subject: String?, from: Mailbox?) {
         let entity: MIMEEntity
         do {

@@ -16,8 +16,8 @@ actor MailingScheduler {
 
     /// When the schedule ends a mailing.
     private var ends: [MailingID: Timestamp] = [:]
-    /// When a mailing that has ended settles what was started and not reported.
-    private var settlements: [MailingID: Timestamp] = [:]
+    /// When a mailing that has ended resolves what was started and not reported.
+    private var resolutions: [MailingID: Timestamp] = [:]
     /// Mailings that may be complete, and when to look.
     private var candidates: [MailingID: Timestamp] = [:]
     /// Mailings whose end may have become known.
@@ -77,7 +77,7 @@ actor MailingScheduler {
     /// Forgets a deleted mailing.
     func forget(_ id: MailingID) {
         self.ends[id] = nil
-        self.settlements[id] = nil
+        self.resolutions[id] = nil
         self.candidates[id] = nil
         self.notes[id] = nil
     }
@@ -104,13 +104,13 @@ actor MailingScheduler {
         for (id, _) in self.ends.filter({ $0.value <= now }).sorted(by: { $0.key < $1.key }) {
             try await self.end(id, into: &effects)
         }
-        for (id, _) in self.settlements.filter({ $0.value <= now }).sorted(by: { $0.key < $1.key }) {
-            try await self.settle(id)
+        for (id, _) in self.resolutions.filter({ $0.value <= now }).sorted(by: { $0.key < $1.key }) {
+            try await self.resolve(id)
         }
         for (id, _) in self.candidates.filter({ $0.value <= now }).sorted(by: { $0.key < $1.key }) {
             try await self.check(id)
         }
-        let next = [self.ends.values.min(), self.settlements.values.min(), self.candidates.values.min()]
+        let next = [self.ends.values.min(), self.resolutions.values.min(), self.candidates.values.min()]
             .compactMap(\.self).min()
         return (effects, next)
     }
@@ -142,7 +142,7 @@ actor MailingScheduler {
         let warnings = mailing.status == .filling ? [] : StartWarnings.of(mailing.properties)
         self.notes[mailing.id] = warnings.isEmpty ? nil : warnings
         if let ending = mailing.ending {
-            self.settlements[mailing.id] = ending.advanced(by: self.configuration.settleAfterEnd)
+            self.resolutions[mailing.id] = ending.advanced(by: self.configuration.resolveAfterEnd)
         } else if mailing.status != .finished {
             self.ends[mailing.id] = MailingLifecycle.end(of: mailing)
         }
@@ -180,21 +180,21 @@ actor MailingScheduler {
         if result.mailing.status == .finished {
             self.forget(id)
         } else {
-            self.settlements[id] = now.advanced(by: self.configuration.settleAfterEnd)
+            self.resolutions[id] = now.advanced(by: self.configuration.resolveAfterEnd)
             self.candidates[id] = now
         }
         return result.mailing
     }
 
-    private func settle(_ id: MailingID) async throws {
-        let count = try await self.store.settleStarted(of: id, at: self.time.now())
+    private func resolve(_ id: MailingID) async throws {
+        let count = try await self.store.resolveStarted(of: id, at: self.time.now())
         if count > 0 {
             self.logger.warning(
                 "a mailing ended and some started recipients were never reported; they are uncertain",
                 metadata: ["mailing": "\(id)", "recipients": "\(count)"]
             )
         }
-        self.settlements[id] = nil
+        self.resolutions[id] = nil
         self.candidates[id] = self.time.now()
         try await self.closeEnded(id)
     }

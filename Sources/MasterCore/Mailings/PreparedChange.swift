@@ -215,7 +215,7 @@ struct PreparedChange: Sendable {
         let owner =
             "of \(String(draft.domain.prefix(80)).debugDescription) (selector \(String(draft.selector.prefix(80)).debugDescription))"
         let pem = draft.privateKey.flatMap { $0.isEmpty ? nil : $0 }
-        // Without a new key the one that was checked when it was set is kept; names and identity are judged with another.
+        // Without a new key the one that was checked when it was set is kept; names and identity are validated with another.
         let key: DKIMPrivateKey
         do {
             key = try pem.map { text throws(DKIMError) in try DKIMPrivateKey(pem: text) } ?? .makeEd25519()

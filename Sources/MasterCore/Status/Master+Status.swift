@@ -26,7 +26,7 @@ extension Master {
     /// - Throws: ``MasterError/Code/storeFailed``, ``MasterError/Code/storeFull``.
     public func backup(to path: String) async throws { try await self.call { try await self.store.backup(to: path) } }
 
-    /// Recounts every mailing and mends what differs.
+    /// Recounts every mailing and repairs what differs.
     ///
     /// - Returns: How many counters differed; 0 in health.
     public func reconcileCounters() async throws -> Int {

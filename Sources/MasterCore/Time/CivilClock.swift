@@ -60,7 +60,7 @@ final class CivilClock: Sendable {
             elapsed = again
             shown = self.shown()
         }
-        let (now, event) = self.state.withLock { Self.judge(&$0, shown: shown, elapsed: elapsed) }
+        let (now, event) = self.state.withLock { Self.evaluate(&$0, shown: shown, elapsed: elapsed) }
         switch event {
         case .jumped(let difference):
             self.logger.error(
@@ -78,7 +78,7 @@ final class CivilClock: Sendable {
         return now
     }
 
-    private static func judge(
+    private static func evaluate(
         _ state: inout State,
         shown: Timestamp,
         elapsed: Duration

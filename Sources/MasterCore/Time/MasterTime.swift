@@ -7,7 +7,7 @@ import MailingModel
 struct MasterTime: Sendable {
     /// The civil clock without short jumps; decides schedules, never waits.
     let now: @Sendable () -> Timestamp
-    /// Judges the civil clock.
+    /// The source of ``now``, which reports jumps of the system clock.
     let civil: CivilClock
     /// Time passed since the master was made.
     let elapsed: @Sendable () -> Duration

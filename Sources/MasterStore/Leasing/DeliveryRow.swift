@@ -14,10 +14,10 @@ struct DeliveryRow {
     var attempt: Int32 = 0
     /// The latest attempt that was reported; 0 if none.
     var reported: Int32 = 0
-    /// Attempts below ``reported`` that were not reported: requeued, or settled and perhaps reported late.
+    /// Attempts below ``reported`` that were not reported: requeued, or resolved and perhaps reported late.
     var missing: [Int32] = []
-    /// The latest attempt that was settled as uncertain without a report; 0 if none.
-    var settled: Int32 = 0
+    /// The latest attempt that was resolved as uncertain without a report; 0 if none.
+    var resolved: Int32 = 0
     /// The message's Date.
     var messageDate: Timestamp?
     /// When it may be leased; exactly the recipients that wait for a lease have one.
@@ -167,7 +167,7 @@ struct DeliveryRow {
         batch.add("attempt", numbers: rows.map { Int64($0.attempt) })
         batch.add("reported", numbers: rows.map { Int64($0.reported) })
         batch.add("missing", bytes: rows.map { $0.missing.isEmpty ? nil : $0.encodedMissing() })
-        batch.add("settled", numbers: rows.map { Int64($0.settled) })
+        batch.add("settled", numbers: rows.map { Int64($0.resolved) })
         batch.add(
             "flags",
             numbers: rows.map { ($0.deliveryState.uncertain ? 1 : 0) | ($0.deliveryState.accepted ? 2 : 0) }
@@ -197,7 +197,7 @@ struct DeliveryRow {
         self.attempt = row.int32(2)
         self.reported = row.int32(3)
         self.missing = []
-        self.settled = row.int32(5)
+        self.resolved = row.int32(5)
         let flags = row.int(6)
         self.deliveryState = DeliveryState(
             state: state,

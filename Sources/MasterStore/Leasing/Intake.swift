@@ -73,7 +73,7 @@ enum Intake {
             report.outcome,
             to: new.deliveryState,
             isLatest: isLatest,
-            isCounted: new.settled == report.attempt.rawValue,
+            isCounted: new.resolved == report.attempt.rawValue,
             granted: entry?.lease.granted ?? new.leasedAt ?? now,
             at: now
         )

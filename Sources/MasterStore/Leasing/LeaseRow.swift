@@ -4,7 +4,7 @@ internal import MailingModel
 
 /// A row of `lease`: recipients of one bucket with one satellite, and which of them were started and closed.
 ///
-/// An entry is closed when its attempt was reported, settled or requeued. A lease without open entries has no row.
+/// An entry is closed when its attempt was reported, resolved or requeued. A lease without open entries has no row.
 struct LeaseRow {
     /// One recipient of the lease.
     struct Entry: Hashable {

@@ -2,7 +2,7 @@
 
 internal import MailingModel
 
-/// Starts entries of a lease, requeues them, and settles those that nobody reports.
+/// Starts entries of a lease, requeues them, and resolves those that nobody reports.
 enum Revoking {
     // MARK: Start
 
@@ -129,34 +129,34 @@ enum Revoking {
         return revoked
     }
 
-    // MARK: Settling
+    // MARK: Resolving
 
     /// Counts started, unreported recipients of leases as uncertain; a report may still come and will count.
     ///
-    /// - Returns: How many were settled.
-    static func settle(
+    /// - Returns: How many were resolved.
+    static func resolve(
         _ serials: [LeaseSerial],
         mailingEnds: Bool,
         at now: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> Int {
-        var settled = 0
+        var resolved = 0
         for serial in serials {
             guard let lease = try transaction.lease(serial) else { continue }
             let indices = (0..<lease.size).filter { lease.started.contains($0) && !lease.closed.contains($0) }
             guard !indices.isEmpty else { continue }
             let name = try transaction.satelliteName(lease.satellite) ?? "?"
             let text = "satellite \(name) did not report whether the message was sent; it may have arrived"
-            settled += try Self.settle(indices, of: lease, text, mailingEnds: mailingEnds, at: now, transaction)
+            resolved += try Self.resolve(indices, of: lease, text, mailingEnds: mailingEnds, at: now, transaction)
         }
-        return settled
+        return resolved
     }
 
     /// Counts open recipients of a satellite's leases as uncertain that its journal has finished, in a store that was
     /// restored from an older copy; what the journal holds as started counts as started.
     ///
-    /// - Returns: How many were settled.
-    static func settleFinished(
+    /// - Returns: How many were resolved.
+    static func resolveFinished(
         by satellite: SatelliteID,
         holding held: Set<LeaseSerial>,
         _ details: [JournaledLease],
@@ -167,7 +167,7 @@ enum Revoking {
         let name = try transaction.satelliteName(satellite) ?? "?"
         let text =
             "the store was restored from an older copy; satellite \(name) finished this recipient after that copy"
-        var settled = 0
+        var resolved = 0
         for var lease in try LeaseRow.fetch(of: satellite, transaction) {
             let open = (0..<lease.size).filter { !lease.closed.contains($0) }
             let finished: [Int]
@@ -182,12 +182,12 @@ enum Revoking {
             // The transaction must have read the lease to see its last entry closed.
             _ = try transaction.lease(lease.serial)
             transaction.update(lease)
-            settled += try Self.settle(finished, of: lease, text, mailingEnds: false, at: now, transaction)
+            resolved += try Self.resolve(finished, of: lease, text, mailingEnds: false, at: now, transaction)
         }
-        return settled
+        return resolved
     }
 
-    private static func settle(
+    private static func resolve(
         _ indices: [Int],
         of lease: LeaseRow,
         _ text: String,
@@ -201,15 +201,15 @@ enum Revoking {
         for index in indices { lease.close(index) }
         transaction.update(lease)
         let trace = AttemptTrace(stage: .master, text: text)
-        var settled = 0
+        var resolved = 0
         for index in indices {
-            let isSettled = try Self.settle(index, of: lease, trace, mailingEnds: mailingEnds, at: now, transaction)
-            settled += isSettled ? 1 : 0
+            let isResolved = try Self.resolve(index, of: lease, trace, mailingEnds: mailingEnds, at: now, transaction)
+            resolved += isResolved ? 1 : 0
         }
-        return settled
+        return resolved
     }
 
-    private static func settle(
+    private static func resolve(
         _ index: Int,
         of lease: LeaseRow,
         _ trace: AttemptTrace,
@@ -236,7 +236,7 @@ enum Revoking {
             granted: lease.granted,
             at: now
         )
-        new.settled = lease.entry(at: index).attempt
+        new.resolved = lease.entry(at: index).attempt
         new.lease = nil
         new.due = new.deliveryState.nextTry
         new.trace = trace

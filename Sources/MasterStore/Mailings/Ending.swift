@@ -139,18 +139,18 @@ enum Ending {
         try transaction.recipient(row.id)?.appendEvent(row, account: account, transaction)
     }
 
-    // MARK: Settling and finishing
+    // MARK: Resolving and finishing
 
-    static func settle(_ id: MailingID, at now: Timestamp, _ transaction: StoreTransaction) throws -> Int {
+    static func resolve(_ id: MailingID, at now: Timestamp, _ transaction: StoreTransaction) throws -> Int {
         guard let mailing = try transaction.mailing(id) else { return 0 }
-        let settled = try Revoking.settle(
+        let resolved = try Revoking.resolve(
             transaction.leases(of: id).map(\.serial),
             mailingEnds: true,
             at: now,
             transaction
         )
         if mailing.mailing.ending != nil { try Self.finishEnding(id, at: now, transaction) }
-        return settled
+        return resolved
     }
 
     /// Finishes a mailing if nothing is left of it and its grace has passed.

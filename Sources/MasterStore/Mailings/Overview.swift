@@ -50,7 +50,7 @@ enum Overview {
         for row in try Self.active(transaction, includingPaused: true) {
             let mailing = row.mailing
             if let ending = mailing.ending {
-                consider(ending.advanced(by: MailingLifecycle.settlingTime))
+                consider(ending.advanced(by: MailingLifecycle.resolutionDelay))
                 continue
             }
             consider(MailingLifecycle.end(of: mailing))

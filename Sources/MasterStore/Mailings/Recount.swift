@@ -24,7 +24,7 @@ enum Recount {
     /// Corrects the counters.
     ///
     /// - Returns: How many differed.
-    static func mend(_ id: MailingID, _ transaction: StoreTransaction) throws -> Int {
+    static func repair(_ id: MailingID, _ transaction: StoreTransaction) throws -> Int {
         guard let finding = try Self.find(id, transaction) else { return 0 }
         if finding.differences > finding.waiting.count {
             try transaction.update(id) {

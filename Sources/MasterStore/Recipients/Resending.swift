@@ -2,12 +2,12 @@
 
 internal import MailingModel
 
-/// Settles held recipients and requeues finished ones, on request.
+/// Resolves held recipients and requeues finished ones, on request.
 enum Resending {
     /// How many recipients change in one transaction.
     static let step = 5_000
 
-    /// One step of settling held recipients.
+    /// One step of resolving held recipients.
     ///
     /// - Returns: How many changed; less than ``step`` once none is left.
     static func resolve(

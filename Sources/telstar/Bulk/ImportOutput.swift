@@ -66,7 +66,7 @@ struct ImportOutput {
 
     /// The last line of the answer, once it has come.
     private(set) var end: End?
-    /// Lines of the file that are settled.
+    /// Lines of the file that have been processed.
     private(set) var lines = 0
     private let path: String?
     private let size: Int?

@@ -7,7 +7,7 @@ import DaemonSupport
 struct MailingCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mailing",
-        abstract: "Create, change, fill, test, start, pause, list and delete mailings; settle uncertain recipients.",
+        abstract: "Create, change, fill, test, start, pause, list and delete mailings; resolve uncertain recipients.",
         subcommands: [
             CreateMailing.self, SetMailing.self, ImportCommand.self, TestMailing.self, Start.self, Pause.self,
             List.self, Status.self, Delete.self, Resolve.self,
@@ -85,7 +85,7 @@ struct MailingCommand: AsyncParsableCommand {
     /// `telstar mailing resolve`.
     struct Resolve: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Settle the recipients of a mailing whose outcome is unknown."
+            abstract: "Resolve the recipients of a mailing whose outcome is unknown."
         )
 
         /// What an operator may decide.
@@ -109,7 +109,7 @@ struct MailingCommand: AsyncParsableCommand {
                 )
             }
             if self.control.json { return try Output.json(answer) }
-            Output.line("\(answer.changed) settled")
+            Output.line("\(answer.changed) resolved")
         }
     }
 

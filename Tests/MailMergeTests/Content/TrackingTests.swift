@@ -155,7 +155,7 @@ struct TrackingTests {
     }
 
     @Test(
-        "a site is judged before a mailing has it",
+        "a site is validated before a mailing has it",
         arguments: [
             ("https://t.example.org/", true), ("http://127.0.0.1:8080/t?p=", true), ("http://localhost:1/", true),
             ("https://[2001:db8::1]/x", true), ("https://bücher.example/é/", true), ("HTTPS://T.example.org", true),

@@ -120,7 +120,7 @@ struct RecipientStateMergeTests {
         #expect((new.nextTry != nil) == (new.state == .deferred && old.state != .deferred))
     }
 
-    @Test("counts attempts, one that was settled only once, and keeps the first time")
+    @Test("counts attempts, one that was resolved only once, and keeps the first time")
     func counting() {
         let first = self.apply(.deferred(Self.trace))
         #expect(first.tryCount == 1 && first.firstTry == self.granted)

@@ -11,7 +11,7 @@ struct AdmissionTests {
     private static let admission = Admission(configuration: MasterConfiguration())
 
     private static func reason(_ submission: RecipientSubmission) -> String? {
-        switch Self.admission.judge(submission) {
+        switch Self.admission.validate(submission) {
         case .success: nil
         case .failure(let refusal): refusal.reason
         }
@@ -45,7 +45,7 @@ struct AdmissionTests {
 
     @Test("puts a recipient into the bucket of its domain's canonical form and keeps the address as written")
     func canonical() throws {
-        let draft = try Self.admission.judge(RecipientSubmission(address: "User@Bücher.Example")).get()
+        let draft = try Self.admission.validate(RecipientSubmission(address: "User@Bücher.Example")).get()
         #expect(draft.domain == "xn--bcher-kva.example")
         #expect(draft.address == "User@Bücher.Example")
     }

@@ -30,14 +30,14 @@ final class FlakyStore: MailingStore {
         return try await self.inner.knows(position)
     }
 
-    func settleFinished(
+    func resolveFinished(
         by satellite: SatelliteID,
         holding leases: [LeaseSerial],
         _ details: [JournaledLease],
         at now: Timestamp
     ) async throws -> Int {
-        try await self.pass("settleFinished")
-        return try await self.inner.settleFinished(by: satellite, holding: leases, details, at: now)
+        try await self.pass("resolveFinished")
+        return try await self.inner.resolveFinished(by: satellite, holding: leases, details, at: now)
     }
 
     func unknownStart(among leases: [JournaledLease], of satellite: SatelliteID) async throws -> LeaseSerial? {
@@ -162,12 +162,12 @@ final class FlakyStore: MailingStore {
         return try await self.inner.expireRemaining(id, at: now)
     }
 
-    func settleStarted(
+    func resolveStarted(
         of mailing: MailingID,
         at now: Timestamp
     ) async throws -> Int {
-        try await self.pass("settleStarted")
-        return try await self.inner.settleStarted(of: mailing, at: now)
+        try await self.pass("resolveStarted")
+        return try await self.inner.resolveStarted(of: mailing, at: now)
     }
 
     func finishIfComplete(
@@ -319,12 +319,12 @@ final class FlakyStore: MailingStore {
         return try await self.inner.revoke(leases, at: now)
     }
 
-    func settleStarted(
+    func resolveStarted(
         of leases: [LeaseSerial],
         at now: Timestamp
     ) async throws -> Int {
-        try await self.pass("settleStarted")
-        return try await self.inner.settleStarted(of: leases, at: now)
+        try await self.pass("resolveStarted")
+        return try await self.inner.resolveStarted(of: leases, at: now)
     }
 
     func dateAnew(at now: Timestamp) async throws -> Int {

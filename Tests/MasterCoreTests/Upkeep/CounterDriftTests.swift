@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Counter drift", .timeLimit(.minutes(15)))
 struct CounterDriftTests {
-    @Test("a counter made wrong behind the operations' back is mended, and counted in the status")
+    @Test("a counter made wrong behind the operations' back is repaired, and counted in the status")
     func drift() async throws {
         try await TestMaster.run {
             $0.upkeep.rest = .zero
@@ -26,7 +26,7 @@ struct CounterDriftTests {
                 try transaction.prepare("UPDATE mailing SET delivered = delivered - 3, failed = 7").run()
             }
             #expect(try await test.master.mailing(id).counters.delivered == 17)
-            try await test.until("mended") {
+            try await test.until("repaired") {
                 test.clock.advance(by: .seconds(3_600))
                 return try await test.master.mailing(id).counters.delivered == 20
             }

@@ -133,7 +133,7 @@ struct MemoryTests {
             #expect(try await find(grant.serial, []) == nil)
             #expect(try await find(grant.serial, [0]) == nil)
             #expect(try await find(grant.serial, [0, 2]) == grant.serial)
-            // A lease that is settled and gone proves nothing.
+            // A lease that is resolved and gone proves nothing.
             #expect(try await find(LeaseSerial(rawValue: 99), [0]) == nil)
         }
     }
@@ -146,13 +146,13 @@ struct MemoryTests {
             let satellite = try await fixture.makeSatellite()
             let grant = try #require(try await fixture.claimAll(satellite).first)
             let detail = JournaledLease(grant.serial, started: EntryBitmap([0, 1]), closed: EntryBitmap([0, 3]))
-            func settle(_ held: [LeaseSerial], _ details: [JournaledLease]) async throws -> Int {
-                try await fixture.store.settleFinished(by: satellite, holding: held, details, at: fixture.now)
+            func resolve(_ held: [LeaseSerial], _ details: [JournaledLease]) async throws -> Int {
+                try await fixture.store.resolveFinished(by: satellite, holding: held, details, at: fixture.now)
             }
             // Of a lease without details nothing is known.
-            #expect(try await settle([grant.serial], []) == 0)
-            #expect(try await settle([grant.serial], [detail]) == 2)
-            #expect(try await settle([grant.serial], [detail]) == 0)
+            #expect(try await resolve([grant.serial], []) == 0)
+            #expect(try await resolve([grant.serial], [detail]) == 2)
+            #expect(try await resolve([grant.serial], [detail]) == 0)
             for (index, state) in [RecipientState.uncertain, .waiting, .waiting, .uncertain].enumerated() {
                 #expect(try await fixture.state(of: recipients[index]) == state)
             }
@@ -160,7 +160,7 @@ struct MemoryTests {
             _ = try await fixture.store.revoke([grant.serial], at: fixture.now)
             let summary = try #require(try await fixture.store.leases(of: satellite).first)
             #expect(summary.open == 1)
-            #expect(try await settle([], []) == 1)
+            #expect(try await resolve([], []) == 1)
             #expect(try await fixture.store.leases(of: satellite).isEmpty)
             try await fixture.checkTotals(id)
         }

@@ -61,14 +61,14 @@ struct RandomOperationTests {
             case 560..<800: try await self.report()
             case 800..<840: try await self.requeue()
             case 840..<870: try await self.revoke()
-            case 870..<890: try await self.settle()
+            case 870..<890: try await self.resolveStarted()
             case 890..<910: try await self.pauseOrStart()
             case 910..<960: self.fixture.pass(.seconds(self.random(1..<400)))
             case 960..<970: try await self.resolve()
             case 970..<980: try await self.reset()
             case 980..<984: try await self.fixture.reopen()
             case 984..<990: try await self.expire()
-            case 990..<994: try await self.settleMailing()
+            case 990..<994: try await self.resolveMailing()
             default: try await self.finishIfComplete()
             }
         }
@@ -175,11 +175,11 @@ struct RandomOperationTests {
             self.model.revoke(lease.grant.serial, at: self.fixture.now)
         }
 
-        private mutating func settle() async throws {
+        private mutating func resolveStarted() async throws {
             guard let lease = self.lease() else { return }
-            let settled = try await self.fixture.store.settleStarted(of: [lease.grant.serial], at: self.fixture.now)
-            let expected = self.model.settle(lease.grant.serial, at: self.fixture.now)
-            #expect(settled == expected)
+            let resolved = try await self.fixture.store.resolveStarted(of: [lease.grant.serial], at: self.fixture.now)
+            let expected = self.model.resolve(lease.grant.serial, at: self.fixture.now)
+            #expect(resolved == expected)
         }
 
         private mutating func pauseOrStart() async throws {
@@ -237,18 +237,18 @@ struct RandomOperationTests {
             try await self.makeMailing(policy)
         }
 
-        private mutating func settleMailing() async throws {
+        private mutating func resolveMailing() async throws {
             guard
                 let id = self.model.mailings.filter({ $0.value.isEnding }).keys.sorted().first(where: {
                     self.model.mailings[$0]?.status != .finished
                 })
             else { return }
-            let settled = try await self.fixture.store.settleStarted(of: id, at: self.fixture.now)
+            let resolved = try await self.fixture.store.resolveStarted(of: id, at: self.fixture.now)
             var expected = 0
             for lease in self.model.leases.values where lease.grant.mailing == id {
-                expected += self.model.settle(lease.grant.serial, at: self.fixture.now, mailingEnds: true)
+                expected += self.model.resolve(lease.grant.serial, at: self.fixture.now, mailingEnds: true)
             }
-            #expect(settled == expected)
+            #expect(resolved == expected)
             if self.model.pending(id) == 0 { self.model.mailings[id]?.status = .finished }
         }
 
@@ -309,7 +309,7 @@ struct RandomOperationTests {
             for satellite in self.satellites {
                 let leases = try await self.fixture.store.leases(of: satellite).map(\.serial)
                 _ = try await self.fixture.store.revoke(leases, at: self.fixture.now)
-                _ = try await self.fixture.store.settleStarted(of: leases, at: self.fixture.now)
+                _ = try await self.fixture.store.resolveStarted(of: leases, at: self.fixture.now)
             }
             for id in self.model.mailings.keys.sorted() where try await self.fixture.mailing(id).status == .paused {
                 try await self.fixture.start(id)

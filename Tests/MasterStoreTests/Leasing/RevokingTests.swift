@@ -44,9 +44,9 @@ struct RevokingTests {
                 at: fixture.now
             )[0]
             #expect(decision.granted.indices == [0] && decision.refused.indices == [1, 2])
-            #expect(try await fixture.store.settleStarted(of: [grant.serial], at: fixture.now) == 1)
+            #expect(try await fixture.store.resolveStarted(of: [grant.serial], at: fixture.now) == 1)
             #expect(try await fixture.state(of: recipients[0]) == .uncertain)
-            #expect(try await fixture.store.settleStarted(of: [grant.serial], at: fixture.now) == 0)
+            #expect(try await fixture.store.resolveStarted(of: [grant.serial], at: fixture.now) == 0)
             try await fixture.checkTotals(id)
         }
     }
@@ -169,17 +169,17 @@ struct RevokingTests {
     }
 
     @Test(
-        "settles started recipients as the mailing's policy says",
+        "resolves started recipients as the mailing's policy says",
         arguments: StoreFactory.all,
         [
             (UncertainPolicy.hold, RecipientState.uncertain), (.resend, .deferred), (.assumeDelivered, .delivered),
         ]
     )
-    func settle(factory: StoreFactory, row: (policy: UncertainPolicy, state: RecipientState)) async throws {
+    func resolve(factory: StoreFactory, row: (policy: UncertainPolicy, state: RecipientState)) async throws {
         try await factory.withStore { fixture in
             let (id, recipients, satellite, grant) = try await self.threeLeased(fixture, policy: row.policy)
             _ = try await fixture.store.revoke([grant.serial], at: fixture.now)
-            #expect(try await fixture.store.settleStarted(of: [grant.serial], at: fixture.now) == 1)
+            #expect(try await fixture.store.resolveStarted(of: [grant.serial], at: fixture.now) == 1)
             let report = try await fixture.report(of: recipients[0])
             #expect(report.state == row.state && report.uncertain && report.trace?.stage == .master)
             #expect(report.tryCount == 1 && !report.inProgress)

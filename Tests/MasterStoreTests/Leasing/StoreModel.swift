@@ -9,7 +9,7 @@ struct StoreModel {
         var deliveryState = DeliveryState()
         var attempt: Int32 = 0
         var reported: Set<Int32> = []
-        var settled: Int32 = 0
+        var resolved: Int32 = 0
         var lease: LeaseSerial?
         /// When it may be leased; `nil` while it is leased or terminal.
         var due: Timestamp?
@@ -111,7 +111,7 @@ struct StoreModel {
             report.outcome,
             to: old,
             isLatest: isLatest,
-            isCounted: recipient.settled == attempt,
+            isCounted: recipient.resolved == attempt,
             granted: granted,
             at: now
         )
@@ -157,9 +157,9 @@ struct StoreModel {
         self.requeue(serial, lease.grant.entries.indices.filter { !lease.started.contains($0) }, at: now)
     }
 
-    mutating func settle(_ serial: LeaseSerial, at now: Timestamp, mailingEnds: Bool = false) -> Int {
+    mutating func resolve(_ serial: LeaseSerial, at now: Timestamp, mailingEnds: Bool = false) -> Int {
         guard let lease = self.leases[serial] else { return 0 }
-        var settled = 0
+        var resolved = 0
         for index in lease.started.subtracting(lease.closed) {
             self.leases[serial]?.closed.insert(index)
             let entry = lease.grant.entries[index]
@@ -173,13 +173,13 @@ struct StoreModel {
                 granted: lease.granted,
                 at: now
             )
-            recipient.settled = entry.attempt.rawValue
+            recipient.resolved = entry.attempt.rawValue
             recipient.lease = nil
             recipient.due = recipient.deliveryState.nextTry
             self.recipients[entry.recipient] = recipient
-            settled += 1
+            resolved += 1
         }
-        return settled
+        return resolved
     }
 
     mutating func expire(_ id: MailingID, at now: Timestamp) {

@@ -98,7 +98,10 @@ struct EndingTests {
         }
     }
 
-    @Test("expires what is not started, leaves what is, and finishes when that is settled", arguments: StoreFactory.all)
+    @Test(
+        "expires what is not started, leaves what is, and finishes when that is resolved",
+        arguments: StoreFactory.all
+    )
     func expires(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let id = try await fixture.makeMailing { $0.type = .opened }
@@ -123,12 +126,12 @@ struct EndingTests {
                 #expect(report.state == .expired && report.trace == nil && report.nextTry == nil)
             }
             #expect(try await fixture.report(of: leased[0]).inProgress)
-            let settling = ended.advanced(by: MailingLifecycle.settlingTime)
-            #expect(try await fixture.store.nextDue(after: ended, finishGrace: self.grace) == settling)
-            fixture.now = settling
-            #expect(try await fixture.store.settleStarted(of: id, at: fixture.now) == 1)
+            let resolving = ended.advanced(by: MailingLifecycle.resolutionDelay)
+            #expect(try await fixture.store.nextDue(after: ended, finishGrace: self.grace) == resolving)
+            fixture.now = resolving
+            #expect(try await fixture.store.resolveStarted(of: id, at: fixture.now) == 1)
             let after = try await fixture.mailing(id)
-            #expect(after.status == .finished && after.ended == settling && after.counters.uncertain == 1)
+            #expect(after.status == .finished && after.ended == resolving && after.counters.uncertain == 1)
             try await fixture.checkTotals(id)
         }
     }

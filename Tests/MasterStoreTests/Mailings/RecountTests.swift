@@ -34,8 +34,8 @@ struct RecountTests {
         }
     }
 
-    @Test("finds every counter that is wrong, and mends it", arguments: StoreFactory.all)
-    func mending(factory: StoreFactory) async throws {
+    @Test("finds every counter that is wrong, and repairs it", arguments: StoreFactory.all)
+    func repairing(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let id = try await self.fill(fixture)
             let right = try await fixture.counters(id)

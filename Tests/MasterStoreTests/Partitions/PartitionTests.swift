@@ -240,7 +240,7 @@ struct PartitionTests {
             #expect(try await fixture.store.apply(started, from: satellite, at: fixture.now).applied == started.count)
             for id in ids { try await fixture.start(id) }
 
-            // The rest is uncertain, and settled by hand: as failed in one mailing, sent again in the other.
+            // The rest is uncertain, and resolved by hand: as failed in one mailing, sent again in the other.
             try await fixture.deliverAll(satellite, Outcomes.uncertain)
             for id in ids { #expect(try await fixture.counters(id).uncertain == 20 - started.count / 2) }
             #expect(
@@ -272,7 +272,7 @@ struct PartitionTests {
         }
     }
 
-    @Test("expiry, requeueing and settling reach both sides", arguments: StoreFactory.all)
+    @Test("expiry, requeueing and resolving reach both sides", arguments: StoreFactory.all)
     func endings(factory: StoreFactory) async throws {
         try await factory.withStore(partitionThreshold: 5) { fixture in
             let satellite = try await fixture.makeSatellite()
@@ -292,7 +292,7 @@ struct PartitionTests {
             _ = try await Self.add(12..<17, to: id, fixture)
             _ = try await fixture.store.expireRemaining(id, at: fixture.now)
             #expect(try await fixture.counters(id).expired == grants.count + 5)
-            #expect(try await fixture.store.settleStarted(of: id, at: fixture.now) == 12 - grants.count)
+            #expect(try await fixture.store.resolveStarted(of: id, at: fixture.now) == 12 - grants.count)
             let mailing = try await fixture.mailing(id)
             #expect(mailing.status == .finished && mailing.counters.uncertain == 12 - grants.count)
             #expect(try await fixture.report(of: added[11]).recipient == added[11])

@@ -222,7 +222,7 @@ struct LeadershipTests {
         }.id
     }
 
-    @Test("a COMMIT whose answer was lost is settled by reading back", arguments: [true, false])
+    @Test("a COMMIT whose answer was lost is resolved by reading back", arguments: [true, false])
     func lostAnswer(isCommitted: Bool) async throws {
         try await Self.atLocation { location in
             // No renewal in between: it would be another transaction of the same term.

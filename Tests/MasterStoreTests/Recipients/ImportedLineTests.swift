@@ -71,13 +71,13 @@ struct ImportedLineTests {
             let mailing = try await fixture.makeMailing()
             // Line 3 was refused before it got here.
             _ = try await Self.add([Self.draft("a"), Self.draft("b")], lines: [2, 4], to: mailing, fixture)
-            let mended = try await Self.add(
-                [Self.draft("other"), Self.draft("mended"), Self.draft("b")],
+            let repaired = try await Self.add(
+                [Self.draft("other"), Self.draft("repaired"), Self.draft("b")],
                 lines: [2, 3, 4],
                 to: mailing,
                 fixture
             )
-            #expect(Self.summary(mended) == ["line taken", "accepted", "repeated"])
+            #expect(Self.summary(repaired) == ["line taken", "accepted", "repeated"])
             #expect(try await fixture.counters(mailing).total == 3)
         }
     }
