@@ -97,7 +97,7 @@ public struct CSVDialect: Sendable, Hashable {
                 if counts.isEmpty { first = (0..<reader.fieldCount).map { reader.text(at: $0) ?? "\u{FFFD}" } }
                 counts.append(reader.fieldCount)
             case .refused: counts.append(0)
-            case .hungry, .end: return (first, counts)
+            case .needsInput, .end: return (first, counts)
             }
         }
         return (first, counts)

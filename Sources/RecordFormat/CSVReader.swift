@@ -2,7 +2,7 @@
 
 /// Reads CSV (RFC 4180 §2) from chunks of bytes in constant memory.
 ///
-/// Feed it, then take steps until it is hungry. A quote inside an unquoted field stands for itself, as spreadsheets have
+/// Feed it, then take steps until it needs input. A quote inside an unquoted field stands for itself, as spreadsheets have
 /// it; lines end with CRLF, LF or CR; empty lines are skipped. A record beyond a bound is refused and skipped to its
 /// line's end; a quote that is never closed swallows at most ``RecordLimits/recordBytes``, because a reader in constant
 /// memory cannot go back.
@@ -125,7 +125,7 @@ public struct CSVReader: Sendable {
             }
             return try self.completed()
         }
-        guard self.isFinished else { return .hungry }
+        guard self.isFinished else { return .needsInput }
         switch self.state {
         case .recordStart: return .end
         case .quoted: self.refuse(.openQuote, "the input ends inside quotes")

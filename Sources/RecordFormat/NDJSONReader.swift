@@ -2,7 +2,7 @@
 
 /// Reads one JSON object a line from chunks of bytes in constant memory.
 ///
-/// Feed it, then take steps until it is hungry. Lines end with LF or CRLF; empty ones are skipped; a byte order mark
+/// Feed it, then take steps until it needs input. Lines end with LF or CRLF; empty ones are skipped; a byte order mark
 /// at the beginning is dropped. A line beyond a bound is refused and skipped.
 public struct NDJSONReader: Sendable {
     private let limits: RecordLimits
@@ -57,7 +57,7 @@ public struct NDJSONReader: Sendable {
             if line.count > self.limits.recordBytes { return self.refusedLong }
             return self.parse(line)
         }
-        guard !self.isSkipping else { return self.isFinished ? .end : .hungry }
+        guard !self.isSkipping else { return self.isFinished ? .end : .needsInput }
         if self.input.count - self.position > self.limits.recordBytes, !self.isFinished {
             self.position = self.input.count
             self.isSkipping = true
@@ -66,7 +66,7 @@ public struct NDJSONReader: Sendable {
             self.records += 1
             return self.refusedLong
         }
-        return self.isFinished ? .end : .hungry
+        return self.isFinished ? .end : .needsInput
     }
 
     private var refusedLong: RecordStep {

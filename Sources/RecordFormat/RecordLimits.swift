@@ -79,7 +79,7 @@ public enum RecordStep: Sendable, Hashable {
     /// A record that is refused.
     case refused(RecordError)
     /// Nothing more in what was fed: feed more, or say that it is over.
-    case hungry
+    case needsInput
     /// The end.
     case end
 }

@@ -141,7 +141,7 @@ struct CSVReaderTests {
                     var bytes: [UInt8] = []
                     reader.appendRecord(to: &bytes)
                     found.append(String(decoding: bytes, as: UTF8.self))
-                case .hungry: if let piece = rest.next() { reader.feed(piece) } else { reader.finish() }
+                case .needsInput: if let piece = rest.next() { reader.feed(piece) } else { reader.finish() }
                 case .end: break reading
                 }
             }

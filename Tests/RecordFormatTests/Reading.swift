@@ -36,7 +36,7 @@ func readCSV(
                 .row((0..<reader.fieldCount).map { reader.text(at: $0) ?? "<?>" }, line: reader.recordLine)
             )
         case .refused(let error): found.append(.refused(error.code, line: error.line, column: error.column))
-        case .hungry:
+        case .needsInput:
             if let piece = rest.next() { reader.feed(piece) } else { reader.finish() }
         case .end: return found
         }
@@ -58,7 +58,7 @@ func readNDJSON(
                 .row([String(decoding: JSONValue.object(reader.members).line, as: UTF8.self)], line: reader.recordLine)
             )
         case .refused(let error): found.append(.refused(error.code, line: error.line, column: error.column))
-        case .hungry:
+        case .needsInput:
             if let piece = rest.next() { reader.feed(piece) } else { reader.finish() }
         case .end: return found
         }

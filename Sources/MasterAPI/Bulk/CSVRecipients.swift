@@ -79,7 +79,7 @@ struct CSVRecipients: RecipientSource {
                     throw ControlRefusal(.badRequest, "bad_header", "the first record cannot be read: \(error.message)")
                 }
                 return .refused(ImportRefusal(error))
-            case .hungry: return nil
+            case .needsInput: return nil
             case .end:
                 guard self.layout != nil else {
                     throw ControlRefusal(

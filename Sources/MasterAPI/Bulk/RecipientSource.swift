@@ -88,7 +88,7 @@ struct NDJSONRecipients: RecipientSource {
                 return .refused(.init(line: line, column: nil, code: error.code, text: error.reason))
             }
         case .refused(let error): return .refused(ImportRefusal(error))
-        case .hungry, .end: return nil
+        case .needsInput, .end: return nil
         }
     }
 }

@@ -244,7 +244,7 @@ actor Dispatcher {
             )
             if requests.isEmpty {
                 // Whoever has room has emptied the rows that were read; others may have come since.
-                guard self.backlogIsStale, self.isHungry else { return }
+                guard self.backlogIsStale, self.hasSpareCapacity else { return }
                 self.backlogRead = nil
                 continue
             }
@@ -346,14 +346,14 @@ actor Dispatcher {
     private func readBacklog() async throws {
         guard self.backlogIsStale else { return }
         let now = self.time.elapsed()
-        if let read = self.backlogRead, now - read < Self.readInterval, !self.isHungry { return }
+        if let read = self.backlogRead, now - read < Self.readInterval, !self.hasSpareCapacity { return }
         self.backlogIsStale = false
         do {
             let timestamp = self.time.now()
             let rows = try await self.store.backlog(at: timestamp)
             self.planner.load(
                 rows,
-                takers: self.takers,
+                candidates: self.candidates,
                 known: self.directory.records.filter(\.enabled)
             )
             self.backlogRead = now
@@ -368,10 +368,10 @@ actor Dispatcher {
     /// The interval between two reads of the backlog while rows of the last are left.
     private static let readInterval: Duration = .milliseconds(250)
 
-    private var takers: [LeasePlanner.Taker] {
+    private var candidates: [LeasePlanner.Candidate] {
         self.ledgers.values.filter(\.isWelcomed).sorted { $0.id < $1.id }.compactMap { ledger in
             guard let record = self.directory[ledger.id], record.enabled else { return nil }
-            return LeasePlanner.Taker(
+            return LeasePlanner.Candidate(
                 id: record.id,
                 group: record.group,
                 weight: record.weight,
@@ -391,7 +391,7 @@ actor Dispatcher {
     }
 
     /// Whether a satellite has room and nothing in its queue.
-    private var isHungry: Bool {
+    private var hasSpareCapacity: Bool {
         self.rooms().contains { id, room in
             room.recipients.contains { $0.value > 0 && self.planner.pending(id, $0.key) == 0 }
         }

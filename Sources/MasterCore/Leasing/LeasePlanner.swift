@@ -11,7 +11,7 @@ import MasterStore
 /// Decides which claims to make; pure.
 struct LeasePlanner {
     /// A connected satellite.
-    struct Taker: Hashable, Sendable {
+    struct Candidate: Hashable, Sendable {
         var id: SatelliteID
         var group: String?
         var weight: Int = 1
@@ -44,7 +44,7 @@ struct LeasePlanner {
     /// Recipients that could be leased now, unroutable ones included, by the last reading less what was planned since.
     private(set) var backlog = 0
 
-    private var takers: [Taker] = []
+    private var candidates: [Candidate] = []
     private var queues: [QueueKey: BacklogQueue] = [:]
     /// How many recipients of a row each satellite was found not to be allowed to take.
     private var refusals: [BacklogKey: [SatelliteID: Int]] = [:]
@@ -67,12 +67,12 @@ struct LeasePlanner {
     ///
     /// - Parameters:
     ///   - rows: All of the backlog.
-    ///   - takers: The connected satellites.
+    ///   - candidates: The connected satellites.
     ///   - known: All enabled satellites, connected or not: a row that only an absent one may take waits for it.
-    mutating func load(_ rows: [Backlog], takers: [Taker], known: [SatelliteRecord]) {
+    mutating func load(_ rows: [Backlog], candidates: [Candidate], known: [SatelliteRecord]) {
         let former = self.queues.mapValues(\.state)
-        if takers != self.takers { self.refusals = [:] }
-        self.takers = takers
+        if candidates != self.candidates { self.refusals = [:] }
+        self.candidates = candidates
         self.queues = [:]
         self.unroutable = 0
         self.backlog = 0
@@ -104,18 +104,25 @@ struct LeasePlanner {
     mutating func plan(_ room: [SatelliteID: Room], maximumRequests: Int) -> [ClaimRequest] {
         var room = room
         var requests: [ClaimRequest] = []
-        let takers = self.rotated()
+        let candidates = self.rotated()
         for deliveryClass in [DeliveryClass.express, .bulk] {
-            for taker in takers {
-                self.serve(taker, deliveryClass, from: nil, room: &room, into: &requests, upTo: maximumRequests)
+            for candidate in candidates {
+                self.serve(candidate, deliveryClass, from: nil, room: &room, into: &requests, upTo: maximumRequests)
             }
-            for taker in takers where self.pending(taker.id, deliveryClass) == 0 {
-                var spent: Set<SatelliteID> = []
+            for candidate in candidates where self.pending(candidate.id, deliveryClass) == 0 {
+                var tried: Set<SatelliteID> = []
                 while requests.count < maximumRequests,
-                    let victim = self.victim(for: taker, deliveryClass, room: room, except: spent)
+                    let donor = self.donor(for: candidate, deliveryClass, room: room, except: tried)
                 {
-                    self.serve(taker, deliveryClass, from: victim, room: &room, into: &requests, upTo: maximumRequests)
-                    spent.insert(victim)
+                    self.serve(
+                        candidate,
+                        deliveryClass,
+                        from: donor,
+                        room: &room,
+                        into: &requests,
+                        upTo: maximumRequests
+                    )
+                    tried.insert(donor)
                 }
             }
         }
@@ -177,30 +184,30 @@ struct LeasePlanner {
     // MARK: Steps
 
     private mutating func serve(
-        _ taker: Taker,
+        _ candidate: Candidate,
         _ deliveryClass: DeliveryClass,
-        from victim: SatelliteID?,
+        from donor: SatelliteID?,
         room: inout [SatelliteID: Room],
         into requests: inout [ClaimRequest],
         upTo maximumRequests: Int
     ) {
-        let key = QueueKey(satellite: victim ?? taker.id, deliveryClass: deliveryClass)
-        while requests.count < maximumRequests, let free = room[taker.id], free.leases > 0,
+        let key = QueueKey(satellite: donor ?? candidate.id, deliveryClass: deliveryClass)
+        while requests.count < maximumRequests, let free = room[candidate.id], free.leases > 0,
             let recipients = free.recipients[deliveryClass], recipients > 0
         {
             // Taken out and reinserted, so that checking a row does not touch the queue that is being changed.
             guard var queue = self.queues.removeValue(forKey: key) else { return }
             let row =
-                if victim == nil {
+                if donor == nil {
                     queue.take(room: recipients, maximum: self.maximumRecipients, minimumShare: self.minimumShare)
                 } else {
                     queue.steal(room: recipients, maximum: self.maximumRecipients) {
-                        self.mayTake(key: $0.key, domain: $0.domain, count: $0.count, taker: taker)
+                        self.mayTake(key: $0.key, domain: $0.domain, count: $0.count, candidate: candidate)
                     }
                 }
             self.queues[key] = queue
             guard let row else { return }
-            room[taker.id]?.recipients[deliveryClass] = recipients - row.count
+            room[candidate.id]?.recipients[deliveryClass] = recipients - row.count
             // A mailing of long merge fields gets several short leases for one piece.
             var rest = row.count
             let fitting = self.sizes[row.key.mailing].map { max(1, self.maximumBytes / $0) }
@@ -208,15 +215,15 @@ struct LeasePlanner {
             while rest > 0 {
                 let count = min(rest, cap)
                 rest -= count
-                room[taker.id]?.leases -= 1
+                room[candidate.id]?.leases -= 1
                 requests.append(
                     ClaimRequest(
                         mailing: row.key.mailing,
                         bucket: row.key.bucket,
                         deliveryClass: deliveryClass,
                         isRetry: row.key.isRetry,
-                        satellite: taker.id,
-                        affinity: taker.affinity,
+                        satellite: candidate.id,
+                        affinity: candidate.affinity,
                         limit: count,
                         maximumBytes: self.maximumBytes
                     )
@@ -225,17 +232,19 @@ struct LeasePlanner {
         }
     }
 
-    /// The satellite without room in this class whose queue is longest and holds something for the taker.
-    private func victim(
-        for taker: Taker,
+    /// The satellite without room in this class whose queue is longest and holds something for the candidate.
+    private func donor(
+        for candidate: Candidate,
         _ deliveryClass: DeliveryClass,
         room: [SatelliteID: Room],
-        except spent: Set<SatelliteID>
+        except tried: Set<SatelliteID>
     ) -> SatelliteID? {
-        guard let free = room[taker.id], free.leases > 0, (free.recipients[deliveryClass] ?? 0) > 0 else { return nil }
-        return self.takers
+        guard let free = room[candidate.id], free.leases > 0, (free.recipients[deliveryClass] ?? 0) > 0 else {
+            return nil
+        }
+        return self.candidates
             .filter { other in
-                other.id != taker.id && !spent.contains(other.id) && other.group == taker.group
+                other.id != candidate.id && !tried.contains(other.id) && other.group == candidate.group
                     && self.pending(other.id, deliveryClass) > 0
                     && (room[other.id]?.recipients[deliveryClass] ?? 0) <= 0
             }
@@ -247,29 +256,29 @@ struct LeasePlanner {
     private func owner(of row: Backlog, key: BacklogKey) -> SatelliteID? {
         let name = Rendezvous.key(bucket: row.home, domain: row.domain)
         var best: (draw: Double, isGeneral: Bool, id: SatelliteID)?
-        for taker in self.takers where taker.group == row.satelliteGroup {
-            guard self.mayTake(key: key, domain: row.domain, count: row.count, taker: taker) else { continue }
+        for candidate in self.candidates where candidate.group == row.satelliteGroup {
+            guard self.mayTake(key: key, domain: row.domain, count: row.count, candidate: candidate) else { continue }
             // One that takes only named domains is the last choice for a bucket of many domains.
-            let isGeneral = row.domain != nil || taker.affinity.include.isEmpty
-            let draw = Rendezvous.draw(key: name, satellite: taker.id, weight: taker.weight)
-            if let champion = best {
-                guard (isGeneral && !champion.isGeneral) || (isGeneral == champion.isGeneral && draw > champion.draw)
+            let isGeneral = row.domain != nil || candidate.affinity.include.isEmpty
+            let draw = Rendezvous.draw(key: name, satellite: candidate.id, weight: candidate.weight)
+            if let best {
+                guard (isGeneral && !best.isGeneral) || (isGeneral == best.isGeneral && draw > best.draw)
                 else { continue }
             }
-            best = (draw, isGeneral, taker.id)
+            best = (draw, isGeneral, candidate.id)
         }
         return best?.id
     }
 
-    private func mayTake(key: BacklogKey, domain: String?, count: Int, taker: Taker) -> Bool {
-        if let domain, !taker.affinity.allows(domain) { return false }
-        return self.refusals[key]?[taker.id].map { $0 < count } ?? true
+    private func mayTake(key: BacklogKey, domain: String?, count: Int, candidate: Candidate) -> Bool {
+        if let domain, !candidate.affinity.allows(domain) { return false }
+        return self.refusals[key]?[candidate.id].map { $0 < count } ?? true
     }
 
     private func mayEverTake(_ row: Backlog, key: BacklogKey, satellite: SatelliteRecord) -> Bool {
-        let taker = Taker(id: satellite.id, group: satellite.group, affinity: satellite.affinity)
+        let candidate = Candidate(id: satellite.id, group: satellite.group, affinity: satellite.affinity)
         return satellite.enabled && satellite.group == row.satelliteGroup
-            && self.mayTake(key: key, domain: row.domain, count: row.count, taker: taker)
+            && self.mayTake(key: key, domain: row.domain, count: row.count, candidate: candidate)
     }
 
     /// A refusal holds for the row's recipients of that time: once there are others, everybody may try again.
@@ -283,10 +292,10 @@ struct LeasePlanner {
         }
     }
 
-    private mutating func rotated() -> [Taker] {
-        guard !self.takers.isEmpty else { return [] }
-        self.rotation = (self.rotation + 1) % self.takers.count
-        return Array(self.takers[self.rotation...] + self.takers[..<self.rotation])
+    private mutating func rotated() -> [Candidate] {
+        guard !self.candidates.isEmpty else { return [] }
+        self.rotation = (self.rotation + 1) % self.candidates.count
+        return Array(self.candidates[self.rotation...] + self.candidates[..<self.rotation])
     }
 
     /// By mailing; of one mailing retries first, then by bucket.
