@@ -106,7 +106,7 @@ public struct SatelliteConfiguration: Sendable {
     ///
     /// Default 15 minutes.
     public var siteBackoffCeiling: Duration = .seconds(900)
-    /// How long a site may be in trouble before its recipients are deferred as they come; until then they wait, and only who
+    /// How long a site may fail before its recipients are deferred as they come; until then they wait, and only who
     /// was tried has had an attempt.
     ///
     /// Default 5 minutes.
@@ -114,7 +114,7 @@ public struct SatelliteConfiguration: Sendable {
     /// Replies in a row that are about the sender, our configuration or the channel, after which a site is paused.
     ///
     /// Default 5.
-    public var objectionsBeforePause = 5
+    public var throttlingRepliesBeforePause = 5
     /// The first pause in opening connections after the process had nothing left to open them with; doubles.
     ///
     /// Default 1 s.
@@ -126,7 +126,7 @@ public struct SatelliteConfiguration: Sendable {
     /// How long an address that refused a connection is tried last.
     ///
     /// Default 5 minutes.
-    public var addressTrouble: Duration = .seconds(300)
+    public var addressBackoff: Duration = .seconds(300)
     /// How long a host with which TLS failed, and which takes plaintext, is spoken to in plaintext.
     ///
     /// Default 1 hour; it ends before if plaintext is refused or TLS works.

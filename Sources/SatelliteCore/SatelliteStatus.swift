@@ -18,7 +18,7 @@ public struct SatelliteStatus: Codable, Hashable, Sendable {
         public var attemptsPerSecond: Double
         /// Whether no connection is opened for a while, because no host could be talked to or because of what one replied.
         public var isPaused: Bool
-        /// What was met, while the site is in trouble; or `nil`.
+        /// What was met, while the site is failing; or `nil`.
         public var reason: String?
     }
 

@@ -181,7 +181,7 @@ struct BoardTests {
         #expect(board.sites["site"]?.isPaused(self.now + .seconds(61 + 119)) == true)
     }
 
-    @Test("hosts of equal preference are shuffled, addresses in trouble come last")
+    @Test("hosts of equal preference are shuffled, addresses that are backing off come last")
     func candidates() {
         let hosts = [
             SiteHost(name: "b", preference: 20, addresses: ["192.0.2.3"]),
@@ -197,7 +197,7 @@ struct BoardTests {
             if let first = order.first { firsts.insert(first.host) }
         }
         #expect(firsts == ["a1", "a2"])
-        site.troubled["192.0.2.1"] = self.now + .seconds(10)
+        site.backingOff["192.0.2.1"] = self.now + .seconds(10)
         #expect(site.candidates(now: self.now).last?.address == "192.0.2.1")
     }
 
@@ -244,7 +244,7 @@ struct BoardTests {
                 case 9:
                     board.lacked("no descriptor", now: self.now)
                     let ruling = OutcomePolicy.Ruling(verdict: .deferred, subject: .sender, site: .backOff)
-                    note(board.objected("site", AttemptTrace(stage: .mail, text: ""), ruling, now: self.now))
+                    note(board.throttled("site", AttemptTrace(stage: .mail, text: ""), ruling, now: self.now))
                 default:
                     if let id = open.popLast() {
                         let trace = AttemptTrace(stage: .connect, text: "refused")
@@ -317,7 +317,7 @@ struct PausingTests {
     }
 
     @Test(
-        "once a site has been in trouble for long, its recipients are deferred as they come: the schedule takes its course"
+        "once a site has been failing for long, its recipients are deferred as they come: the schedule takes its course"
     )
     func outage() throws {
         var (board, _) = try self.board.board(300) { $0.waitingLimit = .seconds(100_000) }
@@ -343,7 +343,7 @@ struct PausingTests {
         let id = try #require(opened.open.first?.id)
         let block = board.take(for: id, at: "site", now: self.now)
         let trace = AttemptTrace(stage: .recipient, replyCode: 504, enhancedStatus: "5.5.2", text: "5.5.2 a full name")
-        let actions = board.objected("site", trace, OutcomePolicy.ruling(trace), now: self.now)
+        let actions = board.throttled("site", trace, OutcomePolicy.ruling(trace), now: self.now)
         #expect(Set(actions.drain) == Set(opened.open.map(\.id)))
         #expect(actions.pauses.first?.subject == .configuration)
         #expect(board.sites["site"]?.alarm == trace)
@@ -360,10 +360,10 @@ struct PausingTests {
         _ = self.start(&board)
         let trace = AttemptTrace(stage: .recipient, replyCode: 550, enhancedStatus: "5.7.1", text: "5.7.1 no")
         let ruling = OutcomePolicy.ruling(trace)
-        for _ in 0..<4 { #expect(board.objected("site", trace, ruling, now: self.now).pauses.isEmpty) }
+        for _ in 0..<4 { #expect(board.throttled("site", trace, ruling, now: self.now).pauses.isEmpty) }
         _ = board.ended([("site", lease.serial, true)], now: self.now)
-        for _ in 0..<4 { #expect(board.objected("site", trace, ruling, now: self.now).pauses.isEmpty) }
-        #expect(board.objected("site", trace, ruling, now: self.now).pauses.count == 1)
+        for _ in 0..<4 { #expect(board.throttled("site", trace, ruling, now: self.now).pauses.isEmpty) }
+        #expect(board.throttled("site", trace, ruling, now: self.now).pauses.count == 1)
         _ = board.connectionReady("site", now: self.now)
         #expect(
             board.sites["site"]?.isPaused(self.now) == true,

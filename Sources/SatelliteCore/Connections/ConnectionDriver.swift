@@ -237,7 +237,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         guard ruling.site != .goOn else { return }
         var isPaused = false
         self.satellite.change { board, now in
-            let actions = board.objected(self.request.site, trace, ruling, now: now)
+            let actions = board.throttled(self.request.site, trace, ruling, now: now)
             isPaused = !actions.drain.isEmpty
             return actions
         }
@@ -262,7 +262,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
 
     private func finish(_ reason: SMTPConnectionEnd, host: String) {
         if case .finished = reason { self.hasWorked = true }
-        self.leave(self.hasWorked ? .worked : .barren(AttemptTrace(.hello, reason, host: host)))
+        self.leave(self.hasWorked ? .worked : .unproductive(AttemptTrace(.hello, reason, host: host)))
     }
 
     private func leave(_ result: DeliveryBoard.ConnectionResult) {

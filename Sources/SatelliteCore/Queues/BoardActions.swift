@@ -42,7 +42,7 @@ struct SitePause: Sendable {
     var duration: Duration
     /// Started recipients that nobody had tried: they go back to the site's queue.
     var held: Int
-    /// Recipients whose attempt is deferred, because the site has been in trouble for long.
+    /// Recipients whose attempt is deferred, because the site has been failing for long.
     var deferred: Int
 }
 

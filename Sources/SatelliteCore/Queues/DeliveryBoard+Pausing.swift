@@ -3,7 +3,7 @@
 // What happens to the recipients of a site that cannot be used just now.
 //
 // A pause costs nobody an attempt who was not tried: started recipients go back to the site's queue, and are requested again
-// when the pause is over (the master grants a started recipient again). Only once a site has been in trouble for as long
+// when the pause is over (the master grants a started recipient again). Only once a site has been failing for as long
 // as `siteOutage` are its recipients deferred as they come, so that the retry schedule, and at its end giving up, takes
 // its course and the site's recipients do not fill the satellite. What the satellite itself lacks (descriptors, memory,
 // ports) pauses the opening of connections for all sites and is nobody's attempt ever.
@@ -27,7 +27,7 @@ extension DeliveryBoard {
     // MARK: Sites
 
     /// A reply was not about its recipient: the site is left alone at once, or after several such replies in a row.
-    mutating func objected(
+    mutating func throttled(
         _ key: String,
         _ trace: AttemptTrace,
         _ ruling: OutcomePolicy.Ruling,
@@ -35,10 +35,10 @@ extension DeliveryBoard {
     ) -> BoardActions {
         var actions = BoardActions()
         guard ruling.site != .goOn, let site = self.sites[key] else { return actions }
-        self.sites[key]?.objections += 1
+        self.sites[key]?.throttlingReplies += 1
         if ruling.subject == .configuration { self.sites[key]?.alarm = trace }
         guard !site.isPaused(now) else { return actions }
-        if ruling.site == .pause || site.objections + 1 >= self.limits.objectionsBeforePause {
+        if ruling.site == .pause || site.throttlingReplies + 1 >= self.limits.throttlingRepliesBeforePause {
             self.pause(key, trace, ruling.subject, now, &actions)
             // Whoever is being sent to is finished; what a connection holds beyond that comes back.
             actions.drain += site.connections
@@ -50,7 +50,7 @@ extension DeliveryBoard {
     mutating func cleared(_ key: String) {
         self.sites[key]?.failures = 0
         self.sites[key]?.failingSince = nil
-        self.sites[key]?.objections = 0
+        self.sites[key]?.throttlingReplies = 0
         self.sites[key]?.alarm = nil
     }
 
@@ -65,7 +65,7 @@ extension DeliveryBoard {
         guard let site = self.sites[key] else { return }
         let duration = min(self.limits.siteBackoff * (1 << min(site.failures, 16)), self.limits.siteBackoffCeiling)
         self.sites[key]?.failures += 1
-        self.sites[key]?.barren = 0
+        self.sites[key]?.unproductiveConnections = 0
         self.sites[key]?.pausedUntil = now + duration
         self.sites[key]?.pauseTrace = trace
         self.sites[key]?.failingSince = site.failingSince ?? now

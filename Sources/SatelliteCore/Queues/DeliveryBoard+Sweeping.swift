@@ -15,7 +15,7 @@ extension DeliveryBoard {
             self.sites[key]?.ended = 0
             self.sweepReady(key, now, &actions)
             if let until = site.pausedUntil, now >= until { self.sites[key]?.pausedUntil = nil }
-            // What is known of one in trouble is kept until most of its recipients have been due again.
+            // What is known of a failing one is kept until most of its recipients have been due again.
             let memory: Duration = site.failingSince == nil ? .seconds(600) : .seconds(7_200)
             if site.isEmpty, now - site.lastUsed > memory { self.removeSite(key) }
             self.serve(key, now, &actions)

@@ -435,7 +435,7 @@ struct DeliveryBoard {
         /// At least one transaction ended on it.
         case worked
         /// It was ready, and nothing came of it.
-        case barren(AttemptTrace)
+        case unproductive(AttemptTrace)
         /// No host of the site could be talked to.
         case unreachable(AttemptTrace)
         /// This process had nothing left to open a connection with.
@@ -445,16 +445,16 @@ struct DeliveryBoard {
     /// A connection has been greeted.
     mutating func connectionReady(_ key: String, now: ContinuousClock.Instant) -> BoardActions {
         var actions = BoardActions()
-        // One that was under way while the site objected on another says nothing against that.
-        if self.sites[key]?.objections == 0 { self.sites[key]?.pausedUntil = nil }
+        // One that was under way while the site throttled another says nothing against that.
+        if self.sites[key]?.throttlingReplies == 0 { self.sites[key]?.pausedUntil = nil }
         self.serve(key, now, &actions)
         return actions
     }
 
     /// An address did not take a connection.
     mutating func addressFailed(_ address: String, at key: String, now: ContinuousClock.Instant) {
-        let until = now + self.limits.addressTrouble
-        self.sites[key]?.troubled[address] = until
+        let until = now + self.limits.addressBackoff
+        self.sites[key]?.backingOff[address] = until
     }
 
     /// The site closes connections that it finds too many.
@@ -476,10 +476,10 @@ struct DeliveryBoard {
         self.connectionCount -= 1
         self.sites[key]?.idle.removeAll { $0 == id }
         switch result {
-        case .worked: self.sites[key]?.barren = 0
-        case .barren(let trace):
-            self.sites[key]?.barren += 1
-            if (self.sites[key]?.barren ?? 0) >= 5 {
+        case .worked: self.sites[key]?.unproductiveConnections = 0
+        case .unproductive(let trace):
+            self.sites[key]?.unproductiveConnections += 1
+            if (self.sites[key]?.unproductiveConnections ?? 0) >= 5 {
                 self.pause(key, trace, OutcomePolicy.ruling(trace).subject, now, &actions)
             }
         case .lacking(let reason): self.lacked(reason, now: now)
@@ -513,7 +513,7 @@ struct DeliveryBoard {
         let extra = hasExpress ? self.limits.expressConnections : 0
         var limit = self.limits.connectionsPerSite + extra
         if let ceiling = site.ceiling, now < ceiling.until { limit = min(limit, max(1, ceiling.connections)) }
-        if site.failures > 0 || (site.barren > 0 && site.connections.count > 0) { limit = 1 }
+        if site.failures > 0 || (site.unproductiveConnections > 0 && site.connections.count > 0) { limit = 1 }
         let backlog = ready + site.requested + site.unstartedCount
         let wanted = min(
             limit,

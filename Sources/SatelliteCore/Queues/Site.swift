@@ -18,7 +18,7 @@ struct Site {
     var connections: Set<ConnectionID> = []
     /// Those that have said they have nothing to do.
     var idle: [ConnectionID] = []
-    /// Fewer connections than the configuration allows, after the site objected.
+    /// Fewer connections than the configuration allows, after the site throttled us.
     var ceiling: (connections: Int, until: ContinuousClock.Instant)?
     /// No connection is opened before, and no start is requested: what is started meanwhile goes back to the queue.
     var pausedUntil: ContinuousClock.Instant?
@@ -29,13 +29,13 @@ struct Site {
     /// When it was paused first, since it last took a recipient on or refused one for the recipient's own sake.
     var failingSince: ContinuousClock.Instant?
     /// Replies in a row that were about the sender, our configuration or the channel.
-    var objections = 0
+    var throttlingReplies = 0
     /// What the site objects to in our configuration.
     var alarm: AttemptTrace?
     /// Connections in a row that ended without any transaction.
-    var barren = 0
+    var unproductiveConnections = 0
     /// Addresses to be tried last, until when.
-    var troubled: [String: ContinuousClock.Instant] = [:]
+    var backingOff: [String: ContinuousClock.Instant] = [:]
     /// Attempts that ended since the last tick, and their rate per second.
     var ended = 0
     var rate = 0.0
@@ -56,7 +56,7 @@ struct Site {
 
     func isPaused(_ now: ContinuousClock.Instant) -> Bool { self.pausedUntil.map { now < $0 } ?? false }
 
-    /// Whether it has been in trouble for so long that its recipients are deferred as they come.
+    /// Whether it has been failing for so long that its recipients are deferred as they come.
     func isOut(_ now: ContinuousClock.Instant, _ limits: SatelliteConfiguration) -> Bool {
         self.failingSince.map { now - $0 >= limits.siteOutage } ?? false
     }
@@ -72,7 +72,7 @@ struct Site {
         return self.pauseTrace ?? AttemptTrace(stage: .connect, text: "the site is paused")
     }
 
-    /// Every address of every host: by preference, equals shuffled, those in trouble last.
+    /// Every address of every host: by preference, equals shuffled, those that are backing off last.
     func candidates(now: ContinuousClock.Instant) -> [Candidate] {
         var generator = SystemRandomNumberGenerator()
         return self.candidates(now: now, using: &generator)
@@ -81,20 +81,20 @@ struct Site {
     func candidates(now: ContinuousClock.Instant, using generator: inout some RandomNumberGenerator) -> [Candidate] {
         let byPreference = Dictionary(grouping: self.route.hosts, by: \.preference)
         var healthy: [Candidate] = []
-        var troubled: [Candidate] = []
+        var backingOff: [Candidate] = []
         for preference in byPreference.keys.sorted() {
             for host in (byPreference[preference] ?? []).shuffled(using: &generator) {
                 for address in host.addresses {
                     let candidate = Candidate(host: host.name, address: address, port: self.route.port)
-                    if let until = self.troubled[address], now < until {
-                        troubled.append(candidate)
+                    if let until = self.backingOff[address], now < until {
+                        backingOff.append(candidate)
                     } else {
                         healthy.append(candidate)
                     }
                 }
             }
         }
-        return healthy + troubled
+        return healthy + backingOff
     }
 
     /// One address to connect to.
