@@ -17,7 +17,7 @@ public final class Master: Sendable {
     let now: @Sendable () -> Timestamp
     let logger: Logger
     let cursors: FeedCursorCodec
-    let keys: KeyRing
+    let keys: APIKeyCache
     let engine: Engine
     let gate: CallGate
     private let hasLoaded = Atomic(false)
@@ -50,7 +50,7 @@ public final class Master: Sendable {
         self.now = time.now
         self.logger = logger
         self.cursors = FeedCursorCodec(storeID: store.identity.storeID, key: cursorKey)
-        self.keys = KeyRing()
+        self.keys = APIKeyCache()
         self.gate = CallGate()
         self.engine = Engine(
             store: store,

@@ -35,7 +35,7 @@ extension Satellite {
             case .message(let message): try await self.received(message)
             case .disconnected(let reason):
                 self.logger.warning("the master is away; started recipients go on", metadata: ["reason": "\(reason)"])
-                self.board.withLock { $0.disconnected() }
+                self.scheduler.withLock { $0.disconnected() }
                 self.outbox.withLock { $0.disconnected() }
             case .failed: break  // The link has logged it.
             }
@@ -49,13 +49,13 @@ extension Satellite {
         self.logger.info("accepted by the master", metadata: ["term": "\(welcome.term.rawValue)"])
         self.condition.withLock { $0.rejection = nil }
         let known = Set(welcome.knownLeases)
-        let forgotten = self.board.withLock { board in
-            board.isConnected = true
-            return board.leases.keys.filter { !known.contains($0) }.sorted()
+        let forgotten = self.scheduler.withLock { scheduler in
+            scheduler.isConnected = true
+            return scheduler.leases.keys.filter { !known.contains($0) }.sorted()
         }
         for lease in forgotten {
             self.logger.warning("the master no longer knows a lease", metadata: ["lease": "\(lease)"])
-            self.change { board, _ in board.abandon(lease) }
+            self.change { scheduler, _ in scheduler.abandon(lease) }
         }
         self.takeUpRecovered(isDistrusted: welcome.journalIsDistrusted)
         // A shutdown that began without a master has kept what it could not give back.
@@ -94,7 +94,7 @@ extension Satellite {
             metadata: ["recipients": "\(inHand + recovered.reduce(0) { $0 + $1.indices.count })"]
         )
         for preparation in recovered {
-            self.change { board, now in board.distrust(preparation.lease, preparation.indices, now: now) }
+            self.change { scheduler, now in scheduler.distrust(preparation.lease, preparation.indices, now: now) }
         }
         // Only the whole machine, memory and all, can have been set back under a process that the master knows.
         if !isFirst { self.change { board, _ in board.distrustAll() } }
@@ -118,7 +118,7 @@ extension Satellite {
             self.reporting.notify()
         case .revoke(let lease, let reason):
             self.logger.debug("lease revoked", metadata: ["lease": "\(lease)", "reason": "\(reason)"])
-            self.change { board, _ in reason == .unknown ? board.abandon(lease) : board.revoke(lease) }
+            self.change { scheduler, _ in reason == .unknown ? scheduler.abandon(lease) : scheduler.revoke(lease) }
         case .signingKey(let hash, let pem): await self.keys.received(hash, pem: pem)
         case .rejected(let rejection): self.rejected(rejection)
         case .superseded:
@@ -156,7 +156,7 @@ extension Satellite {
 
     private func requestStarts() async {
         for await _ in self.starting.stream {
-            let plan = self.board.withLock { $0.planStarts(now: .now) }
+            let plan = self.scheduler.withLock { $0.planStarts(now: .now) }
             for (lease, entries) in plan { await self.uplink.transmit(.start(lease, entries)) }
         }
     }
@@ -177,7 +177,7 @@ extension Satellite {
             let now = ContinuousClock.now
             let elapsed = now - last
             last = now
-            self.change { board, now in board.tick(elapsed, now: now) }
+            self.change { scheduler, now in scheduler.tick(elapsed, now: now) }
             self.forEachDriver { $0.sweep(now: .now, patience: .seconds(2)) }
             await self.keys.repeatRequests(now: now)
             await self.retryDisk(now)
@@ -204,7 +204,7 @@ extension Satellite {
 
     /// Says once that this process lacks something, takes nothing more meanwhile, and says that it is over.
     private func noteShortage() async {
-        let shortage = self.board.withLock { $0.shortage }
+        let shortage = self.scheduler.withLock { $0.shortage }
         let changed = self.condition.withLock { condition in
             defer { condition.shortage = shortage?.reason }
             return (condition.shortage == nil) != (shortage == nil)
@@ -248,20 +248,20 @@ extension Satellite {
     private func shutDown() async {
         self.logger.info("shutting down: returning recipients that were not started, finishing those that were")
         await self.sendCredit()
-        self.change { board, _ in board.drain() }
+        self.change { scheduler, _ in scheduler.drain() }
         await self.wait(self.configuration.shutdownDrain) { satellite in
             // What still waits for a first Welcome stays in the journal, for the next process.
             let recovered = satellite.recoveredCount
-            return satellite.board.withLock { $0.startedCount == recovered && $0.requestedCount == 0 }
+            return satellite.scheduler.withLock { $0.startedCount == recovered && $0.requestedCount == 0 }
         }
-        self.change { board, now in board.close(now: now) }
+        self.change { scheduler, now in scheduler.close(now: now) }
         self.forEachDriver { $0.drain() }
         await self.wait(self.configuration.shutdownLimit) { satellite in
-            satellite.board.withLock { $0.withConnections == 0 && $0.connectionCount == 0 }
+            satellite.scheduler.withLock { $0.withConnections == 0 && $0.connectionCount == 0 }
         }
         // What is past its dot becomes uncertain now, and is reported so.
         self.forEachDriver { $0.abort() }
-        await self.wait(.seconds(1)) { satellite in satellite.board.withLock { $0.connectionCount == 0 } }
+        await self.wait(.seconds(1)) { satellite in satellite.scheduler.withLock { $0.connectionCount == 0 } }
         await self.wait(self.configuration.shutdownReports) { satellite in
             // What is returned goes out before the goodbye, so whoever writes it down must have come to its end.
             satellite.outbox.withLock { $0.backlog == 0 } && satellite.inbox.withLock { $0.isEmpty && !$0.isInHand }

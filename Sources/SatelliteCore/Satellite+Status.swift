@@ -14,21 +14,21 @@ extension Satellite {
         let counts = self.counters.values
         let room = self.journal.room
         let backlog = self.outbox.withLock { $0.backlog }
-        return self.board.withLock { board in
+        return self.scheduler.withLock { scheduler in
             SatelliteStatus(
                 serial: self.configuration.serial,
                 journalID: self.journal.journalID,
-                isConnected: board.isConnected,
+                isConnected: scheduler.isConnected,
                 rejection: condition.rejection,
-                isDraining: board.isDraining,
+                isDraining: scheduler.isDraining,
                 isDiskFull: condition.isDiskFull,
-                leases: board.leases.count,
-                waiting: board.waitingCount,
-                started: board.startedCount,
-                asked: board.requestedCount,
-                inFlight: board.withConnections,
-                connections: board.connectionCount,
-                attemptsPerSecond: Self.rounded(board.rate),
+                leases: scheduler.leases.count,
+                waiting: scheduler.waitingCount,
+                started: scheduler.startedCount,
+                asked: scheduler.requestedCount,
+                inFlight: scheduler.withConnections,
+                connections: scheduler.connectionCount,
+                attemptsPerSecond: Self.rounded(scheduler.rate),
                 unacknowledgedReports: backlog,
                 delivered: counts.delivered,
                 deferred: counts.deferred,
@@ -38,15 +38,15 @@ extension Satellite {
                 journalBytes: room.size,
                 journalAvailableBytes: room.available,
                 journalReservedBytes: room.reserved,
-                sites: Self.sites(board, now),
-                problems: Self.problems(board, condition, now)
+                sites: Self.sites(scheduler, now),
+                problems: Self.problems(scheduler, condition, now)
             )
         }
     }
 
     /// What a human should look at.
     private static func problems(
-        _ board: DeliveryBoard,
+        _ scheduler: DeliveryScheduler,
         _ condition: Condition,
         _ now: ContinuousClock.Instant
     ) -> [String] {
@@ -57,7 +57,7 @@ extension Satellite {
         if let trouble = condition.resolverTrouble {
             problems.append("no name server answers, recipients wait: \(trouble)")
         }
-        let alarms = board.sites.values.filter { $0.alarm != nil }.sorted { $0.route.name < $1.route.name }
+        let alarms = scheduler.sites.values.filter { $0.alarm != nil }.sorted { $0.route.name < $1.route.name }
         for site in alarms.prefix(20) {
             problems.append("\(site.route.name) objects to our configuration: \(site.alarm?.summary ?? "")")
         }
@@ -68,14 +68,14 @@ extension Satellite {
         let total = self.counters.values.total
         let before = self.condition.withLock { $0.attemptsBefore.first ?? total }
         let backlog = self.outbox.withLock { $0.backlog }
-        return self.board.withLock { board in
+        return self.scheduler.withLock { scheduler in
             SatelliteLoad(
-                waiting: board.waitingCount,
-                started: board.startedCount,
-                connections: board.connectionCount,
+                waiting: scheduler.waitingCount,
+                started: scheduler.startedCount,
+                connections: scheduler.connectionCount,
                 unacknowledgedReports: backlog,
                 attemptsLastMinute: Int(clamping: total - min(before, total)),
-                draining: board.isDraining
+                draining: scheduler.isDraining
             )
         }
     }
@@ -83,8 +83,9 @@ extension Satellite {
     /// A rate in hundredths: one that has died away shows as 0.
     private static func rounded(_ rate: Double) -> Double { (rate * 100).rounded() / 100 }
 
-    private static func sites(_ board: DeliveryBoard, _ now: ContinuousClock.Instant) -> [SatelliteStatus.Site] {
-        let sites = board.sites.values.map { site in
+    private static func sites(_ scheduler: DeliveryScheduler, _ now: ContinuousClock.Instant) -> [SatelliteStatus.Site]
+    {
+        let sites = scheduler.sites.values.map { site in
             SatelliteStatus.Site(
                 name: site.route.name,
                 waiting: site.unstartedCount + site.requested,
@@ -110,7 +111,7 @@ extension Satellite {
     ///   master can see whether this journal is the newest.
     static func resume(
         _ recovery: Recovery,
-        _ board: inout DeliveryBoard,
+        _ scheduler: inout DeliveryScheduler,
         _ outbox: inout ReportOutbox
     ) -> (ready: [Preparation], started: [Preparation]) {
         outbox.append(recovery.unacknowledged)
@@ -123,7 +124,7 @@ extension Satellite {
             let waiting = held.neverStarted.indices
             let started = held.started.indices
             guard !waiting.isEmpty || !started.isEmpty else { continue }
-            board.hold(lease, waiting: waiting, started: started)
+            scheduler.hold(lease, waiting: waiting, started: started)
             if !waiting.isEmpty { ready.append(Preparation(lease: lease, indices: waiting)) }
             if !started.isEmpty { recovered.append(Preparation(lease: lease, indices: started)) }
         }

@@ -18,12 +18,12 @@ public final class Satellite: Sendable {
     let logger: Logger
     let journal: Journal
     let uplink: any MasterUplink
-    let library: RevisionLibrary
-    let keys: KeyRing
+    let contentCache: ContentCache
+    let keys: SigningKeyCache
     let cache: BlobCache
-    let routes: RouteBook
+    let mxCache: MXCache
     let counters = AttemptCounters()
-    let board: Mutex<DeliveryBoard>
+    let scheduler: Mutex<DeliveryScheduler>
     let outbox: Mutex<ReportOutbox>
     let inbox = Mutex(Inbox())
     let condition = Mutex(Condition())
@@ -101,15 +101,15 @@ public final class Satellite: Sendable {
             directory: configuration.dataDirectory + "/content",
             bound: configuration.contentCacheBytes
         )
-        self.routes = RouteBook(resolver: resolver, configuration: configuration)
+        self.mxCache = MXCache(resolver: resolver, configuration: configuration)
         self.clients = Self.makeClients(configuration)
         self.tls = Mutex(TLSMemory(memory: configuration.brokenTLSMemory, pause: configuration.siteBackoff / 2))
         (self.preparations, self.prepare) = AsyncStream.makeStream(of: Preparation.self)
-        var board = DeliveryBoard(configuration)
+        var scheduler = DeliveryScheduler(configuration)
         var outbox = ReportOutbox(batchSize: configuration.reportBatch, window: configuration.reportsInFlight)
-        let (waiting, started) = Self.resume(recovery, &board, &outbox)
+        let (waiting, started) = Self.resume(recovery, &scheduler, &outbox)
         self.recovered = Mutex(started)
-        self.board = Mutex(board)
+        self.scheduler = Mutex(scheduler)
         self.outbox = Mutex(outbox)
         let presence = SatellitePresence(configuration: configuration, journal: journal)
         self.uplink = makeUplink(
@@ -117,8 +117,8 @@ public final class Satellite: Sendable {
             { presence.load() },
             SatelliteLink.Memory(journal: { journal.position }, noteStore: { journal.noteStore($0) })
         )
-        self.keys = KeyRing(uplink: self.uplink, timeout: configuration.signingKeyTimeout)
-        self.library = RevisionLibrary(
+        self.keys = SigningKeyCache(uplink: self.uplink, timeout: configuration.signingKeyTimeout)
+        self.contentCache = ContentCache(
             cache: self.cache,
             uplink: self.uplink,
             keys: self.keys,
@@ -172,15 +172,15 @@ public final class Satellite: Sendable {
 
     // MARK: What connections ask
 
-    /// Changes the board and carries out what follows.
-    func change(_ body: (inout DeliveryBoard, ContinuousClock.Instant) -> BoardActions) {
+    /// Changes the scheduler and carries out what follows.
+    func change(_ body: (inout DeliveryScheduler, ContinuousClock.Instant) -> SchedulerActions) {
         let now = ContinuousClock.now
-        let actions = self.board.withLock { board in body(&board, now) }
+        let actions = self.scheduler.withLock { scheduler in body(&scheduler, now) }
         self.perform(actions)
     }
 
     func take(for request: OpenRequest) -> [QueuedRecipient] {
-        let recipients = self.board.withLock { $0.take(for: request.id, at: request.site, now: .now) }
+        let recipients = self.scheduler.withLock { $0.take(for: request.id, at: request.site, now: .now) }
         if !recipients.isEmpty { self.starting.notify() }
         return recipients
     }
@@ -227,12 +227,12 @@ public final class Satellite: Sendable {
         let ended = attempts.compactMap { attempt in
             attempt.site.map { (site: $0, lease: attempt.report.lease, clears: attempt.clears) }
         }
-        if !ended.isEmpty { self.change { board, now in board.ended(ended, now: now) } }
+        if !ended.isEmpty { self.change { scheduler, now in scheduler.ended(ended, now: now) } }
     }
 
-    func connectionEnded(_ request: OpenRequest, _ result: DeliveryBoard.ConnectionResult) {
+    func connectionEnded(_ request: OpenRequest, _ result: DeliveryScheduler.ConnectionResult) {
         self.drivers.withLock { $0[request.id] = nil }
-        self.change { board, now in board.connectionEnded(request.id, at: request.site, result, now: now) }
+        self.change { scheduler, now in scheduler.connectionEnded(request.id, at: request.site, result, now: now) }
     }
 
     func clientConfiguration(for host: String) -> SMTPClientConfiguration {
@@ -257,8 +257,8 @@ public final class Satellite: Sendable {
 
     // MARK: Carrying out
 
-    /// Carries out what a change of the board asks for; from any thread.
-    func perform(_ actions: BoardActions) {
+    /// Carries out what a change of the scheduler asks for; from any thread.
+    func perform(_ actions: SchedulerActions) {
         guard !actions.isEmpty else { return }
         if !actions.wake.isEmpty {
             let woken = self.drivers.withLock { drivers in actions.wake.compactMap { drivers[$0] } }

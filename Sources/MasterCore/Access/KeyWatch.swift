@@ -2,7 +2,7 @@
 
 /// A watch over a key, until it is ended.
 public struct KeyWatch: Sendable {
-    let keys: KeyRing
+    let keys: APIKeyCache
     let observer: UInt64
 
     /// Ends the watch; nobody is notified any more.

@@ -19,7 +19,7 @@ extension Master {
         autoescape: Bool? = nil
     ) async throws -> CreatedKey {
         try await self.call {
-            let created = KeyRing.makeKey(name: name, account: account, autoescape: autoescape, at: self.now())
+            let created = APIKeyCache.makeKey(name: name, account: account, autoescape: autoescape, at: self.now())
             try await self.store.addKey(created.record)
             self.keys.insert(created.record)
             self.logger.info("API key created", metadata: ["key": "\(created.record.publicID)"])
@@ -40,7 +40,7 @@ extension Master {
         try await self.call {
             try await self.keys.reload(from: self.store)
             guard self.keys.authenticate(secret: secret) == nil else { return }
-            let record = KeyRing.record(chosenSecret: secret, name: name, account: account, at: self.now())
+            let record = APIKeyCache.record(chosenSecret: secret, name: name, account: account, at: self.now())
             do {
                 try await self.store.addKey(record)
             } catch let error as StoreError where error.code == .conflict {

@@ -79,7 +79,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         let recipients = self.block.filter(\.lease.isRevoked)
         if !recipients.isEmpty {
             self.block.removeAll(where: \.lease.isRevoked)
-            self.satellite.change { board, _ in board.returnRevoked(recipients, at: self.request.site) }
+            self.satellite.change { scheduler, _ in scheduler.returnRevoked(recipients, at: self.request.site) }
         }
         guard let first = self.current.first, first.recipient.lease.isRevoked, !first.hasDot else { return }
         self.connection?.abort()
@@ -91,7 +91,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         self.isReady = true
         self.lastProgress = .now
         if connection.isTLS { self.satellite.tls.withLock { $0.worked(connection.host) } }
-        self.satellite.change { board, now in board.connectionReady(self.request.site, now: now) }
+        self.satellite.change { scheduler, now in scheduler.connectionReady(self.request.site, now: now) }
     }
 
     func nextTransaction(_ connection: SMTPConnection) -> SMTPTransaction? {
@@ -101,7 +101,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
             guard let recipient = self.block.popFirst() else { return nil }
             self.lastProgress = .now
             guard !recipient.lease.isRevoked else {
-                self.satellite.change { board, _ in board.returnRevoked([recipient], at: self.request.site) }
+                self.satellite.change { scheduler, _ in scheduler.returnRevoked([recipient], at: self.request.site) }
                 continue
             }
             let id = self.nextID
@@ -115,9 +115,9 @@ final class ConnectionDriver: SMTPConnectionDelegate {
                     self.end(recipient, error.outcome)
                     continue
                 }
-                self.satellite.change { board, now in
-                    board.lacked(lack, now: now)
-                    return board.requeue([recipient], at: self.request.site, now: now)
+                self.satellite.change { scheduler, now in
+                    scheduler.lacked(lack, now: now)
+                    return scheduler.requeue([recipient], at: self.request.site, now: now)
                 }
                 self.drain()
                 return nil
@@ -153,7 +153,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
             self.answered(recipient, AttemptTrace(stage, reply, host: connection.host))
         case .lost where recipient.lease.isRevoked:
             self.hasWorked = true
-            self.satellite.change { board, _ in board.returnRevoked([recipient], at: self.request.site) }
+            self.satellite.change { scheduler, _ in scheduler.returnRevoked([recipient], at: self.request.site) }
         case .lost(let stage, let reason):
             self.hasWorked = true
             self.end(recipient, .deferred(AttemptTrace(DeliveryStage(stage), reason, host: connection.host)))
@@ -165,8 +165,8 @@ final class ConnectionDriver: SMTPConnectionDelegate {
             self.end(recipient, .uncertain(trace))
         case .notStarted(let reason):
             let trace = AttemptTrace(.mail, reason, host: connection.host)
-            self.satellite.change { board, now in
-                board.requeue(recipient, at: self.request.site, trace: trace, now: now)
+            self.satellite.change { scheduler, now in
+                scheduler.requeue(recipient, at: self.request.site, trace: trace, now: now)
             }
         }
     }
@@ -175,9 +175,9 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         self.connection = nil
         if self.isReady {
             if case .unavailable = reason {
-                self.satellite.change { board, now in
-                    board.closedAsTooMany(self.request.site, now: now)
-                    return BoardActions()
+                self.satellite.change { scheduler, now in
+                    scheduler.closedAsTooMany(self.request.site, now: now)
+                    return SchedulerActions()
                 }
             }
             return self.finish(reason, host: connection.host)
@@ -188,9 +188,9 @@ final class ConnectionDriver: SMTPConnectionDelegate {
             let again = Site.Candidate(host: connection.host, address: connection.address, port: connection.port)
             self.remaining = [again] + self.remaining
         } else {
-            self.satellite.change { board, now in
-                board.addressFailed(connection.address, at: self.request.site, now: now)
-                return BoardActions()
+            self.satellite.change { scheduler, now in
+                scheduler.addressFailed(connection.address, at: self.request.site, now: now)
+                return SchedulerActions()
             }
         }
         self.tryNext()
@@ -236,8 +236,8 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         self.end(recipient, OutcomePolicy.outcome(trace), clears: ruling.site == .goOn && ruling.subject != .channel)
         guard ruling.site != .goOn else { return }
         var isPaused = false
-        self.satellite.change { board, now in
-            let actions = board.throttled(self.request.site, trace, ruling, now: now)
+        self.satellite.change { scheduler, now in
+            let actions = scheduler.throttled(self.request.site, trace, ruling, now: now)
             isPaused = !actions.drain.isEmpty
             return actions
         }
@@ -257,7 +257,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         guard !self.block.isEmpty else { return }
         let recipients = Array(self.block)
         self.block = []
-        self.satellite.change { board, now in board.requeue(recipients, at: self.request.site, now: now) }
+        self.satellite.change { scheduler, now in scheduler.requeue(recipients, at: self.request.site, now: now) }
     }
 
     private func finish(_ reason: SMTPConnectionEnd, host: String) {
@@ -265,7 +265,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         self.leave(self.hasWorked ? .worked : .unproductive(AttemptTrace(.hello, reason, host: host)))
     }
 
-    private func leave(_ result: DeliveryBoard.ConnectionResult) {
+    private func leave(_ result: DeliveryScheduler.ConnectionResult) {
         self.requeueBlock()
         self.satellite.connectionEnded(self.request, result)
     }

@@ -60,22 +60,22 @@ extension Satellite {
             }
             await self.uplink.transmit(.leaseAccepted(grant.serial))
             let lease = HeldLease(grant, since: now)
-            let isNew = self.board.withLock { board in
-                guard board.leases[grant.serial] == nil else { return false }
-                board.hold(lease, waiting: Array(grant.entries.indices), started: [])
+            let isNew = self.scheduler.withLock { scheduler in
+                guard scheduler.leases[grant.serial] == nil else { return false }
+                scheduler.hold(lease, waiting: Array(grant.entries.indices), started: [])
                 return true
             }
             guard isNew else { continue }
             if self.condition.withLock({ $0.isStopping }) {
-                self.change { board, _ in board.withdraw(grant.serial) }
+                self.change { scheduler, _ in scheduler.withdraw(grant.serial) }
             } else {
                 self.prepare.yield(Preparation(lease: lease, indices: Array(grant.entries.indices)))
             }
         }
         if let reason = acceptance.reason { await self.diskFull(reason) }
         for decision in work.started {
-            self.change { board, now in
-                board.decideStart(decision.lease, started: decision.started, refused: decision.refused, now: now)
+            self.change { scheduler, now in
+                scheduler.decideStart(decision.lease, started: decision.started, refused: decision.refused, now: now)
             }
         }
         for (lease, entries) in work.returned { await self.uplink.transmit(.returned(lease, neverStarted: entries)) }

@@ -20,7 +20,7 @@ extension Satellite {
         let lease = preparation.lease
         let now = ContinuousClock.now
         var recipients = preparation.indices.map { QueuedRecipient(lease: lease, index: $0, since: now) }
-        switch await self.library.revision(lease.grant.content) {
+        switch await self.contentCache.revision(lease.grant.content) {
         case .failure(let failure):
             guard !Task.isCancelled else { return }
             self.logger.error(
@@ -41,7 +41,7 @@ extension Satellite {
         guard !recipients.isEmpty else { return }
         var recipients = recipients
         for index in recipients.indices { recipients[index].verdict = verdict }
-        self.change { board, now in board.decide(recipients, now: now) }
+        self.change { scheduler, now in scheduler.decide(recipients, now: now) }
     }
 
     /// Puts every attachment into the cache; recipients whose attachments cannot be had are decided.
@@ -56,7 +56,7 @@ extension Satellite {
                 failure = missing[hash]
                 guard failure == nil else { break }
                 do {
-                    _ = try await self.library.blob(hash)
+                    _ = try await self.contentCache.blob(hash)
                     present.insert(hash)
                 } catch {
                     missing[hash] = error
@@ -108,25 +108,25 @@ extension Satellite {
         var wait = self.configuration.lookupRetry
         var isRepeated = false
         while true {
-            let route = await self.routes.route(for: domain)
+            let route = await self.mxCache.route(for: domain)
             guard case .temporaryFailure(let text) = route else {
                 self.noteResolver(nil)
                 return route
             }
             if let lack = LocalResources.shortage() {
-                self.change { board, now in
-                    board.lacked(lack, now: now)
-                    return BoardActions()
+                self.change { scheduler, now in
+                    scheduler.lacked(lack, now: now)
+                    return SchedulerActions()
                 }
-            } else if await self.routes.isUnable, ContinuousClock.now - began < self.configuration.siteOutage {
+            } else if await self.mxCache.isUnable, ContinuousClock.now - began < self.configuration.siteOutage {
                 self.noteResolver(text)
-            } else if isRepeated, self.board.withLock({ $0.shortage == nil }) {
+            } else if isRepeated, self.scheduler.withLock({ $0.shortage == nil }) {
                 return route
             }
             isRepeated = true
             guard (try? await Task.sleep(for: wait)) != nil else { return route }  // Cancelled.
             wait = min(wait * 2, max(.seconds(30), self.configuration.lookupRetry))
-            await self.routes.forget(domain)
+            await self.mxCache.forget(domain)
         }
     }
 
@@ -161,7 +161,9 @@ extension Satellite {
             guard recipients.first?.lease.grant.testing == true else {
                 let hosts = hosts.map { SiteHost(name: $0.name, preference: $0.preference, addresses: $0.addresses) }
                 let destination = SiteRoute(name: site, hosts: hosts, port: self.configuration.smtpPort)
-                return self.change { board, now in board.assign(recipients, to: destination, key: site, now: now) }
+                return self.change { scheduler, now in
+                    scheduler.assign(recipients, to: destination, key: site, now: now)
+                }
             }
             self.sendToTestTarget(recipients, hosts, site)
         case .refusesMail:
@@ -178,7 +180,7 @@ extension Satellite {
         }
         let hosts = hosts.prefix(1).map { SiteHost(name: $0.name, preference: 0, addresses: [target.address]) }
         let destination = SiteRoute(name: "test: \(site)", hosts: hosts, port: target.port)
-        self.change { board, now in board.assign(recipients, to: destination, key: "test: \(site)", now: now) }
+        self.change { scheduler, now in scheduler.assign(recipients, to: destination, key: "test: \(site)", now: now) }
     }
 
     private func decide(_ recipients: [QueuedRecipient], lookup failure: OutcomePolicy.LookupFailure, _ text: String) {

@@ -20,7 +20,7 @@ final class HeldLease: Sendable {
 
     /// Whether the master has revoked the lease, so that no message of it may be completed any more.
     ///
-    /// Connections ask for each message, without the board's lock.
+    /// Connections ask for each message, without the scheduler's lock.
     var isRevoked: Bool { self.revocation.load(ordering: .acquiring) }
 
     /// Lets no further message of the lease be completed; one whose final dot is on its way goes on.

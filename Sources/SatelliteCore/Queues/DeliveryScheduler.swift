@@ -5,14 +5,14 @@
 // A recipient goes: held (its content and destination are being found) → unstarted, in its site's queue → requested → ready,
 // once the master has committed it as started and the journal holds that → with a connection → ended. One whose outcome is
 // known before any connection (no such domain, content that does not compile) is requested all the same, because only started
-// recipients may be reported. Connections take blocks, so that the lock around the board is taken a few hundred times a
+// recipients may be reported. Connections take blocks, so that the lock around the scheduler is taken a few hundred times a
 // second. Pure: time comes in, actions go out, nothing waits.
 
 import DequeModule
 import MailingModel
 
 /// All queues of a satellite and the rules of moving between them.
-struct DeliveryBoard {
+struct DeliveryScheduler {
     let limits: SatelliteConfiguration
     var leases: [LeaseSerial: LeaseState] = [:]
     var sites: [String: Site] = [:]
@@ -63,8 +63,8 @@ struct DeliveryBoard {
         to route: SiteRoute,
         key: String,
         now: ContinuousClock.Instant
-    ) -> BoardActions {
-        var actions = BoardActions()
+    ) -> SchedulerActions {
+        var actions = SchedulerActions()
         if self.sites[key] == nil { self.rotation.append(key) }
         self.sites[key, default: Site(route, now: now)].route = route
         for var recipient in recipients {
@@ -86,8 +86,8 @@ struct DeliveryBoard {
     }
 
     /// Queues recipients whose outcome is known.
-    mutating func decide(_ recipients: [QueuedRecipient], now: ContinuousClock.Instant) -> BoardActions {
-        var actions = BoardActions()
+    mutating func decide(_ recipients: [QueuedRecipient], now: ContinuousClock.Instant) -> SchedulerActions {
+        var actions = SchedulerActions()
         for var recipient in recipients {
             recipient.since = now
             let serial = recipient.lease.serial
@@ -102,8 +102,8 @@ struct DeliveryBoard {
     }
 
     /// Takes everything out that was never started and is not requested; an answer that is under way decides the rest.
-    mutating func withdraw(_ serial: LeaseSerial) -> BoardActions {
-        var actions = BoardActions()
+    mutating func withdraw(_ serial: LeaseSerial) -> SchedulerActions {
+        var actions = SchedulerActions()
         guard var state = self.leases.removeValue(forKey: serial) else { return actions }
         state.isWithdrawn = true
         let entries = state.removeAllWaiting(isConnected: self.isConnected)
@@ -119,7 +119,7 @@ struct DeliveryBoard {
     ///
     /// What waits is returned now. What a connection has begun with follows from ``returnRevoked(_:at:)``, and what is requested
     /// for when its answer comes.
-    mutating func revoke(_ serial: LeaseSerial) -> BoardActions {
+    mutating func revoke(_ serial: LeaseSerial) -> SchedulerActions {
         let lease = self.leases[serial]?.lease
         var actions = self.withdraw(serial)
         guard let lease, let state = self.leases[serial] else { return actions }
@@ -143,14 +143,14 @@ struct DeliveryBoard {
     /// Takes recipients of revoked leases from a connection that has not sent their final dot.
     ///
     /// Those of a lease that the master does not know are reported: it may have counted them as uncertain.
-    mutating func returnRevoked(_ recipients: [QueuedRecipient], at key: String) -> BoardActions {
-        var actions = BoardActions()
+    mutating func returnRevoked(_ recipients: [QueuedRecipient], at key: String) -> SchedulerActions {
+        var actions = SchedulerActions()
         self.sites[key]?.withConnections -= recipients.count
         for recipient in recipients { self.withhold(recipient, &actions) }
         return actions
     }
 
-    private mutating func withhold(_ recipient: QueuedRecipient, _ actions: inout BoardActions) {
+    private mutating func withhold(_ recipient: QueuedRecipient, _ actions: inout SchedulerActions) {
         let serial = recipient.lease.serial
         // What is returned while the master is away may not reach it; a report does.
         if let outcome = self.leases[serial]?.disowned ?? (self.isConnected ? nil : .deferred(Self.abandonment)) {
@@ -160,8 +160,11 @@ struct DeliveryBoard {
         }
     }
 
-    private mutating func returnStarted(_ serial: LeaseSerial, _ entries: EntryBitmap, _ actions: inout BoardActions)
-    {
+    private mutating func returnStarted(
+        _ serial: LeaseSerial,
+        _ entries: EntryBitmap,
+        _ actions: inout SchedulerActions
+    ) {
         guard entries.count > 0 else { return }
         self.leases[serial]?.started -= entries.count
         self.closeIfDone(serial)
@@ -173,7 +176,7 @@ struct DeliveryBoard {
     }
 
     /// Ends everything of a lease that the master no longer knows, except what has its final dot on its way.
-    mutating func abandon(_ serial: LeaseSerial) -> BoardActions {
+    mutating func abandon(_ serial: LeaseSerial) -> SchedulerActions {
         self.disown(serial, .deferred(Self.abandonment))
     }
 
@@ -234,8 +237,8 @@ struct DeliveryBoard {
     )
 
     /// Ends started recipients of an earlier process that may have been sent since the journal was copied.
-    mutating func distrust(_ lease: HeldLease, _ indices: [Int], now: ContinuousClock.Instant) -> BoardActions {
-        var actions = BoardActions()
+    mutating func distrust(_ lease: HeldLease, _ indices: [Int], now: ContinuousClock.Instant) -> SchedulerActions {
+        var actions = SchedulerActions()
         for index in indices where self.leases[lease.serial]?.startedUnprepared.remove(index) != nil {
             self.finish(QueuedRecipient(lease: lease, index: index, since: now), .uncertain(Self.distrust), &actions)
         }
@@ -253,8 +256,8 @@ struct DeliveryBoard {
         started: EntryBitmap,
         refused: EntryBitmap,
         now: ContinuousClock.Instant
-    ) -> BoardActions {
-        var actions = BoardActions()
+    ) -> SchedulerActions {
+        var actions = SchedulerActions()
         actions.mayStart = true
         var dropped = EntryBitmap()
         for index in refused.indices {
@@ -383,9 +386,12 @@ struct DeliveryBoard {
     }
 
     /// Requeues what a connection had not begun with.
-    mutating func requeue(_ recipients: [QueuedRecipient], at key: String, now: ContinuousClock.Instant) -> BoardActions
-    {
-        var actions = BoardActions()
+    mutating func requeue(
+        _ recipients: [QueuedRecipient],
+        at key: String,
+        now: ContinuousClock.Instant
+    ) -> SchedulerActions {
+        var actions = SchedulerActions()
         self.sites[key]?.withConnections -= recipients.count
         for recipient in recipients.reversed() { self.makeReady(recipient, key, now, &actions, atFront: true) }
         self.serve(key, now, &actions)
@@ -398,13 +404,13 @@ struct DeliveryBoard {
         at key: String,
         trace: AttemptTrace,
         now: ContinuousClock.Instant
-    ) -> BoardActions {
+    ) -> SchedulerActions {
         var recipient = recipient
         recipient.requeues += 1
         guard recipient.requeues > self.limits.maximumRequeues, !recipient.lease.isRevoked else {
             return self.requeue([recipient], at: key, now: now)
         }
-        var actions = BoardActions()
+        var actions = SchedulerActions()
         self.sites[key]?.withConnections -= 1
         self.finish(recipient, .deferred(trace), &actions)
         return actions
@@ -414,8 +420,8 @@ struct DeliveryBoard {
     mutating func ended(
         _ recipients: [(site: String, lease: LeaseSerial, clears: Bool)],
         now: ContinuousClock.Instant
-    ) -> BoardActions {
-        var actions = BoardActions()
+    ) -> SchedulerActions {
+        var actions = SchedulerActions()
         var touched: Set<String> = []
         for (site, lease, clears) in recipients {
             self.sites[site]?.withConnections -= 1
@@ -443,8 +449,8 @@ struct DeliveryBoard {
     }
 
     /// A connection has been greeted.
-    mutating func connectionReady(_ key: String, now: ContinuousClock.Instant) -> BoardActions {
-        var actions = BoardActions()
+    mutating func connectionReady(_ key: String, now: ContinuousClock.Instant) -> SchedulerActions {
+        var actions = SchedulerActions()
         // One that was under way while the site throttled another says nothing against that.
         if self.sites[key]?.throttlingReplies == 0 { self.sites[key]?.pausedUntil = nil }
         self.serve(key, now, &actions)
@@ -470,8 +476,8 @@ struct DeliveryBoard {
         at key: String,
         _ result: ConnectionResult,
         now: ContinuousClock.Instant
-    ) -> BoardActions {
-        var actions = BoardActions()
+    ) -> SchedulerActions {
+        var actions = SchedulerActions()
         guard self.sites[key]?.connections.remove(id) != nil else { return actions }
         self.connectionCount -= 1
         self.sites[key]?.idle.removeAll { $0 == id }
@@ -498,7 +504,7 @@ struct DeliveryBoard {
     }
 
     /// Wakes idle connections and opens further ones for what is ready at a site.
-    mutating func serve(_ key: String, _ now: ContinuousClock.Instant, _ actions: inout BoardActions) {
+    mutating func serve(_ key: String, _ now: ContinuousClock.Instant, _ actions: inout SchedulerActions) {
         guard let site = self.sites[key], !self.isClosed, !site.isPaused(now) else { return }
         let ready = site.readyCount
         guard ready > 0 else { return }
@@ -537,7 +543,7 @@ struct DeliveryBoard {
         _ recipient: QueuedRecipient,
         _ key: String,
         _ now: ContinuousClock.Instant,
-        _ actions: inout BoardActions,
+        _ actions: inout SchedulerActions,
         atFront: Bool = false
     ) {
         let queue = Int(recipient.deliveryClass.rawValue)
@@ -554,7 +560,7 @@ struct DeliveryBoard {
         }
     }
 
-    mutating func finish(_ recipient: QueuedRecipient, _ outcome: DeliveryOutcome, _ actions: inout BoardActions) {
+    mutating func finish(_ recipient: QueuedRecipient, _ outcome: DeliveryOutcome, _ actions: inout SchedulerActions) {
         actions.finished.append((recipient, outcome))
         self.leases[recipient.lease.serial]?.started -= 1
         self.closeIfDone(recipient.lease.serial)
@@ -564,7 +570,7 @@ struct DeliveryBoard {
     mutating func finishReady(
         _ key: String,
         _ outcome: DeliveryOutcome,
-        _ actions: inout BoardActions,
+        _ actions: inout SchedulerActions,
         where fits: (QueuedRecipient) -> Bool
     ) {
         guard let ready = self.sites[key]?.ready else { return }

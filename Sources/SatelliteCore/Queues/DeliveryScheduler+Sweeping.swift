@@ -2,10 +2,10 @@
 
 import MailingModel
 
-extension DeliveryBoard {
+extension DeliveryScheduler {
     /// Looks at every deadline and measures rates over the time `elapsed` since the last call; called a few times a second.
-    mutating func tick(_ elapsed: Duration, now: ContinuousClock.Instant) -> BoardActions {
-        var actions = BoardActions()
+    mutating func tick(_ elapsed: Duration, now: ContinuousClock.Instant) -> SchedulerActions {
+        var actions = SchedulerActions()
         let seconds = max(elapsed.seconds, 0.001)
         var ended = 0
         for key in Array(self.sites.keys) {
@@ -32,18 +32,18 @@ extension DeliveryBoard {
     }
 
     /// Returns every lease as far as nothing of it was started, and requests nothing more.
-    mutating func drain() -> BoardActions {
+    mutating func drain() -> SchedulerActions {
         self.isDraining = true
-        var actions = BoardActions()
+        var actions = SchedulerActions()
         for serial in self.leases.keys.sorted() { actions.append(self.withdraw(serial)) }
         return actions
     }
 
     /// Returns what is started and not with a connection, since nobody tried it, and gives connections nothing more.
-    mutating func close(now: ContinuousClock.Instant) -> BoardActions {
+    mutating func close(now: ContinuousClock.Instant) -> SchedulerActions {
         self.isDraining = true
         self.isClosed = true
-        var actions = BoardActions()
+        var actions = SchedulerActions()
         for key in self.sites.keys { self.holdReady(key, &actions) { _ in true } }
         // A report outlives the machine; a started recipient without one would be uncertain after a power cut.
         if !self.isConnected { self.finishCommitted(.deferred(Self.shutdownAlone), &actions) { _ in true } }
@@ -56,7 +56,7 @@ extension DeliveryBoard {
     )
 
     /// Defers what waits for a connection beyond the limit; where it is the satellite that has none, it goes on waiting.
-    private mutating func sweepReady(_ key: String, _ now: ContinuousClock.Instant, _ actions: inout BoardActions) {
+    private mutating func sweepReady(_ key: String, _ now: ContinuousClock.Instant, _ actions: inout SchedulerActions) {
         guard let site = self.sites[key] else { return }
         let limit = self.limits.startedLimit
         guard site.ready.contains(where: { queue in queue.first.map { now - $0.since > limit } ?? false }) else {
@@ -70,9 +70,9 @@ extension DeliveryBoard {
     }
 }
 
-extension BoardActions {
+extension SchedulerActions {
     /// Adds what another change asks for.
-    mutating func append(_ other: BoardActions) {
+    mutating func append(_ other: SchedulerActions) {
         self.wake += other.wake
         self.open += other.open
         self.drain += other.drain

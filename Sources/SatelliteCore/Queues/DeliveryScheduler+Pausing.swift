@@ -23,7 +23,7 @@ struct Shortage: Sendable, Equatable {
     var repetitions = 0
 }
 
-extension DeliveryBoard {
+extension DeliveryScheduler {
     // MARK: Sites
 
     /// A reply was not about its recipient: the site is left alone at once, or after several such replies in a row.
@@ -32,8 +32,8 @@ extension DeliveryBoard {
         _ trace: AttemptTrace,
         _ ruling: OutcomePolicy.Ruling,
         now: ContinuousClock.Instant
-    ) -> BoardActions {
-        var actions = BoardActions()
+    ) -> SchedulerActions {
+        var actions = SchedulerActions()
         guard ruling.site != .goOn, let site = self.sites[key] else { return actions }
         self.sites[key]?.throttlingReplies += 1
         if ruling.subject == .configuration { self.sites[key]?.alarm = trace }
@@ -60,7 +60,7 @@ extension DeliveryBoard {
         _ trace: AttemptTrace,
         _ subject: OutcomePolicy.Subject,
         _ now: ContinuousClock.Instant,
-        _ actions: inout BoardActions
+        _ actions: inout SchedulerActions
     ) {
         guard let site = self.sites[key] else { return }
         let duration = min(self.limits.siteBackoff * (1 << min(site.failures, 16)), self.limits.siteBackoffCeiling)
@@ -92,7 +92,7 @@ extension DeliveryBoard {
     }
 
     /// Takes ready recipients that fit out of a site's way: nothing of them was tried.
-    mutating func holdReady(_ key: String, _ actions: inout BoardActions, where fits: (QueuedRecipient) -> Bool) {
+    mutating func holdReady(_ key: String, _ actions: inout SchedulerActions, where fits: (QueuedRecipient) -> Bool) {
         guard let ready = self.sites[key]?.ready else { return }
         for queue in ready.indices where !ready[queue].isEmpty {
             self.sites[key]?.ready[queue].removeAll(where: fits)
@@ -104,7 +104,7 @@ extension DeliveryBoard {
     /// was revoked meanwhile are returned to the master.
     ///
     /// The master grants a recipient again that it has committed as started before, and requeues it when the satellite returns it.
-    mutating func hold(_ recipients: [QueuedRecipient], _ key: String, _ actions: inout BoardActions) {
+    mutating func hold(_ recipients: [QueuedRecipient], _ key: String, _ actions: inout SchedulerActions) {
         var returned: [LeaseSerial: EntryBitmap] = [:]
         for recipient in recipients.reversed() {
             let serial = recipient.lease.serial
@@ -132,7 +132,7 @@ extension DeliveryBoard {
         }
     }
 
-    private mutating func finishFirstReady(_ key: String, _ trace: AttemptTrace, _ actions: inout BoardActions) {
+    private mutating func finishFirstReady(_ key: String, _ trace: AttemptTrace, _ actions: inout SchedulerActions) {
         for queue in DeliveryClass.allCases.indices {
             guard let recipient = self.sites[key]?.ready[queue].popFirst() else { continue }
             return self.finish(recipient, .deferred(trace), &actions)

@@ -7,16 +7,16 @@ import MailMerge
 import MailingModel
 
 /// Content revisions by the hash of their blob: fetched, compiled and provided with signing keys once, for all who ask.
-actor RevisionLibrary {
+actor ContentCache {
     private let cache: BlobCache
     private let uplink: any MasterUplink
-    private let keys: KeyRing
+    private let keys: SigningKeyCache
     private let limit: Int
     private var known: [BlobHash: (result: Result<Revision, RevisionFailure>, used: UInt64)] = [:]
     private var waiters: [BlobHash: [CheckedContinuation<Result<Revision, RevisionFailure>, Never>]] = [:]
     private var clock: UInt64 = 0
 
-    init(cache: BlobCache, uplink: any MasterUplink, keys: KeyRing, limit: Int) {
+    init(cache: BlobCache, uplink: any MasterUplink, keys: SigningKeyCache, limit: Int) {
         self.cache = cache
         self.uplink = uplink
         self.keys = keys

@@ -2,8 +2,8 @@
 
 import MailingModel
 
-/// What is to be done after a change of the board; carried out without its lock.
-struct BoardActions: Sendable {
+/// What is to be done after a change of the scheduler; carried out without its lock.
+struct SchedulerActions: Sendable {
     /// Connections that have something to pull.
     var wake: [ConnectionID] = []
     /// Connections to open.

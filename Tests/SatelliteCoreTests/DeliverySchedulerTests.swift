@@ -5,8 +5,8 @@ import Testing
 
 @testable import SatelliteCore
 
-@Suite("The delivery board")
-struct BoardTests {
+@Suite("The delivery scheduler")
+struct DeliverySchedulerTests {
     private let now = ContinuousClock.now
 
     private func configuration(_ change: (inout SatelliteConfiguration) -> Void = { _ in }) -> SatelliteConfiguration {
@@ -32,119 +32,121 @@ struct BoardTests {
         port: 25
     )
 
-    /// A board with one lease queued at "site".
-    func board(
+    /// A scheduler with one lease queued at "site".
+    func scheduler(
         _ count: Int,
         _ change: (inout SatelliteConfiguration) -> Void = { _ in }
-    ) throws -> (DeliveryBoard, HeldLease) {
-        var board = DeliveryBoard(self.configuration(change))
-        board.isConnected = true
+    ) throws -> (DeliveryScheduler, HeldLease) {
+        var scheduler = DeliveryScheduler(self.configuration(change))
+        scheduler.isConnected = true
         let lease = try self.lease(1, count)
-        board.hold(lease, waiting: Array(0..<count), started: [])
+        scheduler.hold(lease, waiting: Array(0..<count), started: [])
         let recipients = (0..<count).map { QueuedRecipient(lease: lease, index: $0, since: self.now) }
-        _ = board.assign(recipients, to: self.route, key: "site", now: self.now)
-        return (board, lease)
+        _ = scheduler.assign(recipients, to: self.route, key: "site", now: self.now)
+        return (scheduler, lease)
     }
 
-    private func start(_ board: inout DeliveryBoard) -> BoardActions {
-        var actions = BoardActions()
-        for (lease, entries) in board.planStarts(now: self.now) {
-            actions.append(board.decideStart(lease, started: entries, refused: EntryBitmap(), now: self.now))
+    private func start(_ scheduler: inout DeliveryScheduler) -> SchedulerActions {
+        var actions = SchedulerActions()
+        for (lease, entries) in scheduler.planStarts(now: self.now) {
+            actions.append(scheduler.decideStart(lease, started: entries, refused: EntryBitmap(), now: self.now))
         }
         return actions
     }
 
     @Test("requests a block ahead for a site of unknown rate, and no more until it is used")
     func asksABlock() throws {
-        var (board, _) = try self.board(500)
-        #expect(board.planStarts(now: self.now).map(\.1.count) == [32])
-        #expect(board.planStarts(now: self.now).isEmpty)
-        #expect(board.requestedCount == 32)
+        var (scheduler, _) = try self.scheduler(500)
+        #expect(scheduler.planStarts(now: self.now).map(\.1.count) == [32])
+        #expect(scheduler.planStarts(now: self.now).isEmpty)
+        #expect(scheduler.requestedCount == 32)
     }
 
     @Test("never requests more than the bound, however many sites there are")
     func bound() throws {
-        var board = DeliveryBoard(self.configuration { $0.maximumStarted = 100 })
-        board.isConnected = true
+        var scheduler = DeliveryScheduler(self.configuration { $0.maximumStarted = 100 })
+        scheduler.isConnected = true
         for serial in 1...20 {
             let lease = try self.lease(Int64(serial), 50)
-            board.hold(lease, waiting: Array(0..<50), started: [])
+            scheduler.hold(lease, waiting: Array(0..<50), started: [])
             let recipients = (0..<50).map { QueuedRecipient(lease: lease, index: $0, since: self.now) }
-            _ = board.assign(recipients, to: self.route, key: "site\(serial)", now: self.now)
+            _ = scheduler.assign(recipients, to: self.route, key: "site\(serial)", now: self.now)
         }
-        #expect(board.planStarts(now: self.now).reduce(0) { $0 + $1.1.count } == 100)
+        #expect(scheduler.planStarts(now: self.now).reduce(0) { $0 + $1.1.count } == 100)
     }
 
     @Test("a revoked lease returns what waits, what is ready, and what a connection had not begun with")
     func revoked() throws {
-        var (board, lease) = try self.board(100)
-        let actions = self.start(&board)
+        var (scheduler, lease) = try self.scheduler(100)
+        let actions = self.start(&scheduler)
         let id = try #require(actions.open.first?.id)
-        let block = board.take(for: id, at: "site", now: self.now)
-        let started = board.startedCount
+        let block = scheduler.take(for: id, at: "site", now: self.now)
+        let started = scheduler.startedCount
         #expect(started == 32 && !block.isEmpty)
-        let revoked = board.revoke(lease.serial)
+        let revoked = scheduler.revoke(lease.serial)
         #expect(lease.isRevoked && revoked.recall)
         #expect(revoked.returned.reduce(0) { $0 + $1.entries.count } == 100 - block.count)
-        #expect(board.startedCount == block.count && board.readyCount == 0)
-        let given = board.returnRevoked(Array(block.dropFirst()), at: "site")
-        let last = board.requeue([block[0]], at: "site", now: self.now)
+        #expect(scheduler.startedCount == block.count && scheduler.readyCount == 0)
+        let given = scheduler.returnRevoked(Array(block.dropFirst()), at: "site")
+        let last = scheduler.requeue([block[0]], at: "site", now: self.now)
         let entries = EntryBitmap((revoked.returned + given.returned + last.returned).flatMap(\.entries.indices))
         #expect(entries.count == 100)
-        #expect(board.leases.isEmpty && board.withConnections == 0)
+        #expect(scheduler.leases.isEmpty && scheduler.withConnections == 0)
         #expect(revoked.finished.isEmpty && given.finished.isEmpty && last.finished.isEmpty)
     }
 
     @Test("an answer to a start request that crossed the revocation sends nothing")
     func revokedWhileRequested() throws {
-        var (board, lease) = try self.board(10)
-        let plan = board.planStarts(now: self.now)
-        var returned = board.revoke(lease.serial).returned
+        var (scheduler, lease) = try self.scheduler(10)
+        let plan = scheduler.planStarts(now: self.now)
+        var returned = scheduler.revoke(lease.serial).returned
         for (serial, entries) in plan {
-            let actions = board.decideStart(serial, started: entries, refused: EntryBitmap(), now: self.now)
+            let actions = scheduler.decideStart(serial, started: entries, refused: EntryBitmap(), now: self.now)
             #expect(actions.open.isEmpty)
             returned += actions.returned
         }
         #expect(EntryBitmap(returned.flatMap(\.entries.indices)).count == 10)
-        #expect(board.leases.isEmpty && board.startedCount == 0 && board.requestedCount == 0)
+        #expect(scheduler.leases.isEmpty && scheduler.startedCount == 0 && scheduler.requestedCount == 0)
     }
 
     @Test("express recipients are requested and taken first")
     func expressFirst() throws {
-        var (board, _) = try self.board(100)
+        var (scheduler, _) = try self.scheduler(100)
         let express = try self.lease(2, 3, .express)
-        board.hold(express, waiting: [0, 1, 2], started: [])
+        scheduler.hold(express, waiting: [0, 1, 2], started: [])
         let recipients = (0..<3).map { QueuedRecipient(lease: express, index: $0, since: self.now) }
-        _ = board.assign(recipients, to: self.route, key: "site", now: self.now)
-        let actions = self.start(&board)
+        _ = scheduler.assign(recipients, to: self.route, key: "site", now: self.now)
+        let actions = self.start(&scheduler)
         let id = try #require(actions.open.first?.id)
-        #expect(board.take(for: id, at: "site", now: self.now).prefix(3).allSatisfy { $0.lease.serial.rawValue == 2 })
+        #expect(
+            scheduler.take(for: id, at: "site", now: self.now).prefix(3).allSatisfy { $0.lease.serial.rawValue == 2 }
+        )
     }
 
     @Test("opens connections as the backlog demands, within the site's limit")
     func connections() throws {
-        var (board, _) = try self.board(500) { $0.connectionsPerSite = 7 }
-        let actions = self.start(&board)
+        var (scheduler, _) = try self.scheduler(500) { $0.connectionsPerSite = 7 }
+        let actions = self.start(&scheduler)
         #expect(actions.open.count == 7)
-        #expect(board.connectionCount == 7)
+        #expect(scheduler.connectionCount == 7)
     }
 
     @Test("S13: slots are freed however a connection ends")
     func slots() throws {
-        var (board, _) = try self.board(500)
+        var (scheduler, _) = try self.scheduler(500)
         let trace = AttemptTrace(stage: .connect, text: "refused")
         for round in 0..<50 {
-            var actions = self.start(&board)
-            actions.append(board.tick(.seconds(1), now: self.now + .seconds(2_000 * round)))
+            var actions = self.start(&scheduler)
+            actions.append(scheduler.tick(.seconds(1), now: self.now + .seconds(2_000 * round)))
             for request in actions.open {
-                let result: DeliveryBoard.ConnectionResult = round % 2 == 0 ? .worked : .unreachable(trace)
+                let result: DeliveryScheduler.ConnectionResult = round % 2 == 0 ? .worked : .unreachable(trace)
                 let now = self.now + .seconds(2_000 * round)
-                _ = board.connectionEnded(request.id, at: "site", result, now: now)
+                _ = scheduler.connectionEnded(request.id, at: "site", result, now: now)
             }
-            for id in board.sites["site"]?.connections ?? [] {
-                _ = board.connectionEnded(id, at: "site", .worked, now: self.now)
+            for id in scheduler.sites["site"]?.connections ?? [] {
+                _ = scheduler.connectionEnded(id, at: "site", .worked, now: self.now)
             }
-            #expect(board.connectionCount == board.sites.values.reduce(0) { $0 + $1.connections.count })
+            #expect(scheduler.connectionCount == scheduler.sites.values.reduce(0) { $0 + $1.connections.count })
         }
     }
 
@@ -152,33 +154,33 @@ struct BoardTests {
         "when nobody answers, one has had an attempt, the others wait at the satellite, and the site pauses, longer each time"
     )
     func pausing() throws {
-        var (board, _) = try self.board(100)
-        let actions = self.start(&board)
+        var (scheduler, _) = try self.scheduler(100)
+        let actions = self.start(&scheduler)
         let trace = AttemptTrace(stage: .connect, text: "refused")
         var finished = 0
         for request in actions.open {
-            let ended = board.connectionEnded(request.id, at: "site", .unreachable(trace), now: self.now)
+            let ended = scheduler.connectionEnded(request.id, at: "site", .unreachable(trace), now: self.now)
             finished += ended.finished.count
         }
         #expect(finished == 1)
-        #expect(board.startedCount == 0)
-        #expect(board.waitingCount == 99)
-        let site = try #require(board.sites["site"])
+        #expect(scheduler.startedCount == 0)
+        #expect(scheduler.waitingCount == 99)
+        let site = try #require(scheduler.sites["site"])
         #expect(site.isPaused(self.now + .seconds(59)))
         #expect(!site.isPaused(self.now + .seconds(61)))
-        #expect(board.planStarts(now: self.now).isEmpty, "nothing is requested while the site is left alone")
-        _ = board.tick(.seconds(1), now: self.now + .seconds(61))
-        var second = BoardActions()
-        for (lease, entries) in board.planStarts(now: self.now + .seconds(61)) {
+        #expect(scheduler.planStarts(now: self.now).isEmpty, "nothing is requested while the site is left alone")
+        _ = scheduler.tick(.seconds(1), now: self.now + .seconds(61))
+        var second = SchedulerActions()
+        for (lease, entries) in scheduler.planStarts(now: self.now + .seconds(61)) {
             second.append(
-                board.decideStart(lease, started: entries, refused: EntryBitmap(), now: self.now + .seconds(61))
+                scheduler.decideStart(lease, started: entries, refused: EntryBitmap(), now: self.now + .seconds(61))
             )
         }
         #expect(second.open.count == 1)
         for request in second.open {
-            _ = board.connectionEnded(request.id, at: "site", .unreachable(trace), now: self.now + .seconds(61))
+            _ = scheduler.connectionEnded(request.id, at: "site", .unreachable(trace), now: self.now + .seconds(61))
         }
-        #expect(board.sites["site"]?.isPaused(self.now + .seconds(61 + 119)) == true)
+        #expect(scheduler.sites["site"]?.isPaused(self.now + .seconds(61 + 119)) == true)
     }
 
     @Test("hosts of equal preference are shuffled, addresses that are backing off come last")
@@ -205,11 +207,11 @@ struct BoardTests {
     func conservation() throws {
         var generator = SystemRandomNumberGenerator()
         for _ in 0..<50 {
-            var (board, lease) = try self.board(60)
+            var (scheduler, lease) = try self.scheduler(60)
             var closed: [Int] = []
             var open: [ConnectionID] = []
             var taken: [QueuedRecipient] = []
-            func note(_ actions: BoardActions) {
+            func note(_ actions: SchedulerActions) {
                 closed += actions.finished.map(\.recipient.index)
                 closed += actions.returned.flatMap(\.entries.indices) + actions.refused.flatMap(\.entries.indices)
                 open += actions.open.map(\.id)
@@ -217,53 +219,55 @@ struct BoardTests {
             for _ in 0..<200 {
                 switch Int.random(in: 0..<11, using: &generator) {
                 case 0, 1:
-                    for (serial, entries) in board.planStarts(now: self.now) {
+                    for (serial, entries) in scheduler.planStarts(now: self.now) {
                         let refused = EntryBitmap(entries.indices.filter { $0 % 7 == 0 })
                         let started = EntryBitmap(entries.indices.filter { $0 % 7 != 0 })
-                        note(board.decideStart(serial, started: started, refused: refused, now: self.now))
+                        note(scheduler.decideStart(serial, started: started, refused: refused, now: self.now))
                     }
                 case 2, 3:
-                    if let id = open.last { taken += board.take(for: id, at: "site", now: self.now) }
+                    if let id = open.last { taken += scheduler.take(for: id, at: "site", now: self.now) }
                 case 4:
                     if let recipient = taken.popLast() {
-                        note(board.ended([("site", recipient.lease.serial, true)], now: self.now))
+                        note(scheduler.ended([("site", recipient.lease.serial, true)], now: self.now))
                         closed.append(recipient.index)
                     }
                 case 5:
-                    if let recipient = taken.popLast() { note(board.requeue([recipient], at: "site", now: self.now)) }
+                    if let recipient = taken.popLast() {
+                        note(scheduler.requeue([recipient], at: "site", now: self.now))
+                    }
                 case 6:
                     if let recipient = taken.popLast() {
                         let trace = AttemptTrace(stage: .mail, text: "closed")
-                        note(board.requeue(recipient, at: "site", trace: trace, now: self.now))
+                        note(scheduler.requeue(recipient, at: "site", trace: trace, now: self.now))
                     }
                 case 7:
-                    board.disconnected()
-                    board.isConnected = true
+                    scheduler.disconnected()
+                    scheduler.isConnected = true
                 case 8:
-                    note(board.tick(.seconds(1), now: self.now + .seconds(Int.random(in: 0...1_000))))
+                    note(scheduler.tick(.seconds(1), now: self.now + .seconds(Int.random(in: 0...1_000))))
                 case 9:
-                    board.lacked("no descriptor", now: self.now)
+                    scheduler.lacked("no descriptor", now: self.now)
                     let ruling = OutcomePolicy.Ruling(verdict: .deferred, subject: .sender, site: .backOff)
-                    note(board.throttled("site", AttemptTrace(stage: .mail, text: ""), ruling, now: self.now))
+                    note(scheduler.throttled("site", AttemptTrace(stage: .mail, text: ""), ruling, now: self.now))
                 default:
                     if let id = open.popLast() {
                         let trace = AttemptTrace(stage: .connect, text: "refused")
-                        note(board.connectionEnded(id, at: "site", .unreachable(trace), now: self.now))
+                        note(scheduler.connectionEnded(id, at: "site", .unreachable(trace), now: self.now))
                     }
                 }
             }
-            note(board.withdraw(lease.serial))
+            note(scheduler.withdraw(lease.serial))
             for recipient in taken {
-                note(board.ended([("site", recipient.lease.serial, true)], now: self.now))
+                note(scheduler.ended([("site", recipient.lease.serial, true)], now: self.now))
                 closed.append(recipient.index)
             }
-            for (serial, state) in board.leases {
+            for (serial, state) in scheduler.leases {
                 let requested = EntryBitmap(state.requested.keys)
-                note(board.decideStart(serial, started: EntryBitmap(), refused: requested, now: self.now))
+                note(scheduler.decideStart(serial, started: EntryBitmap(), refused: requested, now: self.now))
             }
-            note(board.close(now: self.now))
+            note(scheduler.close(now: self.now))
             #expect(closed.sorted() == Array(0..<60))
-            #expect(board.leases.isEmpty)
+            #expect(scheduler.leases.isEmpty)
         }
     }
 }
@@ -271,29 +275,29 @@ struct BoardTests {
 @Suite("Sites that are left alone, and what the satellite lacks")
 struct PausingTests {
     let now = ContinuousClock.now
-    let board = BoardTests()
+    let scheduler = DeliverySchedulerTests()
 
     let refusal = AttemptTrace(stage: .greeting, replyCode: 421, enhancedStatus: "4.7.0", text: "4.7.0 later")
 
     /// Ends every connection that is asked for as `result` says, and returns what followed.
     func end(
-        _ opened: BoardActions,
-        _ board: inout DeliveryBoard,
-        _ result: DeliveryBoard.ConnectionResult,
+        _ opened: SchedulerActions,
+        _ scheduler: inout DeliveryScheduler,
+        _ result: DeliveryScheduler.ConnectionResult,
         after seconds: Int = 0
-    ) -> BoardActions {
-        var actions = BoardActions()
+    ) -> SchedulerActions {
+        var actions = SchedulerActions()
         for request in opened.open {
-            actions.append(board.connectionEnded(request.id, at: "site", result, now: self.now + .seconds(seconds)))
+            actions.append(scheduler.connectionEnded(request.id, at: "site", result, now: self.now + .seconds(seconds)))
         }
         return actions
     }
 
-    func start(_ board: inout DeliveryBoard, after seconds: Int = 0) -> BoardActions {
+    func start(_ scheduler: inout DeliveryScheduler, after seconds: Int = 0) -> SchedulerActions {
         let now = self.now + .seconds(seconds)
-        var actions = board.tick(.seconds(1), now: now)
-        for (lease, entries) in board.planStarts(now: now) {
-            actions.append(board.decideStart(lease, started: entries, refused: EntryBitmap(), now: now))
+        var actions = scheduler.tick(.seconds(1), now: now)
+        for (lease, entries) in scheduler.planStarts(now: now) {
+            actions.append(scheduler.decideStart(lease, started: entries, refused: EntryBitmap(), now: now))
         }
         return actions
     }
@@ -302,17 +306,17 @@ struct PausingTests {
         "421 in the greeting is nobody's attempt: all started recipients wait again, in order, and go out after the pause"
     )
     func greeting() throws {
-        var (board, lease) = try self.board.board(300)
-        let ended = self.end(self.start(&board), &board, .unreachable(self.refusal))
+        var (scheduler, lease) = try self.scheduler.scheduler(300)
+        let ended = self.end(self.start(&scheduler), &scheduler, .unreachable(self.refusal))
         #expect(ended.finished.isEmpty)
         #expect(ended.pauses.map(\.held) == [32])
         #expect(ended.pauses.first?.subject == .sender)
-        #expect(board.waitingCount == 300)
-        #expect(self.start(&board, after: 59).open.isEmpty)
-        let opened = self.start(&board, after: 61)
+        #expect(scheduler.waitingCount == 300)
+        #expect(self.start(&scheduler, after: 59).open.isEmpty)
+        let opened = self.start(&scheduler, after: 61)
         let id = try #require(opened.open.first?.id)
         #expect(opened.open.count == 1, "one connection tries")
-        #expect(board.take(for: id, at: "site", now: self.now + .seconds(61)).map(\.index) == Array(0..<16))
+        #expect(scheduler.take(for: id, at: "site", now: self.now + .seconds(61)).map(\.index) == Array(0..<16))
         #expect(lease.serial.rawValue == 1)
     }
 
@@ -320,53 +324,58 @@ struct PausingTests {
         "once a site has been failing for long, its recipients are deferred as they come: the schedule takes its course"
     )
     func outage() throws {
-        var (board, _) = try self.board.board(300) { $0.waitingLimit = .seconds(100_000) }
+        var (scheduler, _) = try self.scheduler.scheduler(300) { $0.waitingLimit = .seconds(100_000) }
         var deferred = 0
         var second = 0
         for pause in [60, 120, 240, 480] {
-            let ended = self.end(self.start(&board, after: second), &board, .unreachable(self.refusal), after: second)
+            let ended = self.end(
+                self.start(&scheduler, after: second),
+                &scheduler,
+                .unreachable(self.refusal),
+                after: second
+            )
             deferred += ended.finished.count
             second += pause + 1
         }
         #expect(deferred == 32, "only the fourth failure is past the limit")
-        #expect(self.start(&board, after: second - 200).finished.count == 32)
-        let traces = self.start(&board, after: second - 190).finished.map(\.outcome.trace)
+        #expect(self.start(&scheduler, after: second - 200).finished.count == 32)
+        let traces = self.start(&scheduler, after: second - 190).finished.map(\.outcome.trace)
         #expect(traces.allSatisfy { $0 == self.refusal })
-        board.cleared("site")
-        #expect(board.sites["site"]?.failures == 0)
+        scheduler.cleared("site")
+        #expect(scheduler.sites["site"]?.failures == 0)
     }
 
     @Test("a reply that every recipient would hear pauses the site at once and calls its connections back")
     func pauseAtOnce() throws {
-        var (board, lease) = try self.board.board(300)
-        let opened = self.start(&board)
+        var (scheduler, lease) = try self.scheduler.scheduler(300)
+        let opened = self.start(&scheduler)
         let id = try #require(opened.open.first?.id)
-        let block = board.take(for: id, at: "site", now: self.now)
+        let block = scheduler.take(for: id, at: "site", now: self.now)
         let trace = AttemptTrace(stage: .recipient, replyCode: 504, enhancedStatus: "5.5.2", text: "5.5.2 a full name")
-        let actions = board.throttled("site", trace, OutcomePolicy.ruling(trace), now: self.now)
+        let actions = scheduler.throttled("site", trace, OutcomePolicy.ruling(trace), now: self.now)
         #expect(Set(actions.drain) == Set(opened.open.map(\.id)))
         #expect(actions.pauses.first?.subject == .configuration)
-        #expect(board.sites["site"]?.alarm == trace)
-        let back = board.requeue(Array(block.dropFirst()), at: "site", now: self.now)
+        #expect(scheduler.sites["site"]?.alarm == trace)
+        let back = scheduler.requeue(Array(block.dropFirst()), at: "site", now: self.now)
         #expect(back.finished.isEmpty && back.open.isEmpty)
-        _ = board.ended([("site", lease.serial, false)], now: self.now)
-        #expect(board.waitingCount == 299)
-        #expect(board.startedCount == 0)
+        _ = scheduler.ended([("site", lease.serial, false)], now: self.now)
+        #expect(scheduler.waitingCount == 299)
+        #expect(scheduler.startedCount == 0)
     }
 
     @Test("replies about the sender pause a site only several in a row")
     func streak() throws {
-        var (board, lease) = try self.board.board(300)
-        _ = self.start(&board)
+        var (scheduler, lease) = try self.scheduler.scheduler(300)
+        _ = self.start(&scheduler)
         let trace = AttemptTrace(stage: .recipient, replyCode: 550, enhancedStatus: "5.7.1", text: "5.7.1 no")
         let ruling = OutcomePolicy.ruling(trace)
-        for _ in 0..<4 { #expect(board.throttled("site", trace, ruling, now: self.now).pauses.isEmpty) }
-        _ = board.ended([("site", lease.serial, true)], now: self.now)
-        for _ in 0..<4 { #expect(board.throttled("site", trace, ruling, now: self.now).pauses.isEmpty) }
-        #expect(board.throttled("site", trace, ruling, now: self.now).pauses.count == 1)
-        _ = board.connectionReady("site", now: self.now)
+        for _ in 0..<4 { #expect(scheduler.throttled("site", trace, ruling, now: self.now).pauses.isEmpty) }
+        _ = scheduler.ended([("site", lease.serial, true)], now: self.now)
+        for _ in 0..<4 { #expect(scheduler.throttled("site", trace, ruling, now: self.now).pauses.isEmpty) }
+        #expect(scheduler.throttled("site", trace, ruling, now: self.now).pauses.count == 1)
+        _ = scheduler.connectionReady("site", now: self.now)
         #expect(
-            board.sites["site"]?.isPaused(self.now) == true,
+            scheduler.sites["site"]?.isPaused(self.now) == true,
             "a connection that was under way says nothing against it"
         )
     }
@@ -375,51 +384,51 @@ struct PausingTests {
         "what the satellite lacks is nobody's attempt: connections wait, longer each time, and fewer are opened after"
     )
     func shortage() throws {
-        var (board, _) = try self.board.board(300)
-        let opened = self.start(&board)
+        var (scheduler, _) = try self.scheduler.scheduler(300)
+        let opened = self.start(&scheduler)
         #expect(opened.open.count == 15)
-        #expect(self.end(opened, &board, .lacking("too many open files")).finished.isEmpty)
-        #expect(board.shortage?.reason == "too many open files")
-        #expect(board.startedCount == 32)
-        #expect(board.sites["site"]?.isPaused(self.now) == false)
-        #expect(board.tick(.seconds(1), now: self.now).open.isEmpty)
-        let again = self.start(&board, after: 1)
+        #expect(self.end(opened, &scheduler, .lacking("too many open files")).finished.isEmpty)
+        #expect(scheduler.shortage?.reason == "too many open files")
+        #expect(scheduler.startedCount == 32)
+        #expect(scheduler.sites["site"]?.isPaused(self.now) == false)
+        #expect(scheduler.tick(.seconds(1), now: self.now).open.isEmpty)
+        let again = self.start(&scheduler, after: 1)
         #expect(again.open.count == 10, "three quarters of those that were left")
-        _ = self.end(again, &board, .lacking("too many open files"), after: 1)
-        #expect(self.start(&board, after: 2).open.isEmpty)
-        #expect(!self.start(&board, after: 3).open.isEmpty)
-        _ = board.tick(.seconds(1), now: self.now + .seconds(5))
-        #expect(board.shortage == nil)
+        _ = self.end(again, &scheduler, .lacking("too many open files"), after: 1)
+        #expect(self.start(&scheduler, after: 2).open.isEmpty)
+        #expect(!self.start(&scheduler, after: 3).open.isEmpty)
+        _ = scheduler.tick(.seconds(1), now: self.now + .seconds(5))
+        #expect(scheduler.shortage == nil)
     }
 
     @Test("a started recipient that waits in vain because of the satellite's own lack is not deferred")
     func waitingInVain() throws {
-        var (board, _) = try self.board.board(20)
-        let opened = self.start(&board)
-        _ = self.end(opened, &board, .lacking("no port"))
+        var (scheduler, _) = try self.scheduler.scheduler(20)
+        let opened = self.start(&scheduler)
+        _ = self.end(opened, &scheduler, .lacking("no port"))
         for second in stride(from: 2, through: 600, by: 2) {
-            let again = self.start(&board, after: second)
+            let again = self.start(&scheduler, after: second)
             #expect(again.finished.isEmpty)
-            _ = self.end(again, &board, .lacking("no port"), after: second)
+            _ = self.end(again, &scheduler, .lacking("no port"), after: second)
         }
     }
 
     @Test("started recipients of a lease that was revoked meanwhile are returned to the master")
     func revoked() throws {
-        var (board, lease) = try self.board.board(40)
-        let opened = self.start(&board)
-        #expect(board.withdraw(lease.serial).returned.map(\.entries.count) == [8])
-        let ended = self.end(opened, &board, .unreachable(self.refusal))
+        var (scheduler, lease) = try self.scheduler.scheduler(40)
+        let opened = self.start(&scheduler)
+        #expect(scheduler.withdraw(lease.serial).returned.map(\.entries.count) == [8])
+        let ended = self.end(opened, &scheduler, .unreachable(self.refusal))
         #expect(ended.returned.map(\.entries.count) == [32])
-        #expect(board.leases.isEmpty)
+        #expect(scheduler.leases.isEmpty)
     }
 
     @Test("at a shutdown what is started and nobody tried goes back, it is not deferred")
     func shutdown() throws {
-        var (board, _) = try self.board.board(40)
-        _ = self.start(&board)
-        #expect(board.drain().returned.map(\.entries.count) == [8])
-        let closed = board.close(now: self.now)
+        var (scheduler, _) = try self.scheduler.scheduler(40)
+        _ = self.start(&scheduler)
+        #expect(scheduler.drain().returned.map(\.entries.count) == [8])
+        let closed = scheduler.close(now: self.now)
         #expect(closed.finished.isEmpty)
         #expect(closed.returned.map(\.entries.count) == [32])
     }
@@ -428,15 +437,15 @@ struct PausingTests {
 extension PausingTests {
     @Test("without a master nothing that it holds for started is returned: it could become uncertain")
     func withoutMaster() throws {
-        var (board, lease) = try self.board.board(40)
-        _ = self.end(self.start(&board), &board, .unreachable(self.refusal))
-        board.disconnected()
-        #expect(board.tick(.seconds(1), now: self.now + .seconds(601)).returned.isEmpty)
-        #expect(board.drain().returned.map(\.entries.indices) == [Array(32..<40)])
-        let closed = board.close(now: self.now)
+        var (scheduler, lease) = try self.scheduler.scheduler(40)
+        _ = self.end(self.start(&scheduler), &scheduler, .unreachable(self.refusal))
+        scheduler.disconnected()
+        #expect(scheduler.tick(.seconds(1), now: self.now + .seconds(601)).returned.isEmpty)
+        #expect(scheduler.drain().returned.map(\.entries.indices) == [Array(32..<40)])
+        let closed = scheduler.close(now: self.now)
         #expect(closed.finished.map(\.recipient.index) == Array(0..<32))
         #expect(closed.returned.isEmpty)
-        #expect(board.leases[lease.serial] == nil)
+        #expect(scheduler.leases[lease.serial] == nil)
     }
 }
 

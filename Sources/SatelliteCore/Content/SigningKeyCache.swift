@@ -5,7 +5,7 @@ import DKIM
 import MailingModel
 
 /// Signing keys, requested once and kept in memory only.
-actor KeyRing {
+actor SigningKeyCache {
     private struct Waiting {
         var continuations: [CheckedContinuation<String?, Never>] = []
         var requestedAt: ContinuousClock.Instant

@@ -6,7 +6,7 @@ import Secrets
 import Synchronization
 
 /// The API keys that are in force, in memory, so that authentication never waits.
-final class KeyRing: Sendable {
+final class APIKeyCache: Sendable {
     private struct Contents {
         var records: [String: APIKeyRecord] = [:]
         /// Counts changes, so that a stale read of the store can't restore a revoked key.

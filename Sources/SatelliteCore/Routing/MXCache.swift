@@ -3,7 +3,7 @@
 import MailDNS
 
 /// Routes of domains: looked up in bounded parallel, once for all who ask, and remembered as long as they hold.
-actor RouteBook {
+actor MXCache {
     private let resolver: any MailResolver
     private let maximumLookups: Int
     private let maximumRoutes: Int
