@@ -168,6 +168,11 @@ class Cluster(Program):
         return "\n".join(f"-- {name}\n" + "\n".join(text.splitlines()[-lines:]) for name, text in texts.items())
 
     @property
+    def certificate(self):
+        """The file of the API's certificate."""
+        return self.directory / "cluster" / "master" / "certificate.pem"
+
+    @property
     def pids(self):
         return self.describe()["pids"]
 

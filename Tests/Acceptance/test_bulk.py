@@ -392,7 +392,7 @@ def test_an_import_by_command_writes_a_side_file_and_is_repeated_safely(shared, 
     more = []
     if endpoint == "url":
         (tmp_path / "key").write_text(cluster.described["api_key"])
-        more = ["--url", cluster.described["api_url"], "--key-file", tmp_path / "key"]
+        more = ["--url", cluster.described["api_url"], "--key-file", tmp_path / "key", "--ca-file", cluster.certificate]
     first = command(cluster, "mailing", "import", mailing, path, *more)
     assert (first.returncode, first.stdout) == (65, "2500 accepted, 30 refused\n"), first
     side = [json.loads(line) for line in (tmp_path / "people.csv.errors.ndjson").read_text().splitlines()]

@@ -175,13 +175,14 @@ def test_another_machine_asks_by_url_and_key_file(shared, tmp_path):
     cluster, _ = shared
     (tmp_path / "key").write_text(cluster.described["api_key"] + "\n")
     (tmp_path / "wrong").write_text("tk_wrong\n")
-    for url in (cluster.described["api_url"], cluster.described["api_plain_url"] + "/"):
-        assert answered("key", "list", "--url", url, "--key-file", tmp_path / "key")["keys"]
-        refused = run("key", "list", "--url", url, "--key-file", tmp_path / "wrong")
+    trust = ("--ca-file", cluster.certificate)
+    for url, *flags in ((cluster.described["api_url"], *trust), (cluster.described["api_plain_url"] + "/",)):
+        assert answered("key", "list", "--url", url, "--key-file", tmp_path / "key", *flags)["keys"]
+        refused = run("key", "list", "--url", url, "--key-file", tmp_path / "wrong", *flags)
         assert refused.returncode != 0 and "the API key is wrong or missing" in refused.stderr
     for flags, status in (((), 64), (("--key-file", tmp_path / "absent"), 66)):
         assert run("key", "list", "--url", cluster.described["api_url"], *flags).returncode == status
-    remote = run("backup", tmp_path / "copy.sqlite", "--url", cluster.described["api_url"], "--key-file", tmp_path / "key")
+    remote = run("backup", tmp_path / "copy.sqlite", "--url", cluster.described["api_url"], "--key-file", tmp_path / "key", *trust)
     assert remote.returncode != 0 and "control socket only" in remote.stderr and not (tmp_path / "copy.sqlite").exists()
 
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AsyncHTTPClient
+import DaemonSupport
 import Foundation
 import NIOCore
 import NIOPosix
@@ -14,6 +15,8 @@ enum ConnectionTrouble {
         case let error as IOError: self.system(error.errnoCode)
         case let error as NIOConnectionError: self.connecting(error)
         case let error as HTTPClientError: self.talking(error)
+        case let error as UnexpectedCertificate: error.description
+        case let error as StartFailure: error.description
         case is NIOSSLError, is BoringSSLError:
             "no TLS can be agreed on; is this address the one of the API over HTTPS?"
         case let error as SocketAddressError: self.address(error)

@@ -13,8 +13,8 @@ struct ControlClient {
     enum Endpoint {
         /// The socket in the master's data directory; whoever may open it may do everything.
         case socket(path: String)
-        /// A listener of the API, with the secret of an API key.
-        case url(String, key: String)
+        /// A listener of the API, with the secret of an API key, and whom the key may be sent to.
+        case url(String, key: String, trust: MasterTrust)
     }
 
     /// An answer that is not success.
@@ -38,25 +38,28 @@ struct ControlClient {
     /// - Parameters:
     ///   - endpoint: Where the master listens.
     ///   - isPatient: The answer may take as long as it takes.
-    init(_ endpoint: Endpoint, isPatient: Bool = false) {
+    /// - Throws: ``StartFailure`` if a file that it needs cannot be used.
+    init(_ endpoint: Endpoint, isPatient: Bool = false) throws {
         var configuration = HTTPClient.Configuration(
+            // A key goes to the master that was named, and to nobody that it points to.
+            redirectConfiguration: .disallow,
             timeout: .init(connect: .seconds(10), read: isPatient ? nil : .seconds(120))
         )
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.httpVersion = .http1Only
         switch endpoint {
         case .socket(let path):
             let encoded = path.addingPercentEncoding(withAllowedCharacters: .urlHostAllowed) ?? path
             self.root = "http+unix://\(encoded)"
             self.name = path
             self.authorization = nil
-        case .url(let url, let key):
+        case .url(let url, let key, let trust):
             self.root = url.hasSuffix("/") ? String(url.dropLast()) : url
             self.name = self.root
             self.authorization = "Basic " + Data("admin:\(key)".utf8).base64EncodedString()
-            // The master's certificate is self-signed unless its operator gave it another; the key authenticates us,
-            // and operators who need more name a certificate authority to their own HTTP client.
-            var tls = TLSConfiguration.makeClientConfiguration()
-            tls.certificateVerification = .none
-            configuration.tlsConfiguration = tls
+            configuration.tlsConfiguration = try trust.configuration()
+            // The last look before a request, and with it the key, is sent.
+            configuration.http1_1ConnectionDebugInitializer = trust.examine
         }
         self.base = self.root + "/telstar/v1"
         self.client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
@@ -80,7 +83,17 @@ struct ControlClient {
                 )
             }
         }
-        let client = ControlClient(endpoint, isPatient: isPatient)
+        var endpoint = endpoint
+        if case .url(let url, let key, let trust) = endpoint {
+            do {
+                endpoint = .url(url, key: key, trust: try await trust.resolved(url: url))
+            } catch let error where CommandFailure(error)?.status != ExitCode.unavailable.rawValue {
+                throw error
+            } catch {
+                throw StartFailure(.unavailable, "the master at \(url): \(ConnectionTrouble.reason(error))")
+            }
+        }
+        let client = try ControlClient(endpoint, isPatient: isPatient)
         do {
             let result = try await body(client)
             // All is done; what a connection says at its end does not matter any more.
@@ -137,6 +150,14 @@ struct ControlClient {
             throw error
         } catch let error as HTTPClientError where error == .cancelled {
             throw CancellationError()
+        } catch  where MasterTrust.isUnverified(error) {
+            let shown = try? await MasterTrust.fingerprint(shownBy: self.root)
+            throw StartFailure(
+                .unavailable,
+                "the master at \(self.name) shows a certificate that cannot be verified, so nothing was sent to it; "
+                    + "its SHA-256 is \(shown.map { "\($0)" } ?? "not known"): compare it with the one in the master's log and "
+                    + "give it with --fingerprint, or give the authority's file with --ca-file"
+            )
         } catch {
             throw StartFailure(.unavailable, "the master at \(self.name): \(ConnectionTrouble.reason(error))")
         }

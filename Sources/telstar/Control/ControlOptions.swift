@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import Secrets
 
 /// The flags by which every operator's command finds its master.
 struct ControlOptions: ParsableArguments {
@@ -14,6 +15,18 @@ struct ControlOptions: ParsableArguments {
     @Option(help: "A file that holds the API key, for --url.")
     var keyFile: String?
 
+    @Option(help: "A PEM file of certificate authorities to trust for --url, instead of the system's.")
+    var caFile: String?
+
+    @Option(help: "The SHA-256 of the master's certificate, from its log; no other is trusted.")
+    var fingerprint: String?
+
+    @Flag(help: "Remember the certificate that the master shows now, and trust no other from then on.")
+    var rememberCertificate = false
+
+    @Flag(help: "Send the key without verifying to whom.")
+    var insecure = false
+
     @Flag(help: "Print JSON instead of text.")
     var json = false
 
@@ -24,15 +37,53 @@ struct ControlOptions: ParsableArguments {
         return FileManager.default.fileExists(atPath: nested) ? nested : dir
     }
 
+    /// Refuses flags that contradict one another.
+    func validate() throws {
+        let given = [
+            ("--ca-file", self.caFile != nil), ("--fingerprint", self.fingerprint != nil),
+            ("--remember-certificate", self.rememberCertificate), ("--insecure", self.insecure),
+        ].filter(\.1).map(\.0)
+        if let first = given.first, self.url == nil { throw ValidationError("\(first) needs --url") }
+        guard given.count < 2 else { throw ValidationError("\(given[0]) and \(given[1]) contradict one another") }
+    }
+
     /// The endpoint that the flags describe.
     func endpoint() throws -> ControlClient.Endpoint {
         guard let url = self.url else { return .socket(path: self.masterDirectory + "/control.sock") }
         guard let keyFile = self.keyFile else { throw ValidationError("--url needs --key-file") }
         let parts = URLComponents(string: url)
-        guard let parts, ["http", "https"].contains(parts.scheme?.lowercased()), parts.host?.isEmpty == false,
+        guard let parts, let scheme = parts.scheme?.lowercased(), ["http", "https"].contains(scheme),
+            let host = parts.host, !host.isEmpty,
             parts.path.isEmpty || parts.path == "/", parts.query == nil
         else { throw ValidationError("--url has to be https://HOST:PORT, not '\(url)'") }
-        return .url(url, key: try NamedFile.line(keyFile, "the key file"))
+        let trust = try self.trust(scheme, host, parts.port)
+        return .url(url, key: try NamedFile.line(keyFile, "the key file"), trust: trust)
+    }
+
+    private func trust(_ scheme: String, _ host: String, _ port: Int?) throws -> MasterTrust {
+        if self.insecure {
+            Output.problem("telstar: --insecure: the key is sent to \(host) without verifying that it is the master")
+            return .anybody
+        }
+        guard scheme == "https" else {
+            guard ["127.0.0.1", "::1", "[::1]", "localhost"].contains(host.lowercased()) else {
+                throw ValidationError(
+                    "http:// would send the key to \(host) for all to read; give https://, or --insecure"
+                )
+            }
+            return .anybody
+        }
+        if let file = self.caFile { return .roots(file: file) }
+        if let text = self.fingerprint {
+            guard let fingerprint = CertificateFingerprint(text) else {
+                throw ValidationError("--fingerprint has to be the 64 digits of a SHA-256, not '\(text)'")
+            }
+            return .certificate(fingerprint)
+        }
+        let master = "\(host.lowercased()):\(port ?? 443)"
+        let known = KnownMasters.ofThisUser
+        if let fingerprint = try known.certificate(of: master) { return .certificate(fingerprint) }
+        return self.rememberCertificate ? .firstUse(known, master: master) : .systemRoots
     }
 
     /// Whether no master runs here: there is no socket, or nobody answers on it.

@@ -8,6 +8,7 @@ import Logging
 import MasterAPI
 import MasterCore
 import MasterStore
+import Secrets
 import ServiceLifecycle
 import Synchronization
 
@@ -123,7 +124,13 @@ struct MasterService: Service {
         api.plain = try settings.apiPlainListen().map { ($0.host, $0.port) }
         api.limits = settings.connectionLimits
         api.maximumBodyBytes = settings.maximumBodyBytes
-        if api.secure != nil { api.certificate = try CertificateFiles.load(settings) }
+        if api.secure != nil {
+            let certificate = try CertificateFiles.load(settings)
+            api.certificate = certificate
+            if let fingerprint = CertificateFingerprint(firstOfPEM: certificate.chain) {
+                logger.info("the API's certificate", metadata: ["sha256": "\(fingerprint)"])
+            }
+        }
         if settings.controlSocket.utf8.count < 100 {
             // A socket that a killed master left behind would keep this one from listening; the store's lock is ours.
             unlink(settings.controlSocket)
