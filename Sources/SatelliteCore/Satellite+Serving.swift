@@ -59,7 +59,7 @@ extension Satellite {
         }
         self.takeUpRecovered(isDistrusted: welcome.journalIsDistrusted)
         // A shutdown that began without a master has kept what it could not give back.
-        if self.board.withLock({ $0.isDraining }) { self.change { board, _ in board.drain() } }
+        if self.scheduler.withLock({ $0.isDraining }) { self.change { scheduler, _ in scheduler.drain() } }
         await self.sendCredit()
         for (lease, entries) in self.journal.returnedEntries where known.contains(lease) {
             await self.uplink.transmit(.returned(lease, neverStarted: entries))
@@ -88,7 +88,7 @@ extension Satellite {
             for preparation in recovered { self.prepare.yield(preparation) }
             return
         }
-        let inHand = isFirst ? 0 : self.board.withLock { $0.startedCount }
+        let inHand = isFirst ? 0 : self.scheduler.withLock { $0.startedCount }
         self.logger.error(
             "the master has seen a newer journal of this satellite: recipients found started are uncertain and are not sent",
             metadata: ["recipients": "\(inHand + recovered.reduce(0) { $0 + $1.indices.count })"]
@@ -97,7 +97,7 @@ extension Satellite {
             self.change { scheduler, now in scheduler.distrust(preparation.lease, preparation.indices, now: now) }
         }
         // Only the whole machine, memory and all, can have been set back under a process that the master knows.
-        if !isFirst { self.change { board, _ in board.distrustAll() } }
+        if !isFirst { self.change { scheduler, _ in scheduler.distrustAll() } }
     }
 
     /// Recipients that wait for the first Welcome.

@@ -450,71 +450,71 @@ extension PausingTests {
 }
 
 extension PausingTests {
-    @Test("a lease that the master disowns: what it may hold for started is reported, the rest given back")
+    @Test("a lease that the master disowns: what it may hold for started is reported, the rest returned")
     func disowned() throws {
-        var (board, lease) = try self.board.board(40)
-        _ = self.end(self.start(&board), &board, .unreachable(self.refusal))
-        let abandoned = board.abandon(lease.serial)
-        #expect(abandoned.finished.map(\.place.index).sorted() == Array(0..<32))
-        #expect(abandoned.finished.allSatisfy { $0.outcome == .deferred(DeliveryBoard.abandonment) })
-        #expect(abandoned.returned.flatMap(\.places.places) == Array(32..<40))
-        #expect(board.leases.isEmpty && board.sites["site"]?.unstartedCount == 0)
+        var (scheduler, lease) = try self.scheduler.scheduler(40)
+        _ = self.end(self.start(&scheduler), &scheduler, .unreachable(self.refusal))
+        let abandoned = scheduler.abandon(lease.serial)
+        #expect(abandoned.finished.map(\.recipient.index).sorted() == Array(0..<32))
+        #expect(abandoned.finished.allSatisfy { $0.outcome == .deferred(DeliveryScheduler.abandonment) })
+        #expect(abandoned.returned.flatMap(\.entries.indices) == Array(32..<40))
+        #expect(scheduler.leases.isEmpty && scheduler.sites["site"]?.unstartedCount == 0)
     }
 
     @Test("a Start whose answer was lost may have been committed: a shutdown without a master reports it")
     func lostAnswer() throws {
-        var (board, _) = try self.board.board(40)
-        #expect(board.planStarts(now: self.now).map(\.1.count) == [32])
-        board.disconnected()
-        #expect(board.drain().returned.flatMap(\.places.places) == Array(32..<40))
-        #expect(board.close(now: self.now).finished.map(\.place.index).sorted() == Array(0..<32))
-        #expect(board.leases.isEmpty)
+        var (scheduler, _) = try self.scheduler.scheduler(40)
+        #expect(scheduler.planStarts(now: self.now).map(\.1.count) == [32])
+        scheduler.disconnected()
+        #expect(scheduler.drain().returned.flatMap(\.entries.indices) == Array(32..<40))
+        #expect(scheduler.close(now: self.now).finished.map(\.recipient.index).sorted() == Array(0..<32))
+        #expect(scheduler.leases.isEmpty)
     }
 
     @Test(
         "a Start whose answer was lost, refused when it is repeated, is reported: it may count as uncertain"
     )
     func refusedAfterLostAnswer() throws {
-        var (board, lease) = try self.board.board(40)
-        _ = board.planStarts(now: self.now)
-        board.disconnected()
-        board.isConnected = true
-        let plan = try #require(board.planStarts(now: self.now).first?.1)
-        let refused = board.decideStart(lease.serial, started: EntryBitmap(), refused: plan, now: self.now)
-        #expect(refused.finished.map(\.place.index).sorted() == Array(0..<32))
+        var (scheduler, lease) = try self.scheduler.scheduler(40)
+        _ = scheduler.planStarts(now: self.now)
+        scheduler.disconnected()
+        scheduler.isConnected = true
+        let plan = try #require(scheduler.planStarts(now: self.now).first?.1)
+        let refused = scheduler.decideStart(lease.serial, started: EntryBitmap(), refused: plan, now: self.now)
+        #expect(refused.finished.map(\.recipient.index).sorted() == Array(0..<32))
         #expect(refused.refused.isEmpty)
     }
 
-    @Test("a master that comes back during a shutdown gets what could not be given back without it")
+    @Test("a master that comes back during a shutdown gets what could not be returned without it")
     func masterBackDuringShutdown() throws {
-        var (board, _) = try self.board.board(40)
-        _ = board.planStarts(now: self.now)
-        board.disconnected()
-        _ = board.drain()
-        board.isConnected = true
-        #expect(board.drain().returned.flatMap(\.places.places) == Array(0..<32))
-        #expect(board.leases.isEmpty)
+        var (scheduler, _) = try self.scheduler.scheduler(40)
+        _ = scheduler.planStarts(now: self.now)
+        scheduler.disconnected()
+        _ = scheduler.drain()
+        scheduler.isConnected = true
+        #expect(scheduler.drain().returned.flatMap(\.entries.indices) == Array(0..<32))
+        #expect(scheduler.leases.isEmpty)
     }
 
     @Test(
         "a process whose machine was set back sends nothing started: it may have been sent since"
     )
     func machineSetBack() throws {
-        var (board, lease) = try self.board.board(40)
-        let id = try #require(self.start(&board).open.first?.id)
-        let block = board.take(for: id, at: "site", now: self.now)
-        let distrusted = board.distrustAll()
+        var (scheduler, lease) = try self.scheduler.scheduler(40)
+        let id = try #require(self.start(&scheduler).open.first?.id)
+        let block = scheduler.take(for: id, at: "site", now: self.now)
+        let distrusted = scheduler.distrustAll()
         #expect(distrusted.recall && lease.isRevoked)
-        let given = board.giveBack(block, at: "site")
+        let given = scheduler.returnRevoked(block, at: "site")
         let finished = distrusted.finished + given.finished
-        #expect(finished.map(\.place.index).sorted() == Array(0..<32))
+        #expect(finished.map(\.recipient.index).sorted() == Array(0..<32))
         #expect(
             finished.allSatisfy {
                 if case .uncertain = $0.outcome { true } else { false }
             }
         )
-        #expect((distrusted.returned + given.returned).flatMap(\.places.places) == Array(32..<40))
-        #expect(board.leases.isEmpty && board.withConnections == 0)
+        #expect((distrusted.returned + given.returned).flatMap(\.entries.indices) == Array(32..<40))
+        #expect(scheduler.leases.isEmpty && scheduler.withConnections == 0)
     }
 }
 

@@ -24,7 +24,7 @@ internal import Darwin
 struct LeadershipTerm: Sendable, Hashable {
     /// The number of the term.
     var number: Int64
-    /// Tells it from another of the same number, after a database was set back.
+    /// Distinguishes it from another of the same number, after a database was set back.
     var nonce: String
     /// The store's own name.
     var storeID: String

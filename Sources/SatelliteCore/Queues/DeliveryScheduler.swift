@@ -181,20 +181,22 @@ struct DeliveryScheduler {
     }
 
     /// Ends every lease of a process whose machine was set back: what it has started may have been sent since.
-    mutating func distrustAll() -> BoardActions {
-        var actions = BoardActions()
+    mutating func distrustAll() -> SchedulerActions {
+        var actions = SchedulerActions()
         for serial in self.leases.keys.sorted() where self.leases[serial]?.disowned == nil {
             actions.append(self.disown(serial, .uncertain(Self.distrust)))
         }
         return actions
     }
 
-    /// Reports what the master may hold for started as `outcome`, unless its final dot is on its way, and gives back the rest.
-    private mutating func disown(_ serial: LeaseSerial, _ outcome: DeliveryOutcome) -> BoardActions {
-        guard let lease = self.leases[serial]?.lease else { return BoardActions() }
-        var actions = BoardActions()
+    /// Reports what the master may hold for started as `outcome`, unless its final dot is on its way, and returns the rest.
+    private mutating func disown(_ serial: LeaseSerial, _ outcome: DeliveryOutcome) -> SchedulerActions {
+        guard let lease = self.leases[serial]?.lease else { return SchedulerActions() }
+        var actions = SchedulerActions()
         self.leases[serial]?.disowned = outcome
-        for requested in (self.leases[serial]?.requested ?? [:]).values { self.withdrawRequest(requested.recipient, site: requested.site) }
+        for requested in (self.leases[serial]?.requested ?? [:]).values {
+            self.withdrawRequest(requested.recipient, site: requested.site)
+        }
         self.finishCommitted(outcome, &actions) { $0.lease.serial == serial }
         actions.append(self.withdraw(serial))
         lease.revoke()
@@ -206,7 +208,7 @@ struct DeliveryScheduler {
     /// Reports recipients that wait although the master may hold them for started: a return is not acknowledged.
     mutating func finishCommitted(
         _ outcome: DeliveryOutcome,
-        _ actions: inout BoardActions,
+        _ actions: inout SchedulerActions,
         where fits: (QueuedRecipient) -> Bool
     ) {
         func isMeant(_ recipient: QueuedRecipient) -> Bool {
@@ -346,7 +348,11 @@ struct DeliveryScheduler {
         return recipients
     }
 
-    private mutating func requestStart(_ recipient: QueuedRecipient, site: String?, _ plan: inout [LeaseSerial: EntryBitmap]) {
+    private mutating func requestStart(
+        _ recipient: QueuedRecipient,
+        site: String?,
+        _ plan: inout [LeaseSerial: EntryBitmap]
+    ) {
         let serial = recipient.lease.serial
         guard self.leases[serial]?.removeWaiting(recipient.index) == true else { return }
         self.leases[serial]?.requested[recipient.index] = (recipient, site)
@@ -448,7 +454,7 @@ struct DeliveryScheduler {
         case lacking(String)
     }
 
-    /// A connection has been greeted.
+    /// A connection is ready for transactions.
     mutating func connectionReady(_ key: String, now: ContinuousClock.Instant) -> SchedulerActions {
         var actions = SchedulerActions()
         // One that was under way while the site throttled another says nothing against that.
