@@ -45,6 +45,7 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
 let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
@@ -82,19 +83,37 @@ let package = Package(
         .executableTarget(
             name: "telstar",
             dependencies: [
-                "ClusterLink", "DKIM", "DaemonSupport", "Listening", "MailDNS", "MailFormat", "MailingModel",
-                "MasterAPI", "MasterCore", "MasterStore", "SMTP", "SMTPSink", "SatelliteCore", "Secrets", "ZeroMQ",
-                argumentParser, crypto, httpClient, lifecycle, logging, metrics, nioCore, nioHTTP1, nioPosix, nioSSL,
+                "APIServing", "CloudMailingAPI", "ClusterLink", "DKIM", "DaemonSupport", "Listening", "MailDNS",
+                "MailFormat",
+                "MailingModel", "MasterCore", "NativeAPI", "OperatorAPI", "MasterStore", "SMTP", "SMTPSink",
+                "SatelliteCore", "Secrets", "ZeroMQ",
+                argumentParser, crypto, httpClient, lifecycle, logging, metrics, nioCore, nioHTTP1, nioPosix,
+                nioSSL,
             ],
             swiftSettings: settings
         ),
         // APIs
         library(
-            "MasterAPI",
+            "CloudMailingAPI",
+            ["APIServing", "MailFormat", "MailingModel", "MasterCore", "XMLRPC", httpTypes, hummingbird, nioCore]
+        ),
+        library(
+            "NativeAPI",
             [
-                "HTTPServing", "Listening", "MailFormat", "MailingModel", "MasterCore", "MasterStore", "RecordFormat",
-                "XMLRPC", "ZeroMQ",
-                httpTypes, hummingbird, lifecycle, logging, nioCore, nioSSL,
+                "APIServing", "MailingModel", "MasterCore", "RecordFormat", httpTypes, hummingbird,
+                lifecycle,
+                logging, nioCore,
+            ]
+        ),
+        library(
+            "OperatorAPI",
+            ["APIServing", "MailingModel", "MasterCore", "ZeroMQ", httpTypes, hummingbird, nioCore]
+        ),
+        library(
+            "APIServing",
+            [
+                "HTTPServing", "Listening", "MailingModel", "MasterCore", httpTypes, hummingbird, lifecycle, logging,
+                nioCore, nioSSL,
             ]
         ),
         // Engines
@@ -133,8 +152,8 @@ let package = Package(
         library(
             "HTTPServing",
             [
-                "Listening", hummingbird, hummingbirdCore, hummingbirdTLS, lifecycle, logging, nioCore, nioHTTPTypes,
-                nioSSL, nioTLS,
+                "Listening", httpTypes, hummingbird, hummingbirdCore, hummingbirdTLS, lifecycle, logging, nioCore,
+                nioHTTPTypes, nioSSL, nioTLS,
             ]
         ),
         library("Listening", [logging, nioCore, nioPosix]),
@@ -152,6 +171,23 @@ let package = Package(
             path: "Tests/TestPostgreSQL",
             swiftSettings: settings
         ),
+        .target(
+            name: "TestAPI",
+            dependencies: [
+                "APIServing", "ClusterLink", "MailingModel", "MasterCore", "MasterStore", "Secrets", httpTypes,
+                hummingbird,
+                hummingbirdTesting, logging,
+            ],
+            path: "Tests/TestAPI",
+            swiftSettings: settings
+        ),
+        tests("APIServing", ["APIServing", "MasterCore", httpTypes, hummingbird, "TestAPI"]),
+        tests("CloudMailingAPI", ["CloudMailingAPI", "MasterCore", httpTypes, "TestAPI"]),
+        tests(
+            "NativeAPI",
+            ["APIServing", "MailingModel", "MasterCore", "NativeAPI", "RecordFormat", httpTypes, logging, "TestAPI"]
+        ),
+        tests("OperatorAPI", ["APIServing", "MasterCore", "OperatorAPI", httpTypes, "TestAPI"]),
         tests("ClusterLink", ["ClusterLink", "MailingModel", "ZeroMQ", crypto, logging, "TestKit"]),
         tests("DKIM", ["DKIM", "MailFormat", "TestKit"]),
         tests(
@@ -197,5 +233,10 @@ let package = Package(
         tests("Secrets", ["Secrets", asn1, x509]),
         tests("XMLRPC", ["XMLRPC", "TestKit"]),
         tests("ZeroMQ", ["ZeroMQ", "TestKit"]),
+        .testTarget(
+            name: "TelstarTests",
+            dependencies: ["DaemonSupport", "OperatorAPI", "Secrets", "telstar"],
+            swiftSettings: settings
+        ),
     ]
 )

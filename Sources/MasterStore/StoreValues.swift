@@ -22,161 +22,6 @@ public struct StoreIdentity: Sendable, Hashable {
     }
 }
 
-/// Which mailings to list; an absent criterion matches all, several are combined by AND.
-public struct MailingFilter: Sendable, Hashable {
-    /// Any of these numbers.
-    public var ids: [MailingID]?
-    /// Any of these states.
-    public var statuses: [MailingStatus]?
-    /// Any of these header From domains.
-    public var domains: [String]?
-    /// Any of these owners.
-    public var owners: [String]?
-    /// Any of these satellite groups.
-    public var satelliteGroups: [String]?
-    /// Of this account only.
-    public var account: AccountID?
-    /// Only those that ended before this timestamp.
-    public var endedBefore: Timestamp?
-    /// Only numbers above this.
-    public var after: MailingID?
-    /// At most so many; `nil` is all.
-    public var limit: Int?
-
-    /// Matches everything.
-    public init() {}
-}
-
-/// Which recipients to report or count; several criteria are combined by AND.
-public struct RecipientFilter: Sendable, Hashable {
-    /// Of any of these mailings.
-    public var mailings: [MailingID]?
-    /// In any of these states.
-    public var states: [RecipientState]?
-    /// Of this account only.
-    public var account: AccountID?
-
-    /// Matches everything.
-    public init() {}
-}
-
-/// What is known of one recipient: the record behind every API's report, and the snapshot in every event.
-public struct RecipientReport: Sendable, Hashable {
-    /// The recipient.
-    public var recipient: RecipientID
-    /// The id that API callers see.
-    public var trackingID: String
-    /// The address as submitted.
-    public var address: String
-    /// The recipient domain.
-    public var domain: String
-    /// Its state.
-    public var state: RecipientState
-    /// Whether an attempt's outcome was ever unknown.
-    public var uncertain: Bool
-    /// The last attempt's trace, if there was one.
-    public var trace: AttemptTrace?
-    /// The serial of the satellite that last took it.
-    public var satellite: String?
-    /// Whether it is leased now.
-    public var inProgress: Bool
-    /// Whether it was added by a test send.
-    public var isTest: Bool
-    /// Attempts made.
-    public var tryCount: Int
-    /// When the first attempt was granted.
-    public var firstTry: Timestamp?
-    /// When the next attempt is due.
-    public var nextTry: Timestamp?
-    /// When it was added.
-    public var created: Timestamp
-    /// When its state last changed.
-    public var modified: Timestamp
-    /// When it was last leased.
-    public var leasedAt: Timestamp?
-
-    /// Composes a report.
-    public init(
-        recipient: RecipientID,
-        trackingID: String,
-        address: String,
-        domain: String,
-        state: RecipientState,
-        uncertain: Bool = false,
-        trace: AttemptTrace? = nil,
-        satellite: String? = nil,
-        inProgress: Bool = false,
-        isTest: Bool = false,
-        tryCount: Int = 0,
-        firstTry: Timestamp? = nil,
-        nextTry: Timestamp? = nil,
-        created: Timestamp,
-        modified: Timestamp,
-        leasedAt: Timestamp? = nil
-    ) {
-        self.recipient = recipient
-        self.trackingID = trackingID
-        self.address = address
-        self.domain = domain
-        self.state = state
-        self.uncertain = uncertain
-        self.trace = trace
-        self.satellite = satellite
-        self.inProgress = inProgress
-        self.isTest = isTest
-        self.tryCount = tryCount
-        self.firstTry = firstTry
-        self.nextTry = nextTry
-        self.created = created
-        self.modified = modified
-        self.leasedAt = leasedAt
-    }
-}
-
-/// One event of the feed.
-public struct FeedEntry: Sendable, Hashable {
-    /// Its position, ascending, never reused.
-    public var position: Int64
-    /// The recipient as it stood when the event was committed.
-    public var report: RecipientReport
-
-    /// Composes an entry.
-    public init(position: Int64, report: RecipientReport) {
-        self.position = position
-        self.report = report
-    }
-}
-
-/// A page of the feed.
-public struct FeedPage: Sendable, Hashable {
-    /// Events in ascending order of position.
-    public var entries: [FeedEntry]
-    /// The position to continue after: past every event that was looked at, filtered ones included.
-    public var next: Int64
-    /// The newest position at the time of reading.
-    public var head: Int64
-    /// The oldest position that may be asked for; events below were purged.
-    public var horizon: Int64
-
-    /// Composes a page.
-    public init(entries: [FeedEntry], next: Int64, head: Int64, horizon: Int64) {
-        self.entries = entries
-        self.next = next
-        self.head = head
-        self.horizon = horizon
-    }
-}
-
-/// How a held recipient is resolved.
-public enum UncertainResolution: String, Sendable, CaseIterable {
-    /// Counts as delivered.
-    case delivered
-    /// Counts as failed, and is not tried again.
-    case failed
-    /// Is sent again.
-    case resend
-}
-
 /// Claimable recipients of one bucket.
 public struct Backlog: Sendable, Hashable {
     /// The mailing.
@@ -355,13 +200,15 @@ public struct RevokedLease: Sendable, Hashable {
 
 /// The result of applying a batch of reports.
 public struct IntakeResult: Sendable, Hashable {
+    /// The outcomes of those that changed something.
+    public var outcomes: [DeliveryOutcome] = []
     /// How many changed something.
-    public var applied: Int = 0
+    public var applied: Int { self.outcomes.count }
     /// How many had been applied before.
     public var repeated: Int = 0
     /// How many were for deleted mailings or unknown recipients.
     public var dropped: Int = 0
-    /// How many of the applied ones were for recipients that the satellite had not been allowed to start.
+    /// How many of the applied ones were of attempts on which a server was talked to without permission to start; 0 in health.
     public var unstarted: Int = 0
     /// Mailings that may now be complete.
     public var mailings: Set<MailingID> = []
@@ -372,43 +219,6 @@ public struct IntakeResult: Sendable, Hashable {
 
     /// An empty result.
     public init() {}
-}
-
-/// An API key as stored.
-public struct APIKeyRecord: Sendable, Hashable {
-    /// Names the key, in lists and in logs.
-    public var publicID: String
-    /// SHA-256 of the secret.
-    public var secretHash: [UInt8]
-    /// A name for people.
-    public var name: String
-    /// The account it acts for.
-    public var account: AccountID
-    /// Overrides `cloudmailing.autoescape` for mailings created with it.
-    public var autoescape: Bool?
-    /// When it was made.
-    public var created: Timestamp
-    /// When it was revoked.
-    public var revoked: Timestamp?
-
-    /// Composes a record.
-    public init(
-        publicID: String,
-        secretHash: [UInt8],
-        name: String,
-        account: AccountID,
-        autoescape: Bool? = nil,
-        created: Timestamp,
-        revoked: Timestamp? = nil
-    ) {
-        self.publicID = publicID
-        self.secretHash = secretHash
-        self.name = name
-        self.account = account
-        self.autoescape = autoescape
-        self.created = created
-        self.revoked = revoked
-    }
 }
 
 /// Counts for the status page and the metrics.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import OperatorAPI
 
 /// `telstar key`: the API keys.
 struct KeyCommand: AsyncParsableCommand {
@@ -50,11 +51,10 @@ struct KeyCommand: AsyncParsableCommand {
         @OptionGroup var control: ControlOptions
 
         func run() async throws {
-            struct Answer: Codable { var keys: [KeyView] }
             let answer = try await OfflineStore.orMaster(self.control) { store in
-                Answer(keys: try await store.keys())
+                KeysView(keys: try await store.keys())
             } master: { client in
-                try await client.send("GET", "/keys", as: Answer.self)
+                try await client.send("GET", "/keys", as: KeysView.self)
             }
             if self.control.json { return try Output.json(answer) }
             Output.table(

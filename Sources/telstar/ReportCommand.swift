@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import OperatorAPI
 import Synchronization
 
 /// `telstar report`: the feed on a terminal, into a pipe or into a file.

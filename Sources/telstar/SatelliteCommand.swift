@@ -6,9 +6,9 @@ import DaemonSupport
 import Foundation
 import Listening
 import Logging
-import MasterAPI
 import NIOCore
 import NIOPosix
+import OperatorAPI
 import SatelliteCore
 import ServiceLifecycle
 

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import OperatorAPI
 
 /// `telstar satellites`: who may deliver.
 struct SatellitesCommand: AsyncParsableCommand {

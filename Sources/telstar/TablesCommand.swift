@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import APIServing
 import ArgumentParser
+import CloudMailingAPI
 import DaemonSupport
 import Foundation
-import MasterAPI
+import MailingModel
+import NativeAPI
+import OperatorAPI
 
 /// `telstar tables`: what the program offers, for scripts and for the test that compares it with the documents.
 struct TablesCommand: ParsableCommand {
     private struct Tables: Encodable {
-        var calls = APITables.calls
-        var mailingProperties = APITables.mailingProperties
-        var mailingStatuses = APITables.mailingStatuses
-        var recipientStatuses = APITables.recipientStatuses
-        var mailingStates = APITables.mailingStates
-        var recipientStates = APITables.recipientStates
-        var routes = APITables.routes
+        var calls = CloudMailingTables.calls
+        var mailingProperties = CloudMailingTables.mailingProperties
+        var mailingStatuses = CloudMailingTables.mailingStatuses
+        var recipientStatuses = CloudMailingTables.recipientStatuses
+        var mailingStates = MailingStatus.allCases.map { "\($0)" }
+        var recipientStates = RecipientState.allCases.map { "\($0)" }
+        var routes =
+            CloudMailingFamily.routes.map(\.name) + NativeFamily.routes.map(\.name) + OperatorFamily.routes.map(\.name)
         var options: [String: [String]]
     }
 

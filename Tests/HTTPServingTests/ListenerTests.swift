@@ -34,8 +34,6 @@ struct ListenerTests {
         tls: TLSConfiguration? = nil,
         _ body: (Int, ConnectionLedger) async throws -> Void
     ) async throws {
-        let ledger = ConnectionLedger(name: "test.listen", limits: limits, logger: Self.logger)
-        let listener = HTTPListener(address: .tcp(host: "127.0.0.1", port: 0), tls: tls, ledger: ledger)
         let responder = CallbackResponder { (request: Request, _: BasicRequestContext) in
             if request.uri.path == "/endless" {
                 return Response(
@@ -47,6 +45,18 @@ struct ListenerTests {
             }
             return Response(status: .ok, body: .init(byteBuffer: try await request.body.collect(upTo: 1 << 20)))
         }
+        try await self.serving(limits, tls: tls, responder, body)
+    }
+
+    /// Serves on a free port for as long as the body takes.
+    private func serving<Responder: HTTPResponder>(
+        _ limits: ConnectionLimits,
+        tls: TLSConfiguration? = nil,
+        _ responder: Responder,
+        _ body: (Int, ConnectionLedger) async throws -> Void
+    ) async throws where Responder.Context: InitializableFromSource<ApplicationRequestContextSource> {
+        let ledger = ConnectionLedger(name: "test.listen", limits: limits, logger: Self.logger)
+        let listener = HTTPListener(address: .tcp(host: "127.0.0.1", port: 0), tls: tls, ledger: ledger)
         let (ports, bound) = AsyncStream.makeStream(of: Int.self)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -109,6 +119,56 @@ struct ListenerTests {
             }
             #expect(ledger.counts.cut == [deadline: 1])
             try await Self.until { ledger.counts.open == 0 }
+        }
+    }
+
+    /// A request's context that has its connection.
+    private struct Context: ConnectionRequestContext {
+        var coreContext: CoreRequestContextStorage
+        let channel: any Channel
+
+        init(source: ApplicationRequestContextSource) {
+            self.coreContext = .init(source: source)
+            self.channel = source.channel
+        }
+    }
+
+    @Test(
+        "a client that waits for 100 Continue gets it when its body is read, and a refusal without it",
+        arguments: [("/read", true, "200 OK"), ("/late", true, "200 OK"), ("/refused", false, "403 Forbidden")]
+    )
+    func expectation(path: String, isContinued: Bool, status: String) async throws {
+        let router = Router(context: Context.self)
+        router.add(middleware: ContinueMiddleware())
+        router.post("/read") { request, _ in
+            Response(status: .ok, body: .init(byteBuffer: try await request.body.collect(upTo: 100)))
+        }
+        router.post("/late") { request, _ in
+            Response(
+                status: .ok,
+                body: .init { writer in
+                    for try await piece in request.body { try await writer.write(piece) }
+                    try await writer.finish(nil)
+                }
+            )
+        }
+        router.post("/refused") { _, _ in Response(status: .forbidden) }
+        try await self.serving(Self.quick, router.buildResponder()) { port, _ in
+            try await Self.connect(port).executeThenClose { inbound, outbound in
+                let head = "POST \(path) HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+                try await outbound.write(ByteBuffer(string: head))
+                var text = ""
+                var iterator = inbound.makeAsyncIterator()
+                while !text.contains("\r\n\r\n") { text += String(buffer: try #require(await iterator.next())) }
+                if isContinued {
+                    #expect(text == "HTTP/1.1 100 Continue\r\n\r\n")
+                    text = ""
+                    try await outbound.write(ByteBuffer(string: "hello"))
+                    while !text.contains("hello") { text += String(buffer: try #require(await iterator.next())) }
+                }
+                #expect(text.hasPrefix("HTTP/1.1 \(status)\r\n"))
+                #expect(isContinued == !text.lowercased().contains("connection: close"))
+            }
         }
     }
 

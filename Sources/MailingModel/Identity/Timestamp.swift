@@ -36,6 +36,62 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
         return "\(date)T\(digits(second / 3_600)):\(digits(second / 60 % 60)):\(digits(second % 60))Z"
     }
 
+    /// Reads a date and time as RFC 3339 §5.6 writes it; seconds, their fraction and the offset may be left out.
+    ///
+    /// `nil` if there is no such date or time.
+    ///
+    /// - Parameter text: Without an offset it is UTC; a space may stand for the `T`.
+    public init?(rfc3339 text: String) {
+        var rest = Array(text.utf8)[...]
+        func take(_ count: Int, in range: ClosedRange<Int64>) -> Int64? {
+            let digits = rest.prefix(count)
+            guard digits.count == count, digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+            rest.removeFirst(count)
+            let number = digits.reduce(Int64(0)) { $0 * 10 + Int64($1 - 0x30) }
+            return range.contains(number) ? number : nil
+        }
+        func skip(_ bytes: String) -> Bool {
+            guard let next = rest.first, bytes.utf8.contains(next) else { return false }
+            rest.removeFirst()
+            return true
+        }
+        guard let year = take(4, in: 0...9999), skip("-"), let month = take(2, in: 1...12), skip("-"),
+            let day = take(2, in: 1...Self.days(inMonth: month, of: year)), skip("Tt "),
+            let hour = take(2, in: 0...23), skip(":"), let minute = take(2, in: 0...59)
+        else { return nil }
+        var second: Int64 = 0
+        if skip(":") {
+            guard let number = take(2, in: 0...60) else { return nil }
+            second = number
+            if skip(".") {
+                let fraction = rest.prefix { (0x30...0x39).contains($0) }
+                guard !fraction.isEmpty else { return nil }
+                rest.removeFirst(fraction.count)
+            }
+        }
+        var offset: Int64 = 0
+        if let sign = rest.first, !skip("Zz"), skip("+-") {
+            guard let hours = take(2, in: 0...23) else { return nil }
+            _ = skip(":")
+            guard let minutes = take(2, in: 0...59) else { return nil }
+            offset = (hours * 60 + minutes) * (sign == UInt8(ascii: "-") ? -60 : 60)
+        }
+        guard rest.isEmpty else { return nil }
+        let (shifted, marchYear) = month > 2 ? (month - 3, year) : (month + 9, year - 1)
+        let (era, yearOfEra) = Self.floorDivide(marchYear, by: 400)
+        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + (153 * shifted + 2) / 5 + day - 1
+        let days = era * 146_097 + dayOfEra - 719_468
+        self.init(seconds: days * 86_400 + hour * 3_600 + minute * 60 + second - offset)
+    }
+
+    private static func days(inMonth month: Int64, of year: Int64) -> Int64 {
+        switch month {
+        case 4, 6, 9, 11: 30
+        case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
+        default: 31
+        }
+    }
+
     private static func floorDivide(_ number: Int64, by divisor: Int64) -> (quotient: Int64, remainder: Int64) {
         let (quotient, remainder) = number.quotientAndRemainder(dividingBy: divisor)
         return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where a recipient stands, in our terms; each API family maps it to its own in one file of `MasterAPI`.
+/// Where a recipient stands, in our terms; each API family maps it to its own in one file of its target.
 public enum RecipientState: UInt8, Sendable, Codable, CaseIterable {
     /// Never attempted, or requeued before it was started.
     case waiting = 0

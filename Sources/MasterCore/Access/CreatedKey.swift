@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import MasterStore
+public import MailingModel
 
 /// A new API key with its secret, which is shown only once.
 public struct CreatedKey: Sendable, Hashable {

@@ -2,7 +2,7 @@
 
 import Logging
 public import MailingModel
-public import MasterStore
+import MasterStore
 
 extension Master {
     /// Makes an API key.

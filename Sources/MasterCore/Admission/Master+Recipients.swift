@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import MailingModel
-public import MasterStore
+import MasterStore
 
 extension Master {
     /// Adds recipients to a mailing; durable when it returns.

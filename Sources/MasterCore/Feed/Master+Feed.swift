@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import MailingModel
-public import MasterStore
+public import MailingModel
+import MasterStore
 
 /// A page of the report feed and the cursor to continue from.
 public struct FeedAnswer: Sendable, Hashable {

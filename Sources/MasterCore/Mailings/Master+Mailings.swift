@@ -3,7 +3,7 @@
 import ClusterLink
 import Logging
 public import MailingModel
-public import MasterStore
+import MasterStore
 
 extension Master {
     /// Creates a mailing in ``MailingStatus/filling``.

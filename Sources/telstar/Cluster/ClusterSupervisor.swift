@@ -3,6 +3,7 @@
 import ClusterLink
 import DaemonSupport
 import Foundation
+import OperatorAPI
 import Synchronization
 import ZeroMQ
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import OperatorAPI
 
 /// The demo itself: create, fill, start, follow, compare, show.
 struct DemoPlay: Sendable {

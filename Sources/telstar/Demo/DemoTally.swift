@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import OperatorAPI
+
 /// What the feed said of each recipient, the latest report counting.
 struct DemoTally {
     /// Whether three accounts agree, and why not.

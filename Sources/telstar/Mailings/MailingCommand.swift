@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import DaemonSupport
+import OperatorAPI
 
 /// `telstar mailing`: mailings from the command line.
 struct MailingCommand: AsyncParsableCommand {

@@ -3,6 +3,7 @@
 import ArgumentParser
 import DaemonSupport
 import Foundation
+import OperatorAPI
 
 /// `telstar mailing create`.
 struct CreateMailing: AsyncParsableCommand {

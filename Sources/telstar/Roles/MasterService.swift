@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import APIServing
+import CloudMailingAPI
 import ClusterLink
 import DaemonSupport
 import Foundation
 import Listening
 import Logging
-import MasterAPI
 import MasterCore
 import MasterStore
+import NativeAPI
+import OperatorAPI
 import Secrets
 import ServiceLifecycle
 import Synchronization
@@ -70,7 +73,18 @@ struct MasterService: Service {
         }
         let measures = MasterMetrics(master: master, link: link)
         self.metrics.addCollector { measures.collect() }
-        let api = try APIServer(configuration: try Self.api(settings, logger: logger), master: master, logger: logger)
+        let limit = settings.maximumBodyBytes
+        let api = try APIServer(
+            configuration: try Self.api(settings, logger: logger),
+            master: master,
+            logger: logger
+        ) { transport in
+            [
+                CloudMailingFamily(master: master, maximumBodyBytes: limit),
+                NativeFamily(master: master, transport: transport, logger: logger),
+                OperatorFamily(master: master, transport: transport, maximumBodyBytes: limit),
+            ]
+        }
         api.ledgers.forEach(self.listeners.add)
         let listening = Milestone()
         self.page?.show(Self.answers(master: master, measures: measures, metrics: self.metrics, listening: listening))
@@ -123,7 +137,6 @@ struct MasterService: Service {
         api.secure = try settings.apiListen().map { ($0.host, $0.port) }
         api.plain = try settings.apiPlainListen().map { ($0.host, $0.port) }
         api.limits = settings.connectionLimits
-        api.maximumBodyBytes = settings.maximumBodyBytes
         if api.secure != nil {
             let certificate = try CertificateFiles.load(settings)
             api.certificate = certificate

@@ -8,6 +8,7 @@ import Logging
 import MailingModel
 import MasterCore
 import MasterStore
+import OperatorAPI
 import ZeroMQ
 
 /// The master's API without a running master: what `key` and `satellites` use when nobody else holds the store.
@@ -91,11 +92,11 @@ struct OfflineStore: Sendable {
             .map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
     }
 
-    func keys() async throws -> [KeyView] { try await self.master.apiKeys().map { KeyView($0, secret: nil) } }
+    func keys() async throws -> [KeyView] { try await self.master.apiKeys().map { KeyView($0) } }
 
     func revokeKey(_ id: String) async throws { try await self.master.revokeKey(id) }
 
-    func satellites() async throws -> [SatelliteView] { try await self.master.satellites().map(SatelliteView.init) }
+    func satellites() async throws -> [SatelliteView] { try await self.master.satellites().map { SatelliteView($0) } }
 
     func addSatellite(_ body: SatellitesCommand.Add.Body) async throws -> SatelliteView {
         var draft = SatelliteDraft(serial: body.serial)
@@ -136,34 +137,6 @@ struct OfflineStore: Sendable {
             throw StartFailure(.refused, "there is no satellite \(serial)")
         }
         return record
-    }
-}
-
-extension KeyView {
-    fileprivate init(_ record: APIKeyRecord, secret: String?) {
-        self.init(
-            id: record.publicID,
-            name: record.name,
-            createdAt: record.created.rfc3339,
-            revokedAt: record.revoked?.rfc3339,
-            key: secret
-        )
-    }
-}
-
-extension SatelliteView {
-    fileprivate init(_ record: SatelliteRecord) {
-        self.init(
-            id: record.id.rawValue,
-            serial: record.serial,
-            enabled: record.enabled,
-            group: record.group,
-            weight: record.weight,
-            affinity: AffinityView(include: record.affinity.include, exclude: record.affinity.exclude),
-            publicKeys: record.publicKeys.compactMap { try? Z85.encode(key: $0) },
-            version: record.version,
-            connected: false
-        )
     }
 }
 

@@ -3,7 +3,7 @@
 import DaemonSupport
 import Foundation
 import Logging
-import MasterAPI
+import OperatorAPI
 import Synchronization
 
 /// A master that waits for its turn: its status page says for whom.

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Hummingbird
+
+/// One of the APIs: its routes, who may call it, and how it refuses a call in its own protocol.
+package protocol APIFamily: Sendable {
+    /// Paths of which everything below belongs to this API, whether a route answers it or not: `/api`.
+    static var roots: [String] { get }
+    /// What it answers.
+    static var routes: [APIRoute<Self>] { get }
+    /// Finds who is calling.
+    ///
+    /// - Returns: `nil` for a request that anybody may make.
+    /// - Throws: What ``response(to:of:)`` renders as 401.
+    func authenticate(_ request: Request) throws -> Caller?
+    /// The answer for an error: one of a route, of ``authenticate(_:)``, or a ``RouteRefusal``.
+    ///
+    /// - Throws: The error, if the API does not know it; the caller gets 500 then.
+    func response(to error: any Error, of request: Request) throws -> Response
+}
+
+extension APIFamily {
+    /// Whether a path belongs to this API.
+    func owns(_ path: String) -> Bool { Self.roots.contains { path == $0 || path.hasPrefix($0 + "/") } }
+
+    /// Adds its routes to a router.
+    func register(on router: Router<APIContext>) {
+        for route in Self.routes {
+            router.on(RouterPath(route.path), method: route.method) { request, context in
+                try await route.respond(self, request, context)
+            }
+        }
+    }
+
+    /// Why no route answers a request.
+    func refusal(of request: Request) -> RouteRefusal {
+        let segments = request.uri.path.split(separator: "/")
+        let methods = Self.routes.filter { $0.matches(segments) }.map(\.method)
+        return methods.isEmpty ? .notFound : .methodNotAllowed(methods)
+    }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+package import HTTPTypes
+package import Hummingbird
+package import MasterCore
+import NIOCore
+
+/// A refusal of the APIs that are ours, in JSON: `{"error": {"code": …, "message": …}}`.
+package struct APIRefusal: Error, Sendable {
+    /// No valid key was given.
+    package static let unauthorized = APIRefusal(.unauthorized, "unauthorized", "the API key is wrong or missing")
+
+    /// The HTTP status.
+    package var status: HTTPResponse.Status
+    /// The reason, for programs.
+    package var code: String
+    /// The reason, for people.
+    package var message: String
+
+    /// Composes a refusal.
+    package init(_ status: HTTPResponse.Status, _ code: String, _ message: String) {
+        self.status = status
+        self.code = code
+        self.message = message
+    }
+
+    /// The refusal of a request that no route answers.
+    package init(_ refusal: RouteRefusal) {
+        switch refusal {
+        case .notFound: self.init(.notFound, "not_found", "nothing is served at this path")
+        case .methodNotAllowed:
+            self.init(.methodNotAllowed, "method_not_allowed", "this path does not accept this HTTP method")
+        }
+    }
+
+    /// The answer for an error of a route, of its authentication or of the router.
+    ///
+    /// - Parameters:
+    ///   - error: What was thrown.
+    ///   - challenge: The field `WWW-Authenticate` of a 401.
+    /// - Returns: The answer in JSON.
+    /// - Throws: The error, if it is none that is refused.
+    package static func response(to error: any Error, challenge: String? = nil) throws -> Response {
+        let refusal: APIRefusal
+        var allow: String?
+        switch error {
+        case let error as APIRefusal: refusal = error
+        case let error as MasterError: refusal = APIRefusal(error)
+        case let error as RouteRefusal:
+            refusal = APIRefusal(error)
+            if case .methodNotAllowed(let methods) = error { allow = methods.map(\.rawValue).joined(separator: ", ") }
+        default: throw error
+        }
+        struct Envelope: Encodable {
+            struct Reason: Encodable {
+                var code, message: String
+            }
+            var error: Reason
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let body = try encoder.encode(Envelope(error: .init(code: refusal.code, message: refusal.message)))
+        var headers: HTTPFields = [.contentType: "application/json; charset=utf-8"]
+        headers[.allow] = allow
+        if refusal.status == .unauthorized { headers[.wwwAuthenticate] = challenge }
+        return Response(
+            status: refusal.status,
+            headers: headers,
+            body: .init(byteBuffer: ByteBuffer(bytes: body + [0x0A]))
+        )
+    }
+
+    /// The refusal for what the master refused.
+    package init(_ error: MasterError) {
+        let (status, code): (HTTPResponse.Status, String) =
+            switch error.code {
+            case .unknownMailing: (.notFound, "unknown_mailing")
+            case .unknownSatellite: (.notFound, "unknown_satellite")
+            case .unknownKey: (.notFound, "unknown_key")
+            case .mailingFinished: (.conflict, "mailing_finished")
+            case .badStatus: (.conflict, "bad_status")
+            case .badProperty: (.badRequest, "bad_property")
+            case .badContent: (.badRequest, "bad_content")
+            case .tooMany: (.badRequest, "too_many")
+            case .badCursor: (.gone, "bad_cursor")
+            case .satelliteExists: (.conflict, "satellite_exists")
+            case .publicKeyInUse: (.conflict, "public_key_in_use")
+            case .satelliteBusy: (.conflict, "satellite_busy")
+            case .busy: (.serviceUnavailable, "busy")
+            case .storeFull: (.serviceUnavailable, "store_full")
+            case .storeFailed: (.serviceUnavailable, "store_failed")
+            case .safeMode: (.serviceUnavailable, "safe_mode")
+            }
+        self.init(status, code, error.message)
+    }
+
+    /// A decoding error in one line: where and what.
+    package static func reason(_ error: any Error) -> String {
+        guard let error = error as? DecodingError else { return "it is not JSON" }
+        func name(_ path: [any CodingKey]) -> String { path.map(\.stringValue).joined(separator: ".") }
+        switch error {
+        case .keyNotFound(let key, let context): return "`\(name(context.codingPath + [key]))` is missing"
+        case .typeMismatch(_, let context), .valueNotFound(_, let context):
+            return "`\(name(context.codingPath))` is of the wrong type"
+        case .dataCorrupted(let context):
+            return context.codingPath.isEmpty ? "it is not JSON" : "`\(name(context.codingPath))` is not valid"
+        @unknown default: return "it is not JSON"
+        }
+    }
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPServing
+package import Hummingbird
+package import MasterCore
+
+/// The router of one listener.
+package enum APIRouter {
+    /// Composes what answers the requests of a listener.
+    ///
+    /// - Parameters:
+    ///   - families: The APIs that are served there.
+    ///   - master: Must be loaded before a caller can be authenticated; callers get 503 until then.
+    /// - Returns: Routes with their middleware.
+    package static func responder(_ families: [any APIFamily], master: Master) -> RouterResponder<APIContext> {
+        let router = Router(context: APIContext.self)
+        router.add(middleware: ContinueMiddleware())
+        router.add(middleware: AccessMiddleware(master: master, families: families))
+        for family in families { family.register(on: router) }
+        return router.buildResponder()
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPServing
+package import Hummingbird
+package import MailingModel
+package import MasterCore
+package import NIOCore
+import Synchronization
+
+/// How a request came in.
+package enum APITransport: Hashable, Sendable {
+    /// Over the network: a key is required.
+    case network
+    /// Over the operator's Unix socket, whose file's rights are the authentication.
+    case controlSocket
+}
+
+/// Who makes a request; a long answer ends with the key of who asked for it.
+package struct Caller: Sendable {
+    /// How long an answer has to end by itself once its key is revoked; then its connection is closed.
+    private static let patience = TimeAmount.seconds(5)
+
+    /// What a caller gets whose key was revoked in the meantime.
+    package static let revoked = APIRefusal(.unauthorized, "unauthorized", "the API key was revoked")
+
+    /// Answers the calls.
+    package let master: Master
+    /// The key; `nil` for the operator's socket, which has none.
+    package let key: APIKeyRecord?
+    /// The connection; set before a route sees the caller.
+    var channel: (any Channel)?
+
+    /// A caller who was authenticated.
+    package init(master: Master, key: APIKeyRecord?) {
+        self.master = master
+        self.key = key
+    }
+
+    /// Whether the caller is still authorised; to be checked before every piece of a long answer.
+    package var mayGoOn: Bool { self.key.map { self.master.isInForce(key: $0.publicID) } ?? true }
+
+    /// Begins an answer, whose connection is closed if it does not end soon after its key was revoked: it may wait for a
+    /// reader that takes nothing, or for bytes that do not come.
+    ///
+    /// - Returns: To be ended with the answer.
+    package func begin() -> LongAnswer { LongAnswer(self, patience: Self.patience) }
+}
+
+/// An answer in progress.
+package final class LongAnswer: Sendable {
+    private let state = Mutex<(isOver: Bool, watch: KeyWatch?)>((false, nil))
+
+    fileprivate init(_ caller: Caller, patience: TimeAmount) {
+        guard let key = caller.key, let channel = caller.channel else { return }
+        let watch = caller.master.watch(key: key.publicID) {
+            channel.eventLoop.scheduleTask(in: patience) {
+                if !self.state.withLock({ $0.isOver }) { channel.close(promise: nil) }
+            }
+        }
+        self.state.withLock { $0.watch = watch }
+    }
+
+    /// The answer has ended, and its connection may serve other requests.
+    package func end() {
+        let watch = self.state.withLock { state in
+            state.isOver = true
+            return state.watch.take()
+        }
+        watch?.end()
+    }
+}
+
+/// A request's context: its connection and who is calling.
+package struct APIContext: ConnectionRequestContext {
+    package var coreContext: CoreRequestContextStorage
+    /// The connection.
+    package let channel: any Channel
+    /// Who is calling; `nil` on routes that anybody may call.
+    package internal(set) var caller: Caller?
+
+    package init(source: ApplicationRequestContextSource) {
+        self.coreContext = .init(source: source)
+        self.channel = source.channel
+    }
+
+    /// Who is calling, on a route that is not for anybody.
+    ///
+    /// - Throws: ``APIRefusal`` 401 if nobody was authenticated.
+    package func authenticated() throws -> Caller {
+        guard let caller = self.caller else { throw APIRefusal.unauthorized }
+        return caller
+    }
+}
