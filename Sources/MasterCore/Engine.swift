@@ -411,6 +411,7 @@ final class Engine: Sendable {
         status.queuedReports = queued
         status.reportLagSeconds = oldest.map { Double(Self.milliseconds(self.time.elapsed() - $0)) / 1000 } ?? 0
         status.droppedReports = self.reports.droppedCount
+        status.unstartedReports = self.reports.unstartedCount
         status.counterDrift = self.recountJob.drift
         let rates = self.rates.lastMinute
         status.attemptsLastMinute = rates.attempts
@@ -437,6 +438,12 @@ final class Engine: Sendable {
         if status.unroutable > 0 {
             status.problems.append(
                 "\(status.unroutable) recipients have no satellite that may deliver to them: check the satellites' groups and domain affinities"
+            )
+        }
+        if status.unstartedReports > 0 {
+            status.problems.append(
+                "satellites made \(status.unstartedReports) attempts without permission to start: see the log, and report it, "
+                    + "since recipients may have been sent to twice"
             )
         }
         if status.uncertain > 0 {

@@ -26,6 +26,14 @@ public enum DeliveryStage: String, Codable, Sendable, CaseIterable {
     case render
     /// Decided by the master: the mailing ended, the satellite was removed.
     case master
+
+    /// Whether a mail server had been connected to.
+    public var hasReachedServer: Bool {
+        switch self {
+        case .lookup, .connect, .render, .master: false
+        case .greeting, .hello, .tls, .mail, .recipient, .data, .content, .finalDot: true
+        }
+    }
 }
 
 /// What is known about an attempt beside its outcome.

@@ -19,6 +19,7 @@ final class ReportIntake: Sendable {
     private let queue: Mutex<ReportQueue>
     private let isStopping = Mutex(false)
     private let dropped = Mutex(0)
+    private let unstarted = Mutex(0)
     private let signal = Signal()
 
     init(
@@ -47,6 +48,9 @@ final class ReportIntake: Sendable {
 
     /// Reports for deleted mailings or unknown recipients so far.
     var droppedCount: Int { self.dropped.withLock { $0 } }
+
+    /// Reports of attempts that were made without permission to start, so far; 0 in health.
+    var unstartedCount: Int { self.unstarted.withLock { $0 } }
 
     /// Queues reports; a satellite repeats those that don't fit.
     func add(_ reports: [DeliveryReport], sequence: UInt64, from session: SatelliteSession) {
@@ -112,7 +116,7 @@ final class ReportIntake: Sendable {
                     journal: self.directory.sighting(of: work.satellite)
                 )
                 CrashPoint.reached(.masterAfterApply)
-                self.count(reports, result)
+                self.count(result, from: work.satellite)
                 self.health.succeeded("applying reports")
                 return result
             } catch let error as StoreError where !error.isOutage {
@@ -131,7 +135,7 @@ final class ReportIntake: Sendable {
         while let report = rest.first {
             do {
                 let result = try await self.store.apply([report], from: satellite, at: self.time.now())
-                self.count([report], result)
+                self.count(result, from: satellite)
                 sum.add(result)
                 rest.removeFirst()
             } catch let error as StoreError where !error.isOutage {
@@ -164,12 +168,19 @@ final class ReportIntake: Sendable {
         }
     }
 
-    private func count(_ reports: [DeliveryReport], _ result: IntakeResult) {
+    private func count(_ result: IntakeResult, from satellite: SatelliteID) {
         self.dropped.withLock { $0 += result.dropped }
+        if result.unstarted > 0 {
+            self.unstarted.withLock { $0 += result.unstarted }
+            self.logger.error(
+                "a satellite talked to mail servers about recipients that it had no permission to start",
+                metadata: ["satellite": "\(satellite)", "recipients": "\(result.unstarted)"]
+            )
+        }
         // Repeated reports were counted when they came first.
         guard result.applied > 0 else { return }
         var counts = RateWindow.Counts()
-        for report in reports.prefix(result.applied) { counts.count(report.outcome) }
+        for outcome in result.outcomes { counts.count(outcome) }
         self.rates.add(counts)
     }
 }
@@ -187,7 +198,8 @@ extension StoreError {
 extension IntakeResult {
     /// Adds the result of another batch.
     mutating func add(_ other: IntakeResult) {
-        self.applied += other.applied
+        self.outcomes += other.outcomes
+        self.unstarted += other.unstarted
         self.repeated += other.repeated
         self.dropped += other.dropped
         self.mailings.formUnion(other.mailings)

@@ -84,6 +84,8 @@ public struct MasterStatus: Sendable, Hashable, Codable {
     public var leasedLastMinute: Int = 0
     /// Reports that were for deleted mailings or unknown recipients, since the master started.
     public var droppedReports: Int = 0
+    /// Reports of attempts that satellites made without permission to start, since the master started; 0 in health.
+    public var unstartedReports: Int = 0
     /// Counters that a recount found wrong and repaired, since the master started; 0 in health.
     public var counterDrift: Int = 0
     /// The satellites in order of number.

@@ -53,7 +53,9 @@ enum Intake {
         }
         let wasReported = !new.noteReport(of: report.attempt.rawValue)
         if let entry {
-            if !wasReported, !entry.lease.started.contains(entry.index) { result.unstarted += 1 }
+            if !wasReported, !entry.lease.started.contains(entry.index), report.outcome.trace.stage.hasReachedServer {
+                result.unstarted += 1
+            }
             var lease = entry.lease
             lease.close(entry.index)
             transaction.update(lease)
@@ -82,7 +84,7 @@ enum Intake {
         if isDecisive { try Self.conclude(&new, report, at: now, transaction) }
         try transaction.save(new, replacing: old)
         if isDecisive { try recipient.appendEvent(new, account: mailing.account, transaction) }
-        result.applied += 1
+        result.outcomes.append(report.outcome)
         result.mailings.insert(id.mailing)
         if let due = new.due, new.deliveryState.state == .deferred {
             result.earliestRetry = min(result.earliestRetry ?? due, due)

@@ -47,6 +47,14 @@ final class MasterMetrics: Sendable {
             gauge("delivered_last_minute", "Deliveries reported within the last minute.", status.deliveredLastMinute),
             CollectedMetric(
                 MetricDefinition(
+                    "telstar_master_unstarted_reports_total",
+                    .counter,
+                    help: "Reports of attempts that satellites made without permission to start; 0 in health."
+                ),
+                Double(status.unstartedReports)
+            ),
+            CollectedMetric(
+                MetricDefinition(
                     "telstar_master_count_drift_total",
                     .counter,
                     help: "Mailing counters that a recount found wrong and corrected; 0 in a healthy store."

@@ -69,6 +69,44 @@ struct DeliveryTests {
         }
     }
 
+    @Test("the rates of the last minute count what was applied, not what was repeated")
+    func ratesOfTheApplied() async throws {
+        try await TestMaster.run { test in
+            let satellite = try await test.connected("a")
+            _ = try await test.running(2)
+            let grants = try await satellite.take(2)
+            for grant in grants { _ = try await satellite.start(grant.serial, grant.entries.indices) }
+            let entries = grants.flatMap { grant in grant.entries.map { (grant.serial, $0) } }
+            let reports = entries.enumerated().map { index, entry in
+                index == 0
+                    ? TestValues.delivered(entry.1.recipient, lease: entry.0, attempt: entry.1.attempt.rawValue)
+                    : TestValues.deferred(entry.1.recipient, lease: entry.0, attempt: entry.1.attempt.rawValue)
+            }
+            try await satellite.acknowledged(satellite.report([reports[0]]))
+            try await satellite.acknowledged(satellite.report(reports))
+            let status = try await test.master.status()
+            #expect(status.deliveredLastMinute == 1)
+            #expect(status.deferredLastMinute == 1)
+            #expect(status.attemptsLastMinute == 2)
+            #expect(status.unstartedReports == 0 && !status.problems.contains { $0.contains("permission") })
+        }
+    }
+
+    @Test("an attempt that was made without permission to start is applied, counted and an alarm")
+    func withoutPermission() async throws {
+        try await TestMaster.run { test in
+            let satellite = try await test.connected("a")
+            _ = try await test.running(1)
+            let grant = try #require(try await satellite.take(1).first)
+            let entry = grant.entries[0]
+            let report = TestValues.delivered(entry.recipient, lease: grant.serial, attempt: entry.attempt.rawValue)
+            try await satellite.acknowledged(satellite.report([report]))
+            let status = try await test.master.status()
+            #expect(status.unstartedReports == 1 && status.deliveredLastMinute == 1)
+            #expect(status.problems.contains { $0.contains("permission") })
+        }
+    }
+
     @Test("a complete mailing closes at once when its owner stops keeping it open")
     func closesWithoutGrace() async throws {
         try await TestMaster.run { test in

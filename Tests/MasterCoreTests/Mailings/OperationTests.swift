@@ -273,15 +273,16 @@ struct OperationTests {
             let id = try await test.mailing()
             #expect(try await test.master.status().warnings.isEmpty)
             _ = try await test.master.startMailing(id)
+            try await test.until("warnings") { try await !test.master.status().warnings.isEmpty }
             let warnings = try await test.master.status().warnings
             #expect(warnings.count == 2 && warnings.allSatisfy { $0.hasPrefix("mailing \(id): ") })
             #expect(warnings.contains { $0.contains("DKIM") } && warnings.contains { $0.contains("List-Unsubscribe") })
             var change = MailingChange()
             change.trackingURL = .set("https://track.example.org/")
             _ = try await test.master.setProperties(of: id, to: change)
-            #expect(try await test.master.status().warnings.count == 1)
+            try await test.until("one warning") { try await test.master.status().warnings.count == 1 }
             _ = try await test.master.closeMailing(id)
-            #expect(try await test.master.status().warnings.isEmpty)
+            try await test.until("no warning") { try await test.master.status().warnings.isEmpty }
             let target = try await test.mailing()
             change = MailingChange()
             change.testing = true
