@@ -21,13 +21,19 @@ package protocol APIFamily: Sendable {
 
 extension APIFamily {
     /// Whether a path belongs to this API.
-    func owns(_ path: String) -> Bool { Self.roots.contains { path == $0 || path.hasPrefix($0 + "/") } }
+    ///
+    /// Empty segments count for nothing, as in the router.
+    func owns(_ path: String) -> Bool {
+        let segments = path.split(separator: "/")
+        return Self.roots.contains { segments.starts(with: $0.split(separator: "/")) }
+    }
 
     /// Adds its routes to a router.
     func register(on router: Router<APIContext>) {
         for route in Self.routes {
             router.on(RouterPath(route.path), method: route.method) { request, context in
-                try await route.respond(self, request, context)
+                guard route.isPublic || context.caller != nil else { throw APIRefusal.unauthorized }
+                return try await route.respond(self, request, context)
             }
         }
     }

@@ -14,12 +14,26 @@ package struct APIRoute<Family: Sendable>: Sendable {
     package let method: HTTPRequest.Method
     /// The path; a segment in braces stands for a value, such as `/api/mailings/{id}/recipients`.
     package let path: String
+    /// Whether anybody may make the request.
+    let isPublic: Bool
     let respond: Respond
 
     /// Composes a route.
-    package init(_ method: HTTPRequest.Method, _ path: String, _ respond: @escaping Respond) {
+    ///
+    /// - Parameters:
+    ///   - method: GET, POST, PATCH or DELETE.
+    ///   - path: A segment in braces stands for a value, `**` at the end for anything.
+    ///   - isPublic: Whether a request without an authenticated caller is answered.
+    ///   - respond: Answers a request.
+    package init(
+        _ method: HTTPRequest.Method,
+        _ path: String,
+        isPublic: Bool = false,
+        _ respond: @escaping Respond
+    ) {
         self.method = method
         self.path = path
+        self.isPublic = isPublic
         self.respond = respond
     }
 
@@ -32,8 +46,12 @@ package struct APIRoute<Family: Sendable>: Sendable {
     var segments: [Substring] { self.path.split(separator: "/") }
 
     func matches(_ segments: [Substring]) -> Bool {
-        self.segments.count == segments.count
-            && zip(self.segments, segments).allSatisfy { $0 == $1 || $0.hasPrefix("{") }
+        var (own, segments) = (self.segments, segments)
+        if own.last == "**" {
+            own.removeLast()
+            segments = Array(segments.prefix(own.count))
+        }
+        return own.count == segments.count && zip(own, segments).allSatisfy { $0 == $1 || $0.hasPrefix("{") }
     }
 }
 

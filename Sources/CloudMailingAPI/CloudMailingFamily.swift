@@ -12,9 +12,11 @@ import XMLRPC
 package struct CloudMailingFamily: APIFamily {
     // Python's client posts to /RPC2 when it is given a base URL without a path.
     package static let roots = ["/CloudMailing", "/RPC2"]
-    package static let routes: [APIRoute<CloudMailingFamily>] = Self.roots.flatMap { path in
+    // What is below these paths is answered as well, as it is by the original.
+    package static let routes: [APIRoute<CloudMailingFamily>] = (Self.roots + Self.roots.map { $0 + "/**" }).flatMap {
+        path in
         [
-            APIRoute(.get, path) { _, _, _ in Self.introduction },
+            APIRoute(.get, path, isPublic: true) { _, _, _ in Self.introduction },
             APIRoute(.post, path) { family, request, context in
                 try await family.call(request, try context.authenticated())
             },
@@ -48,7 +50,7 @@ package struct CloudMailingFamily: APIFamily {
         case let fault as CloudMailingFault: Self.fault(fault)
         case let error as XMLRPCError: Self.fault(CloudMailingFault(8002, "Can't deserialize input: \(error)"))
         case let error as MasterError: Self.fault(CloudMailingFault(error, status: nil))
-        case is APIRefusal: Self.unauthorized
+        case let refusal as APIRefusal where refusal.status == .unauthorized: Self.unauthorized
         case RouteRefusal.methodNotAllowed: Self.text(.notImplemented, "XML-RPC is spoken with POST\n")
         case RouteRefusal.notFound: Self.text(.notFound, "nothing is served at this path\n")
         default: throw error
@@ -71,6 +73,9 @@ package struct CloudMailingFamily: APIFamily {
     }
 
     private func read(_ request: Request) async throws -> XMLRPCCall {
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > self.maximumBodyBytes {
+            throw CloudMailingFault(8002, "Can't deserialize input: it has more than \(self.maximumBodyBytes) bytes")
+        }
         var limits = XMLRPCLimits()
         limits.documentBytes = self.maximumBodyBytes
         var parser = XMLRPCRequestParser(limits: limits)

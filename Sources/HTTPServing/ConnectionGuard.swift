@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPTypes
 import Listening
 import NIOCore
 import NIOHTTPTypes
@@ -84,7 +85,8 @@ final class ConnectionGuard: ChannelDuplexHandler {
     }
 }
 
-/// Notifies the guard of a connection where requests and answers begin and end.
+/// Reports to the guard of a connection where requests and answers begin and end, and closes a connection whose client was answered
+/// while it waited for leave to send its body.
 final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart
@@ -92,6 +94,9 @@ final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundOut = HTTPResponsePart
 
     private var connection: ConnectionGuard?
+    /// Whether the client waits for `100 Continue`.
+    private var isExpected = false
+    private var closesAfterAnswer = false
 
     func handlerAdded(context: ChannelHandlerContext) {
         // Without a guard there is nothing to notify.
@@ -109,7 +114,9 @@ final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch Self.unwrapInboundIn(data) {
-        case .head: self.connection?.note { $0.headArrived() }
+        case .head(let request):
+            self.isExpected = request.headerFields[.expect]?.lowercased() == "100-continue"
+            self.connection?.note { $0.headArrived() }
         case .body: break
         case .end: self.connection?.note { $0.requestEnded(at: .now()) }
         }
@@ -117,7 +124,22 @@ final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        if case .end = Self.unwrapOutboundIn(data) { self.connection?.note { $0.answerEnded(at: .now()) } }
+        switch Self.unwrapOutboundIn(data) {
+        case .head(let answer) where answer.status.kind == .informational: self.isExpected = false
+        case .head(var answer) where self.isExpected:
+            self.isExpected = false
+            self.closesAfterAnswer = true
+            answer.headerFields[.connection] = "close"
+            return context.write(Self.wrapOutboundOut(.head(answer)), promise: promise)
+        case .end where self.closesAfterAnswer:
+            self.connection?.note { $0.answerEnded(at: .now()) }
+            let written = promise ?? context.eventLoop.makePromise()
+            let channel = context.channel
+            written.futureResult.whenComplete { _ in channel.close(promise: nil) }
+            return context.writeAndFlush(data, promise: written)
+        case .end: self.connection?.note { $0.answerEnded(at: .now()) }
+        case .head, .body: break
+        }
         context.write(data, promise: promise)
     }
 }

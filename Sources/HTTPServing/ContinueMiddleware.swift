@@ -15,7 +15,8 @@ public protocol ConnectionRequestContext: RequestContext {
 /// Answers `Expect: 100-continue` when a request's body is first read, RFC 9110 §10.1.1.
 ///
 /// A client that waits for the answer sends its body then, or not at all if the request is refused before. Without an answer
-/// most clients wait for a second before they send the body all the same.
+/// most clients wait for a second before they send the body all the same. After a refusal the body may never come, so that nothing
+/// behind it could be understood: ``RequestWatch`` closes the connection then.
 public struct ContinueMiddleware<Context: ConnectionRequestContext>: RouterMiddleware {
     /// A middleware that has to stand before every other one, so that refusals come before the body.
     public init() {}
@@ -31,16 +32,9 @@ public struct ContinueMiddleware<Context: ConnectionRequestContext>: RouterMiddl
         let expectation = Expectation(context.channel)
         var expecting = request
         expecting.body = RequestBody(asyncSequence: AwaitedBody(base: request.body, expectation: expectation))
-        var response = try await next(expecting, context)
-        if expectation.isOpen {
-            if response.status.kind == .successful {
-                // The body is read while the answer is written.
-                try await expectation.meet()
-            } else {
-                // The body may never come, so that nothing after it could be understood.
-                response.headers[.connection] = "close"
-            }
-        }
+        let response = try await next(expecting, context)
+        // The body of a request that is not refused is read while the answer is written.
+        if response.status.kind == .successful { try await expectation.meet() }
         return response
     }
 }
@@ -51,8 +45,6 @@ private final class Expectation: Sendable {
     private let state = Atomic(true)
 
     init(_ channel: any Channel) { self.channel = channel }
-
-    var isOpen: Bool { self.state.load(ordering: .acquiring) }
 
     /// Writes `100 Continue`, once.
     func meet() async throws {

@@ -208,6 +208,8 @@ public struct IntakeResult: Sendable, Hashable {
     public var repeated: Int = 0
     /// How many were for deleted mailings or unknown recipients.
     public var dropped: Int = 0
+    /// How many said only that nobody was tried, of recipients that nobody holds for started: they wait again.
+    public var requeued: Int = 0
     /// How many of the applied ones were of attempts on which a server was talked to without permission to start; 0 in health.
     public var unstarted: Int = 0
     /// Mailings that may now be complete.

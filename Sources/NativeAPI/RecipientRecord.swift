@@ -76,15 +76,18 @@ enum RecipientRecord {
             guard case .object(let members) = item else {
                 throw self.badAttachment("an attachment has to be an object, not \(item.typeName)")
             }
+            func member(_ name: String) -> JSONValue? { members.last { $0.name == name }?.value }
             func optional(_ name: String) throws(Refusal) -> String? {
-                guard let value = members.last(where: { $0.name == name })?.value, value != .null else { return nil }
+                guard let value = member(name), value != .null else { return nil }
                 let text = try self.text(value, of: name)
                 return text.isEmpty ? nil : text
             }
-            guard try optional("url") == nil else {
+            guard member("url") == nil else {
                 throw self.badAttachment("attachments by url are not accepted; send their data")
             }
-            guard let data = try optional("data") else { throw self.badAttachment("an attachment has no data") }
+            guard case .string(let data)? = member("data") else {
+                throw self.badAttachment("an attachment has no data, or data that is no text in base64")
+            }
             guard let bytes = Data(base64Encoded: data, options: .ignoreUnknownCharacters) else {
                 throw self.badAttachment("an attachment's data is not base64")
             }

@@ -53,11 +53,20 @@ package struct OperatorFamily: APIFamily {
     }
 
     private func body<Body: Decodable>(_ request: Request, _ context: APIContext, as: Body.Type) async throws -> Body {
+        let tooLarge = APIRefusal(
+            .contentTooLarge,
+            "too_large",
+            "the body has more than \(self.maximumBodyBytes) bytes"
+        )
+        // Before the first byte, so that a client that waits for leave to send it does not.
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > self.maximumBodyBytes {
+            throw tooLarge
+        }
         let buffer: ByteBuffer
         do {
             buffer = try await request.body.collect(upTo: self.maximumBodyBytes)
         } catch is NIOTooManyBytesError {
-            throw APIRefusal(.contentTooLarge, "too_large", "the body has more than \(self.maximumBodyBytes) bytes")
+            throw tooLarge
         }
         // The key may have been revoked while the body came.
         guard try context.authenticated().mayGoOn else { throw APIRefusal.unauthorized }

@@ -19,7 +19,8 @@ struct TablesCommand: ParsableCommand {
         var mailingStates = MailingStatus.allCases.map { "\($0)" }
         var recipientStates = RecipientState.allCases.map { "\($0)" }
         var routes =
-            CloudMailingFamily.routes.map(\.name) + NativeFamily.routes.map(\.name) + OperatorFamily.routes.map(\.name)
+            CloudMailingFamily.routes.map(\.name).filter { !$0.hasSuffix("**") } + NativeFamily.routes.map(\.name)
+            + OperatorFamily.routes.map(\.name)
         var options: [String: [String]]
     }
 

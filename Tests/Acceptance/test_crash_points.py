@@ -4,17 +4,12 @@ import pytest
 
 import crash_points
 
-ROWS = []
-
 
 @pytest.mark.parametrize("point", crash_points.points())
 def test_nothing_is_lost_or_repeated_when_a_process_dies(point, tmp_path):
     row = crash_points.run(point, tmp_path)
-    ROWS.append(row)
     assert (row.repeated, row.lost) == (0, 0)
 
 
-def test_every_point_was_run(capsys):
-    with capsys.disabled():
-        print("\n" + crash_points.table(ROWS))
-    assert ROWS
+def test_the_program_names_its_crash_points():
+    assert len(crash_points.points()) > 20

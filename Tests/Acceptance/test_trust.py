@@ -130,5 +130,5 @@ def test_flags_that_make_no_sense_are_refused(ask, flags, words):
 
 def test_a_key_does_not_go_in_plain_text_to_another_machine(ask):
     done = ask(url="http://192.0.2.1:1")
-    assert done.returncode == 64 and "to all on the way" in done.stderr
+    assert done.returncode == 64 and "for all to read" in done.stderr
     assert run("key", "list", "--insecure").returncode == 64

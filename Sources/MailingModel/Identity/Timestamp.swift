@@ -36,7 +36,7 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
         return "\(date)T\(digits(second / 3_600)):\(digits(second / 60 % 60)):\(digits(second % 60))Z"
     }
 
-    /// Reads a date and time as RFC 3339 §5.6 writes it; seconds, their fraction and the offset may be left out.
+    /// Reads a date and time as RFC 3339 §5.6 writes it; the time, its seconds, their fraction and the offset may be left out.
     ///
     /// `nil` if there is no such date or time.
     ///
@@ -56,10 +56,15 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
             return true
         }
         guard let year = take(4, in: 0...9999), skip("-"), let month = take(2, in: 1...12), skip("-"),
-            let day = take(2, in: 1...Self.days(inMonth: month, of: year)), skip("Tt "),
-            let hour = take(2, in: 0...23), skip(":"), let minute = take(2, in: 0...59)
+            let day = take(2, in: 1...Self.days(inMonth: month, of: year))
         else { return nil }
-        var second: Int64 = 0
+        var (hour, minute, second): (Int64, Int64, Int64) = (0, 0, 0)
+        if !rest.isEmpty {
+            guard skip("Tt "), let hours = take(2, in: 0...23), skip(":"), let minutes = take(2, in: 0...59) else {
+                return nil
+            }
+            (hour, minute) = (hours, minutes)
+        }
         if skip(":") {
             guard let number = take(2, in: 0...60) else { return nil }
             second = number
@@ -72,8 +77,12 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
         var offset: Int64 = 0
         if let sign = rest.first, !skip("Zz"), skip("+-") {
             guard let hours = take(2, in: 0...23) else { return nil }
-            _ = skip(":")
-            guard let minutes = take(2, in: 0...59) else { return nil }
+            var minutes: Int64 = 0
+            if !rest.isEmpty {
+                _ = skip(":")
+                guard let number = take(2, in: 0...59) else { return nil }
+                minutes = number
+            }
             offset = (hours * 60 + minutes) * (sign == UInt8(ascii: "-") ? -60 : 60)
         }
         guard rest.isEmpty else { return nil }

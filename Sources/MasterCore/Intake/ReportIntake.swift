@@ -202,6 +202,7 @@ extension IntakeResult {
         self.unstarted += other.unstarted
         self.repeated += other.repeated
         self.dropped += other.dropped
+        self.requeued += other.requeued
         self.mailings.formUnion(other.mailings)
         self.closedLeases += other.closedLeases
         if let retry = other.earliestRetry { self.earliestRetry = min(self.earliestRetry ?? retry, retry) }

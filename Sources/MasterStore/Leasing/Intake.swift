@@ -51,6 +51,13 @@ enum Intake {
             result.dropped += 1
             return
         }
+        if report.isOfNobodyTried, new.resolved != report.attempt.rawValue {
+            // As good as a return, which would not have been heard; what was resolved as uncertain is known now.
+            if let entry { try Revoking.requeue([entry.index], of: entry.lease.serial, at: now, transaction) }
+            result.earliestRetry = min(result.earliestRetry ?? now, now)
+            result.requeued += 1
+            return
+        }
         let wasReported = !new.noteReport(of: report.attempt.rawValue)
         if let entry {
             if !wasReported, !entry.lease.started.contains(entry.index), report.outcome.trace.stage.hasReachedServer {
@@ -159,5 +166,12 @@ enum Intake {
     private static func noteLateReport(of mailing: MailingID, _ transaction: StoreTransaction) throws {
         try transaction.prepare("UPDATE tombstone SET late_reports = late_reports + 1 WHERE mailing = ?")
             .bind(1, Int(mailing.rawValue)).run()
+    }
+}
+
+extension DeliveryReport {
+    /// Whether a satellite says that it did not try, because its master had disowned the lease or was away.
+    fileprivate var isOfNobodyTried: Bool {
+        if case .deferred(let trace) = self.outcome { trace.stage == .master } else { false }
     }
 }

@@ -51,7 +51,7 @@ extension DeliveryScheduler {
     }
 
     static let shutdownAlone = AttemptTrace(
-        stage: .connect,
+        stage: .master,
         text: "not sent: the satellite was shut down while the master was away"
     )
 

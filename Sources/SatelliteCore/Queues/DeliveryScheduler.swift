@@ -92,7 +92,9 @@ struct DeliveryScheduler {
             recipient.since = now
             let serial = recipient.lease.serial
             if self.leases[serial]?.startedUnprepared.remove(recipient.index) != nil {
-                if let verdict = recipient.verdict { self.finish(recipient, verdict, &actions) }
+                if let outcome = self.leases[serial]?.outcome(of: recipient) {
+                    self.finish(recipient, outcome, &actions)
+                }
             } else if self.leases[serial]?.isWaiting(recipient.index) == true {
                 self.decided.append(recipient)
                 actions.mayStart = true
@@ -197,7 +199,8 @@ struct DeliveryScheduler {
         for requested in (self.leases[serial]?.requested ?? [:]).values {
             self.withdrawRequest(requested.recipient, site: requested.site)
         }
-        self.finishCommitted(outcome, &actions) { $0.lease.serial == serial }
+        // The master has resolved itself what it held for started under a newer journal; all else is returned.
+        if case .deferred = outcome { self.finishCommitted(outcome, &actions) { $0.lease.serial == serial } }
         actions.append(self.withdraw(serial))
         lease.revoke()
         actions.recall = self.leases[serial] != nil

@@ -34,6 +34,11 @@ struct LeaseState {
 
     var isClosed: Bool { self.waitingCount == 0 && self.requested.isEmpty && self.started == 0 }
 
+    /// The outcome of a started recipient that has no connection: it may have been sent, or is known without one.
+    func outcome(of recipient: QueuedRecipient) -> DeliveryOutcome? {
+        if case .uncertain = self.disowned { self.disowned } else { recipient.verdict ?? self.disowned }
+    }
+
     func isWaiting(_ index: Int) -> Bool { self.waiting.indices.contains(index) && self.waiting[index] }
 
     mutating func insertWaiting(_ index: Int) {

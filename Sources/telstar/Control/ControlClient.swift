@@ -5,6 +5,7 @@ import DaemonSupport
 import Foundation
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import NIOSSL
 
 /// Talks to a running master: over the Unix socket in its data directory, or by URL and key.
@@ -62,7 +63,10 @@ struct ControlClient {
             configuration.http1_1ConnectionDebugInitializer = trust.examine
         }
         self.base = self.root + "/telstar/v1"
-        self.client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        self.client = HTTPClient(
+            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton),
+            configuration: configuration
+        )
     }
 
     /// Runs `body` with a client that is shut down after it.
@@ -154,9 +158,9 @@ struct ControlClient {
             let shown = try? await MasterTrust.fingerprint(shownBy: self.root)
             throw StartFailure(
                 .unavailable,
-                "the master at \(self.name) shows a certificate that cannot be verified, so nothing was sent to it; "
-                    + "its SHA-256 is \(shown.map { "\($0)" } ?? "not known"): compare it with the one in the master's log and "
-                    + "give it with --fingerprint, or give the authority's file with --ca-file"
+                "the master at \(self.name) shows a certificate that cannot be verified (no trusted authority has signed it for this "
+                    + "host), so nothing was sent to it; its SHA-256 is \(shown.map { "\($0)" } ?? "not known"): compare it with the "
+                    + "one in the master's log and give it with --fingerprint, or give the authority's file with --ca-file"
             )
         } catch {
             throw StartFailure(.unavailable, "the master at \(self.name): \(ConnectionTrouble.reason(error))")

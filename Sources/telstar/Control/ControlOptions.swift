@@ -78,11 +78,11 @@ struct ControlOptions: ParsableArguments {
             guard let fingerprint = CertificateFingerprint(text) else {
                 throw ValidationError("--fingerprint has to be the 64 digits of a SHA-256, not '\(text)'")
             }
-            return .certificate(fingerprint)
+            return .certificate(fingerprint, from: "--fingerprint")
         }
         let master = "\(host.lowercased()):\(port ?? 443)"
         let known = KnownMasters.ofThisUser
-        if let fingerprint = try known.certificate(of: master) { return .certificate(fingerprint) }
+        if let fingerprint = try known.certificate(of: master) { return .certificate(fingerprint, from: known.path) }
         return self.rememberCertificate ? .firstUse(known, master: master) : .systemRoots
     }
 

@@ -14,8 +14,8 @@ enum MasterTrust: Sendable {
     case systemRoots
     /// An authority of a PEM file has.
     case roots(file: String)
-    /// The certificate is this one.
-    case certificate(CertificateFingerprint)
+    /// The certificate is this one, as a flag or a file says.
+    case certificate(CertificateFingerprint, from: String)
     /// The certificate is the one that the master shows now, and is remembered for the commands that follow.
     case firstUse(KnownMasters, master: String)
     /// Nobody is verified.
@@ -27,7 +27,7 @@ enum MasterTrust: Sendable {
         let fingerprint = try await Self.fingerprint(shownBy: url)
         try known.remember(fingerprint, of: master)
         Output.problem("telstar: remembered the certificate of \(master) in \(known.path): \(fingerprint)")
-        return .certificate(fingerprint)
+        return .certificate(fingerprint, from: known.path)
     }
 
     /// The TLS side of it.
@@ -54,11 +54,15 @@ enum MasterTrust: Sendable {
     /// - Returns: Fails with ``UnexpectedCertificate`` if the certificate is not the one expected; the connection is closed then.
     @Sendable
     func examine(_ channel: any Channel) -> EventLoopFuture<Void> {
-        guard case .certificate(let expected) = self else { return channel.eventLoop.makeSucceededVoidFuture() }
+        guard case .certificate(let expected, let source) = self else {
+            return channel.eventLoop.makeSucceededVoidFuture()
+        }
         return Self.fingerprint(of: channel).flatMap { found in
             guard found != expected else { return channel.eventLoop.makeSucceededVoidFuture() }
             channel.close(promise: nil)
-            return channel.eventLoop.makeFailedFuture(UnexpectedCertificate(found: found, expected: expected))
+            return channel.eventLoop.makeFailedFuture(
+                UnexpectedCertificate(found: found, expected: expected, source: source)
+            )
         }
     }
 
@@ -75,7 +79,10 @@ enum MasterTrust: Sendable {
                 if let found { throw Seen(fingerprint: found) }
             }
         }
-        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        let client = HTTPClient(
+            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton),
+            configuration: configuration
+        )
         let result: Result<CertificateFingerprint, any Error>
         do {
             _ = try await client.execute(HTTPClientRequest(url: url), timeout: .seconds(10))
@@ -111,10 +118,12 @@ struct UnexpectedCertificate: Error, CustomStringConvertible {
     /// What it showed; `nil` if it was none.
     let found: CertificateFingerprint?
     let expected: CertificateFingerprint
+    /// The flag or the file that it comes from.
+    let source: String
 
     var description: String {
-        "it shows another certificate than the expected one: \(self.found.map { "\($0)" } ?? "none"), not \(self.expected); "
-            + "nothing was sent"
+        "it shows another certificate, \(self.found.map { "\($0)" } ?? "none"), than the one of \(self.source), \(self.expected); "
+            + "nothing was sent. If the master was given a new one, change it there"
     }
 }
 
@@ -147,10 +156,15 @@ struct KnownMasters {
 
     /// Remembers a certificate from now on.
     func remember(_ fingerprint: CertificateFingerprint, of master: String) throws {
-        let text = (try self.lines() + ["\(master) \(fingerprint)"]).map { $0 + "\n" }.joined()
         let directory = URL(fileURLWithPath: self.path).deletingLastPathComponent()
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        try AtomicFile.write(self.path, contents: Array(text.utf8))
+        // A line is appended at once, so that commands that remember at the same time lose nothing.
+        let descriptor = open(self.path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
+        let line = Array("\(master) \(fingerprint)\n".utf8)
+        defer { if descriptor >= 0 { close(descriptor) } }
+        guard descriptor >= 0, write(descriptor, line, line.count) == line.count else {
+            throw StartFailure(.unwritableFile, "\(self.path) cannot be written: \(NamedFile.reason(errno))")
+        }
     }
 
     private func lines() throws -> [String] {

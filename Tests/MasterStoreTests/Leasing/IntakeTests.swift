@@ -160,6 +160,37 @@ struct IntakeTests {
         }
     }
 
+    @Test(
+        "a report that nobody was tried is a return: no attempt, due at once; what had become uncertain is deferred",
+        arguments: StoreFactory.all
+    )
+    func nobodyTried(factory: StoreFactory) async throws {
+        try await factory.withStore { fixture in
+            let untried = DeliveryOutcome.deferred(AttemptTrace(stage: .master, text: "not sent"))
+            let id = try await fixture.makeMailing()
+            let recipients = try await fixture.add(3, to: id)
+            let satellite = try await fixture.makeSatellite()
+            let grant = try #require(try await fixture.claimAll(satellite).first)
+            _ = try await fixture.store.start(
+                [StartRequest(lease: grant.serial, entries: EntryBitmap([0]))],
+                by: satellite,
+                at: fixture.now
+            )
+            let result = try await fixture.reportAll([grant], from: satellite, untried)
+            #expect(result.applied == 0 && result.requeued == 3 && result.unstarted == 0)
+            for recipient in recipients { #expect(try await fixture.state(of: recipient) == .waiting) }
+            #expect(try await fixture.reportAll([grant], from: satellite, untried).requeued == 3)
+            let again = try await fixture.claimAll(satellite)
+            #expect(again.flatMap(\.entries).count == 3)
+            try await fixture.startAll(again, by: satellite)
+            #expect(try await fixture.store.resolveStarted(of: again.map(\.serial), at: fixture.now) == 3)
+            let late = try await fixture.reportAll(again, from: satellite, untried)
+            #expect(late.applied == 3 && late.requeued == 0)
+            for recipient in recipients { #expect(try await fixture.state(of: recipient) == .deferred) }
+            try await fixture.checkTotals(id)
+        }
+    }
+
     @Test("does not let an earlier attempt's failure overwrite a later attempt (C8)", arguments: StoreFactory.all)
     func lateFailure(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
