@@ -16,11 +16,11 @@ enum BlobUse {
     static let firstUses = """
         INSERT INTO blob_use(mailing, hash, since) SELECT DISTINCT mailing, content, 0 FROM revision;
         INSERT INTO blob_use(mailing, hash, since)
-        WITH RECURSIVE slot(n) AS (
+        WITH RECURSIVE place(n) AS (
             SELECT 0
-            UNION ALL SELECT n + 1 FROM slot WHERE (n + 2) * 32 <= (SELECT max(length(attachments)) FROM recipient))
+            UNION ALL SELECT n + 1 FROM place WHERE (n + 2) * 32 <= (SELECT max(length(attachments)) FROM recipient))
         SELECT DISTINCT id >> 32, substr(attachments, n * 32 + 1, 32), 0
-        FROM recipient, slot WHERE length(attachments) >= (n + 1) * 32
+        FROM recipient, place WHERE length(attachments) >= (n + 1) * 32
         ON CONFLICT DO NOTHING;
         INSERT INTO blob_use(mailing, hash, since)
         SELECT 0, hash, 0 FROM blob WHERE NOT EXISTS (SELECT 1 FROM blob_use u WHERE u.hash = blob.hash);
