@@ -450,3 +450,10 @@ def test_the_bench_speaks_the_same_json():
     figures = answered("bench", "store", "--recipients", 1000)
     for name in keys_of(figures):
         assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name), name
+
+
+def test_a_directory_that_is_too_long_for_a_socket_is_not_opened_behind_a_master_s_back(tmp_path):
+    folder = tmp_path / ("a" * 100)
+    folder.mkdir()
+    failed(run("key", "create", "--name", "x", "--dir", folder), 69, "too long for a control socket", "--url")
+    assert not list(folder.iterdir())

@@ -86,6 +86,14 @@ struct ControlOptions: ParsableArguments {
         return self.rememberCertificate ? .firstUse(known, master: master) : .systemRoots
     }
 
+    /// Whether the data directory's path is short enough for a Unix socket in it.
+    var hasControlSocket: Bool {
+        (self.masterDirectory + "/control.sock").utf8.count < ControlOptions.longestSocketPath
+    }
+
+    /// The bytes that a Unix socket's path may have: 108 with its NUL in Linux, 104 elsewhere.
+    static let longestSocketPath = 100
+
     /// Whether no master runs here: there is no socket, or nobody answers on it.
     var masterIsAbsent: Bool {
         guard self.url == nil else { return false }

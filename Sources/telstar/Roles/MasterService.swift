@@ -144,7 +144,7 @@ struct MasterService: Service {
                 logger.info("the API's certificate", metadata: ["sha256": "\(fingerprint)"])
             }
         }
-        if settings.controlSocket.utf8.count < 100 {
+        if settings.controlSocket.utf8.count < ControlOptions.longestSocketPath {
             // A socket that a killed master left behind would keep this one from listening; the store's lock is ours.
             unlink(settings.controlSocket)
             api.controlSocket = settings.controlSocket

@@ -60,6 +60,13 @@ struct OfflineStore: Sendable {
         _ offline: (OfflineStore) async throws -> Result
     ) async throws -> Result {
         let directory = control.masterDirectory
+        // A master that runs there has no socket to be asked by, and its store may be another than the directory's.
+        guard control.hasControlSocket else {
+            throw StartFailure(
+                .unavailable,
+                "the path of \(directory) is too long for a control socket: give --url and --key-file, or a shorter path"
+            )
+        }
         let file = [directory + ".yaml", "/etc/telstar/master.yaml"].first {
             FileManager.default.fileExists(atPath: $0)
         }
