@@ -20,11 +20,11 @@ struct ListenerTests {
 
     private static var quick: ConnectionLimits {
         var limits = ConnectionLimits(connections: 4, connectionsPerAddress: 3)
-        limits.handshake = .milliseconds(200)
-        limits.head = .milliseconds(200)
-        limits.body = .milliseconds(200)
-        limits.idle = .milliseconds(200)
-        limits.answer = .milliseconds(200)
+        limits.handshake = .seconds(2)
+        limits.head = .seconds(2)
+        limits.body = .seconds(2)
+        limits.idle = .seconds(2)
+        limits.answer = .seconds(2)
         return limits
     }
 
@@ -229,7 +229,8 @@ struct ListenerTests {
         limits.head = .seconds(600)
         try await self.serving(limits, tls: tls) { port, ledger in
             try await Self.connect(port).executeThenClose { inbound, outbound in
-                try await outbound.write(ByteBuffer(bytes: [0x16, 0x03, 0x01]))
+                // On a busy machine the deadline may come before the bytes.
+                _ = try? await outbound.write(ByteBuffer(bytes: [0x16, 0x03, 0x01]))
                 #expect(await Self.rest(inbound).isEmpty)
             }
             #expect(ledger.counts.cut == ["handshake": 1])
