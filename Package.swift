@@ -198,6 +198,7 @@ let package = Package(
             "HTTPServing",
             ["DaemonSupport", "HTTPServing", "Listening", "Secrets", hummingbird, logging, nioCore, nioPosix, nioSSL]
         ),
+        tests("Listening", ["Listening", logging, nioCore, nioEmbedded]),
         tests("MailDNS", ["MailDNS", "TestKit"]),
         tests("MailFormat", ["MailFormat", "TestKit"]),
         tests("MailMerge", ["MailFormat", "MailMerge", "MailingModel", "TestKit"]),
@@ -233,10 +234,6 @@ let package = Package(
         tests("Secrets", ["Secrets", asn1, x509]),
         tests("XMLRPC", ["XMLRPC", "TestKit"]),
         tests("ZeroMQ", ["ZeroMQ", "TestKit"]),
-        .testTarget(
-            name: "TelstarTests",
-            dependencies: ["DaemonSupport", "OperatorAPI", "Secrets", "telstar"],
-            swiftSettings: settings
-        ),
+        tests("telstar", ["DaemonSupport", "OperatorAPI", "Secrets", "telstar"]),
     ]
 )

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPTypes
 package import Hummingbird
 
 /// One of the APIs: its routes, who may call it, and how it refuses a call in its own protocol.
@@ -17,6 +18,11 @@ package protocol APIFamily: Sendable {
     ///
     /// - Throws: The error, if the API does not know it; the caller gets 500 then.
     func response(to error: any Error, of request: Request) throws -> Response
+}
+
+extension Request {
+    /// The bytes of the body as the head declares them; `nil` if it does not.
+    package var declaredLength: Int? { self.headers[.contentLength].flatMap { Int($0) } }
 }
 
 extension APIFamily {

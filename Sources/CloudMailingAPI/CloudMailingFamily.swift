@@ -73,7 +73,7 @@ package struct CloudMailingFamily: APIFamily {
     }
 
     private func read(_ request: Request) async throws -> XMLRPCCall {
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > self.maximumBodyBytes {
+        if let length = request.declaredLength, length > self.maximumBodyBytes {
             throw CloudMailingFault(8002, "Can't deserialize input: it has more than \(self.maximumBodyBytes) bytes")
         }
         var limits = XMLRPCLimits()

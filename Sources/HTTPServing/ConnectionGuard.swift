@@ -86,7 +86,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
 }
 
 /// Reports to the guard of a connection where requests and answers begin and end, and closes a connection whose client was answered
-/// while it waited for leave to send its body.
+/// while it waited for 100 Continue.
 final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart

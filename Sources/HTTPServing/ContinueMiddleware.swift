@@ -39,7 +39,7 @@ public struct ContinueMiddleware<Context: ConnectionRequestContext>: RouterMiddl
     }
 }
 
-/// Whether the client of a request still waits for leave to send the body.
+/// Whether the client of a request still waits before it sends the body.
 private final class Expectation: Sendable {
     private let channel: any Channel
     private let state = Atomic(true)

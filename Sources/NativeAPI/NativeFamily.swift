@@ -75,7 +75,7 @@ package struct NativeFamily: APIFamily {
             skipsDuplicates: try Self.truth(request, "skip_duplicates"),
             mayGoOn: { caller.mayGoOn }
         )
-        let length = request.headers[.contentLength].flatMap { Int($0) }
+        let length = request.declaredLength
         if Self.accepts(request, "application/x-ndjson") {
             let logger = self.logger
             return Response(

@@ -58,8 +58,8 @@ package struct OperatorFamily: APIFamily {
             "too_large",
             "the body has more than \(self.maximumBodyBytes) bytes"
         )
-        // Before the first byte, so that a client that waits for leave to send it does not.
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > self.maximumBodyBytes {
+        // Before the first byte, so that a client that waits for 100 Continue does not send it.
+        if let length = request.declaredLength, length > self.maximumBodyBytes {
             throw tooLarge
         }
         let buffer: ByteBuffer

@@ -270,15 +270,4 @@ struct ListenerTests {
         }
         #expect(error?.description == "test.listen: cannot listen on \(host):4711: \(words)")
     }
-
-    @Test(
-        "an address counts as one origin: an IPv4 address, also as a mapped one, and a /64 of IPv6",
-        arguments: [
-            ("192.0.2.7", "192.0.2.7"), ("::ffff:192.0.2.7", "192.0.2.7"),
-            ("2001:db8:1:2:3:4:5:6", "20:1:d:b8:0:1:0:2/64"), ("2001:db8:1:2::1", "20:1:d:b8:0:1:0:2/64"),
-        ]
-    )
-    func origins(address: String, origin: String) throws {
-        #expect(ConnectionLedger.origin(try SocketAddress(ipAddress: address, port: 1)) == origin)
-    }
 }
