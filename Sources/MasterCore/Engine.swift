@@ -8,7 +8,7 @@ import Synchronization
 
 /// The loops behind the public API: what the satellites say, leases, starts, reports, schedules.
 final class Engine: Sendable {
-    private let store: any MailingStore
+    private let store: MailingStore
     private let channel: any SatelliteChannel
     private let configuration: MasterConfiguration
     private let time: MasterTime
@@ -28,7 +28,7 @@ final class Engine: Sendable {
     let feedWatch = FeedWatch()
 
     init(
-        store: any MailingStore,
+        store: MailingStore,
         channel: any SatelliteChannel,
         directory: SatelliteDirectory,
         configuration: MasterConfiguration,
@@ -385,10 +385,8 @@ final class Engine: Sendable {
     func leaveSafeMode() async throws {
         guard self.safeMode.reason != nil else { return }
         // What its satellites may still hold of the forgotten time must not be given out a second time.
-        if let ledger = self.store as? any LeaseLedger {
-            try await ledger.skipLeaseSerials(through: self.safeMode.highestSeen)
-            try await ledger.adopt()
-        }
+        try await self.store.skipLeaseSerials(through: self.safeMode.highestSeen)
+        try await self.store.adopt()
         self.safeMode.confirm()
         self.logger.notice("safe mode ended: the operator confirmed the store")
         await self.dispatcher.workChanged()

@@ -11,7 +11,7 @@ import Synchronization
 /// An operation that returns has committed what it says. Its errors are ``MasterError``; an operation that fails with
 /// ``MasterError/Code/storeFailed`` may be repeated. Operations may be called from any task, before ``run()`` too.
 public final class Master: Sendable {
-    let store: any MailingStore
+    let store: MailingStore
     let configuration: MasterConfiguration
     let directory: SatelliteDirectory
     let now: @Sendable () -> Timestamp
@@ -34,7 +34,7 @@ public final class Master: Sendable {
     ///   - now: The civil clock.
     ///   - logger: Logs what an operator should know.
     public init(
-        store: any MailingStore,
+        store: MailingStore,
         channel: any SatelliteChannel,
         directory: SatelliteDirectory,
         configuration: MasterConfiguration,

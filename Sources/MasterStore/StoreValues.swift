@@ -10,7 +10,7 @@ public struct StoreIdentity: Sendable, Hashable {
     public var term: Term
     /// The version of the tables.
     public var schemaVersion: Int
-    /// Whether it was copied here (by a backup, or a dump) and ``DatabaseStore/adopt()`` was not called since.
+    /// Whether it was copied here (by a backup, or a dump) and ``MailingStore/adopt()`` was not called since.
     public var isCopy: Bool
 
     /// Composes an identity.
@@ -276,6 +276,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public var message: String
     /// The database's own message.
     public var underlying: (any Error)?
+    /// The operation of the store in which it arose.
+    var operation: String?
 
     /// Composes an error.
     public init(_ code: Code, _ message: String, underlying: (any Error)? = nil) {
@@ -284,9 +286,14 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         self.underlying = underlying
     }
 
-    /// The message, then the database's.
+    /// The message, then the database's, and for what is a fault of the database or of its data the operation in which it arose.
     public var description: String {
-        guard let underlying = self.underlying else { return self.message }
-        return "\(self.message): \(underlying)"
+        guard let underlying = self.underlying else { return self.message + self.place }
+        return "\(self.message): \(underlying)\(self.place)"
+    }
+
+    private var place: String {
+        guard let operation = self.operation, self.code == .database || self.code == .corrupt else { return "" }
+        return " (in the store's \(operation))"
     }
 }

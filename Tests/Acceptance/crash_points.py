@@ -22,8 +22,13 @@ OCCURRENCE = collections.defaultdict(lambda: 1, {
     "satelliteBeforeDot": 40, "satelliteAfterDot": 40, "satelliteAfterFinalDotWritten": 40, "satelliteBeforeDone": 40})
 
 
+# A cluster makes its store before its master starts, so this one has a test of its own, `test_migration.py`.
+ELSEWHERE = {"masterWithinMigration"}
+
+
 def points():
-    return re.findall(r"^    case ((?:master|satellite)\w+)$", TABLE.read_text(), re.MULTILINE)
+    names = re.findall(r"^    case ((?:master|satellite)\w+)$", TABLE.read_text(), re.MULTILINE)
+    return [name for name in names if name not in ELSEWHERE]
 
 
 def again(call, what):

@@ -47,8 +47,8 @@ link:
 finishGrace: 0s
 """)
 
-    def start(self):
-        self.program = telstar.Program(["master", "--config", self.config, *self.settings], self.directory / "log")
+    def start(self, environment=None):
+        self.program = telstar.Program(["master", "--config", self.config, *self.settings], self.directory / "log", environment)
 
     def kill(self, number=signal.SIGKILL):
         os.kill(self.program.process.pid, number)

@@ -2,6 +2,7 @@
 
 import GRDB
 import MailingModel
+import PostgreSQL
 import Testing
 
 @testable import MasterStore
@@ -58,38 +59,238 @@ struct MigrationTests {
             #expect(grants.flatMap(\.entries).map(\.attachments) == [Array(attachments[..<2])])
         }
     }
+
+    @Test("has, when the steps are undone, the tables that the earlier version made", arguments: Case.all)
+    func undone(older: Case) async throws {
+        try await older.factory.withStore { fixture in
+            try await fixture.undoSteps(to: older.version)
+            let undone = try await fixture.columns()
+            #expect(undone.count > 10)
+            #expect(try await fixture.columns(madeBy: older.version) == undone)
+            try await fixture.reopen()
+        }
+    }
+
+    @Test(
+        "is brought up to date in every partition, also of a mailing that is being removed",
+        arguments: StoreFactory.all
+    )
+    func partitions(factory: StoreFactory) async throws {
+        try await factory.withStore(partitionThreshold: 10) { fixture in
+            let satellite = try await fixture.makeSatellite()
+            let (large, removed) = (try await fixture.makeMailing(), try await fixture.makeMailing())
+            for id in [large, removed] { try await fixture.add(40, to: id) }
+            let grants = try await fixture.claimAll(satellite)
+            try await fixture.startAll(grants, by: satellite)
+            try await fixture.reportAll(grants, from: satellite, Outcomes.deferred)
+            // As a removal leaves it that was interrupted after the first of its two tables.
+            try await fixture.store.write { try $0.prepare("DROP TABLE recipient_\(removed)").run() }
+            let tables = ["delivery", "delivery_\(large)", "delivery_\(removed)"]
+            try await fixture.undoSteps(to: Schema.newest - 1)
+            let old = try await fixture.columns()
+            for table in tables { #expect(old.contains { $0.hasPrefix(table + ".settled ") }, "\(table)") }
+            try await fixture.reopen()
+            fixture.pass(.seconds(100_000))
+            #expect(try await fixture.counters(large).deferred == 40)
+            try await fixture.deliverAll(satellite, of: large)
+            #expect(try await fixture.counters(large).delivered == 40)
+            #expect(try await fixture.store.reconcileCounters(of: large) == 0)
+            if factory.name == StoreFactory.sqlite.name { try await fixture.close() }
+            let new = try await fixture.columns()
+            for table in tables { #expect(new.contains { $0.hasPrefix(table + ".resolved ") }, "\(table)") }
+            if factory.name == StoreFactory.sqlite.name { try await fixture.reopen() }
+        }
+    }
+}
+
+@Suite("Steps of the schema")
+struct SchemaStepTests {
+    @Test("released ones are never edited")
+    func released() throws {
+        let sqlite = try Schema.steps.map(SchemaRecorder.fingerprint)
+        #expect(
+            sqlite == [
+                3_119_139_496_274_206_159, 11_079_694_168_065_406_449, 10_137_258_800_554_762_450,
+                16_659_214_880_431_441_913, 1_749_085_536_823_359_368, 2_656_973_945_915_226_374,
+                7_892_594_525_976_612_184,
+            ]
+        )
+        let postgreSQL = try PostgreSQLSchema.steps.map(SchemaRecorder.fingerprint)
+        #expect(
+            postgreSQL == [
+                9_698_860_756_271_785_503, 429_735_464_310_512_436, 16_053_912_833_995_510_915,
+                226_125_772_438_081_669, 5_350_333_681_336_703_851, 3_629_911_850_731_888_087,
+                8_433_607_142_274_096_324,
+            ]
+        )
+    }
+
+    @Test("one that fails leaves the store as it was, and the next start goes on")
+    func failure() async throws {
+        try await withTemporaryDirectory { directory in
+            let database = try DatabaseQueue(path: directory + "/store.db")
+            let failing = SchemaStep("fails") { editor in
+                try editor.run("CREATE TABLE half(x)")
+                throw StoreError(.full, "in the middle")
+            }
+            func migrate(_ steps: [SchemaStep]) throws {
+                try database.inDatabase { database in
+                    try database.inTransaction {
+                        try Schema.migrate(database, steps)
+                        return .commit
+                    }
+                }
+            }
+            func version() throws -> Int? {
+                try database.inDatabase { try Int.fetchOne($0, sql: "PRAGMA user_version") }
+            }
+            try migrate(Array(Schema.steps.prefix(3)))
+            let error = #expect(throws: StoreError.self) { try migrate(Schema.steps + [failing]) }
+            #expect(error?.code == .full)
+            #expect(try version() == 3)
+            try migrate(Schema.steps)
+            #expect(try version() == Schema.newest)
+            try database.close()
+        }
+    }
+
+    @Test("each is announced, and a new store is distinguished from an old one")
+    func progress() throws {
+        let steps = [SchemaStep("one", "-- 1"), SchemaStep("two", "-- 2")]
+        func announced(from version: Int) throws -> [SchemaProgress] {
+            var seen: [SchemaProgress] = []
+            try SchemaStep.run(steps, from: version, on: SchemaRecorder()) { seen.append($0) }
+            return seen
+        }
+        let update = try announced(from: 1)
+        #expect(update.map(\.isDone) == [false, true])
+        #expect(update.allSatisfy { $0.step == "two" && $0.version == 2 && $0.newest == 2 && !$0.isNewStore })
+        let new = try announced(from: 0)
+        #expect(new.map(\.step) == ["one", "one", "two", "two"])
+        #expect(new.allSatisfy { $0.isNewStore })
+        #expect(try announced(from: 2).isEmpty)
+    }
 }
 
 extension Fixture {
+    private var isLocal: Bool { self.factory.name == StoreFactory.sqlite.name }
+
+    /// What undoes each step of SQLite's schema, from the second on.
+    private static let undoingSQLite: [[String]] = [
+        ["DELETE FROM meta WHERE name = 'lease'", "INSERT INTO sqlite_sequence VALUES ('lease', 70)"],
+        ["DROP TABLE import_block"],
+        ["DROP TABLE blob_use"],
+        Fixture.withoutPartitions,
+        ["DROP TABLE satellite_journal", "DROP TABLE leadership"],
+        Fixture.oldNames + ["DROP INDEX lease_bucket", "CREATE INDEX lease_place ON lease(mailing, bucket)"],
+    ]
+
+    /// What undoes each step of PostgreSQL's schema, from the second on.
+    private static let undoingPostgreSQL: [[String]] = [
+        ["ALTER TABLE store DROP COLUMN origin"],
+        ["DROP TABLE import_block"],
+        ["DROP TABLE blob_use"],
+        Fixture.withoutPartitions,
+        ["DROP TABLE satellite_journal"],
+        Fixture.oldNames + ["ALTER INDEX lease_bucket RENAME TO lease_place"],
+    ]
+
+    private static let withoutPartitions = [
+        "ALTER TABLE mailing DROP COLUMN segment", "ALTER TABLE mailing DROP COLUMN segment_tracked",
+        "ALTER TABLE tombstone DROP COLUMN segment", "ALTER TABLE tombstone DROP COLUMN tracked",
+    ]
+
+    private static let oldNames = [
+        "ALTER TABLE mailing RENAME COLUMN partition_start TO segment",
+        "ALTER TABLE mailing RENAME COLUMN partition_tracked TO segment_tracked",
+        "ALTER TABLE tombstone RENAME COLUMN has_partition TO segment",
+    ]
+
     /// Makes the tables as an earlier version had them, with what is in them; the store has to be opened again.
     func undoSteps(to version: Int) async throws {
-        let isLocal = self.factory.name == StoreFactory.sqlite.name
-        // What undoes the step from version `i + 1` to `i + 2`.
-        let undoing = [
-            isLocal
-                ? ["DELETE FROM meta WHERE name = 'lease'", "INSERT INTO sqlite_sequence VALUES ('lease', 70)"]
-                : ["ALTER TABLE store DROP COLUMN origin"],
-            ["DROP TABLE import_block"],
-            ["DROP TABLE blob_use"],
-            [
-                "ALTER TABLE mailing DROP COLUMN segment", "ALTER TABLE mailing DROP COLUMN segment_tracked",
-                "ALTER TABLE tombstone DROP COLUMN segment", "ALTER TABLE tombstone DROP COLUMN tracked",
-            ],
-            ["DROP TABLE satellite_journal"] + (isLocal ? ["DROP TABLE leadership"] : []),
-        ]
+        let undoing = self.isLocal ? Self.undoingSQLite : Self.undoingPostgreSQL
         let statements =
             undoing[(version - 1)...].reversed().flatMap(\.self)
-            + [isLocal ? "PRAGMA user_version = \(version)" : "UPDATE store SET version = \(version)"]
-        if isLocal {
-            // Not by the store, each of whose commits is counted in a table that goes.
-            try await self.close()
-            try await DatabaseQueue(path: self.location.directory + "/store.db").write { database in
-                for sql in statements { try database.execute(sql: sql) }
-            }
+            + [self.isLocal ? "PRAGMA user_version = \(version)" : "UPDATE store SET version = \(version)"]
+        // Not by the store, each of whose commits is counted in a table that may go.
+        if self.isLocal { try await self.close() }
+        try await self.edit { editor in
+            try editor.run(onEach: .deliveries) { "ALTER TABLE \($0) RENAME COLUMN resolved TO settled" }
+            for statement in statements { try editor.run(statement) }
+        }
+    }
+
+    /// Changes the tables; a store in SQLite has to be closed.
+    private func edit(_ change: @escaping @Sendable (any SchemaEditor) throws -> Void) async throws {
+        if self.isLocal {
+            let database = try DatabaseQueue(path: self.location.directory + "/store.db")
+            try await database.write { try change(Schema.Editor(database: $0)) }
+            try database.close()
         } else {
-            try await self.database.write { transaction in
-                for sql in statements { try transaction.prepare(sql).run() }
+            // By the writer, since the store goes on with what it does by itself.
+            try await self.store.write { transaction in
+                let connection = try #require(transaction.connection as? PostgreSQLStoreConnection)
+                try change(PostgreSQLSchema.Editor(connection: connection.connection))
             }
         }
+    }
+
+    /// The columns of all tables, each as `table.column type nullability`; a store in SQLite has to be closed.
+    func columns() async throws -> Set<String> {
+        if self.isLocal {
+            return try await Self.columns(try DatabaseQueue(path: self.location.directory + "/store.db"))
+        }
+        return try await self.columns(inSchema: "public") { _ in }
+    }
+
+    /// The columns of the tables that the steps up to a version make.
+    func columns(madeBy version: Int) async throws -> Set<String> {
+        if self.isLocal {
+            let database = try DatabaseQueue()
+            try await database.write { try Schema.migrate($0, Array(Schema.steps[..<version])) }
+            return try await Self.columns(database)
+        }
+        return try await self.columns(inSchema: "older") { connection in
+            try connection.execute(script: "CREATE SCHEMA older; SET LOCAL search_path = older")
+            try connection.execute(script: PostgreSQLSchema.foundation)
+            let editor = PostgreSQLSchema.Editor(connection: connection)
+            try SchemaStep.run(Array(PostgreSQLSchema.steps[..<version]), from: 0, on: editor) { _ in }
+        }
+    }
+
+    private static func columns(_ database: DatabaseQueue) async throws -> Set<String> {
+        let columns = try await database.read { database in
+            try String.fetchSet(
+                database,
+                sql: """
+                    SELECT m.name || '.' || c.name || ' ' || c.type || ' ' || c."notnull"
+                    FROM sqlite_master m, pragma_table_info(m.name) c
+                    WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite!_%' ESCAPE '!'
+                    """
+            )
+        }
+        try database.close()
+        return columns
+    }
+
+    private func columns(
+        inSchema schema: String,
+        _ prepare: (PostgreSQLConnection) throws -> Void
+    ) async throws -> Set<String> {
+        let connection = try PostgreSQLConnection(PostgreSQLConfiguration(try self.location.postgreSQL().url))
+        defer { connection.close() }
+        // What it makes is gone with the transaction.
+        try connection.execute(script: "BEGIN")
+        try prepare(connection)
+        let rows = try connection.query(
+            """
+            SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable
+            FROM information_schema.columns WHERE table_schema = $1
+            """,
+            [.text(schema)]
+        )
+        let columns = Set(try rows.map { try $0.text(0) })
+        try connection.execute(script: "ROLLBACK")
+        return columns
     }
 }

@@ -35,7 +35,7 @@ package struct TestAPI {
         let directory = FileManager.default.temporaryDirectory.path + "/test-api-\(UInt64.random(in: 0 ... .max))"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: directory) }
-        let store = try await DatabaseStore.open(
+        let store = try await MailingStore.open(
             SQLiteConfiguration(path: directory + "/store.sqlite"),
             secrets: StoreSecrets(
                 digest: Self.digest,

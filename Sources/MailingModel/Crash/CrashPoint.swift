@@ -16,6 +16,8 @@ import Darwin
 
 /// The points before and after each durable write of one recipient's way.
 public enum CrashPoint: String, Sendable, CaseIterable {
+    /// A step of bringing the store's tables up to date is done, and none is committed.
+    case masterWithinMigration
     /// Recipients are checked and not yet stored.
     case masterBeforeAddRecipients
     /// Recipients are stored and not yet answered for.

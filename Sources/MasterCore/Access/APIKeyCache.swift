@@ -27,7 +27,7 @@ final class APIKeyCache: Sendable {
     private let decoy = APIKey.generate().hash
 
     /// Takes the keys of the store that are not revoked.
-    func reload(from store: any MailingStore) async throws {
+    func reload(from store: MailingStore) async throws {
         while true {
             let changes = self.contents.withLock { $0.changes }
             let keys = try await store.keys().filter { $0.revoked == nil }

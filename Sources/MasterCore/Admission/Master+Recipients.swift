@@ -69,14 +69,11 @@ extension Master {
             var results: [Admitted<Answer>] = []
             var drafts: [RecipientDraft] = []
             var indices: [Int] = []
+            var attachments: [[UInt8]] = []
             for (index, submission) in submissions.enumerated() {
                 switch admission.validate(submission) {
-                case .success(var draft):
-                    for attachment in submission.attachments {
-                        draft.attachments.append(
-                            try await self.store.putBlob(attachment.encoded, at: self.now())
-                        )
-                    }
+                case .success(let draft):
+                    attachments += submission.attachments.map(\.encoded)
                     drafts.append(draft)
                     indices.append(index)
                     results.append(.refused(.notStored))
@@ -85,6 +82,14 @@ extension Master {
                 }
             }
             guard !drafts.isEmpty else { return results }
+            if !attachments.isEmpty {
+                var hashes = try await self.store.putBlobs(attachments, at: self.now())[...]
+                for (draft, index) in indices.enumerated() {
+                    let count = submissions[index].attachments.count
+                    drafts[draft].attachments = Array(hashes.prefix(count))
+                    hashes.removeFirst(count)
+                }
+            }
             CrashPoint.reached(.masterBeforeAddRecipients)
             let answers = try await store(drafts, indices)
             CrashPoint.reached(.masterAfterAddRecipients)

@@ -8,7 +8,7 @@ import Synchronization
 
 /// Applies reports, then acknowledges them; tries again for as long as the store fails.
 final class ReportIntake: Sendable {
-    private let store: any MailingStore
+    private let store: MailingStore
     private let channel: any SatelliteChannel
     private let directory: SatelliteDirectory
     private let configuration: MasterConfiguration.Intake
@@ -23,7 +23,7 @@ final class ReportIntake: Sendable {
     private let signal = Signal()
 
     init(
-        store: any MailingStore,
+        store: MailingStore,
         channel: any SatelliteChannel,
         directory: SatelliteDirectory,
         configuration: MasterConfiguration.Intake,

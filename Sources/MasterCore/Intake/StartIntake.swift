@@ -16,7 +16,7 @@ final class StartIntake: Sendable {
         var requests: [SatelliteSession: [LeaseSerial: EntryBitmap]] = [:]
     }
 
-    private let store: any MailingStore
+    private let store: MailingStore
     private let channel: any SatelliteChannel
     private let directory: SatelliteDirectory
     private let time: MasterTime
@@ -26,7 +26,7 @@ final class StartIntake: Sendable {
     private let signal = Signal()
 
     init(
-        store: any MailingStore,
+        store: MailingStore,
         channel: any SatelliteChannel,
         directory: SatelliteDirectory,
         time: MasterTime,

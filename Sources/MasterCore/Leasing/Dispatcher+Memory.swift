@@ -38,13 +38,11 @@ extension Dispatcher {
                 "has seen term \(handshake.highestTerm.rawValue), the store is at term \(identity.term.rawValue): it is a "
                 + "restored or cloned copy"
         }
-        if let ledger = self.store as? any LeaseLedger {
-            let highest = try await ledger.highestLeaseSerial()
-            guard handshake.highestLeaseSerial <= highest else {
-                return
-                    "has seen lease \(handshake.highestLeaseSerial), the store has given out \(highest) at most: it is a "
-                    + "restored or cloned copy"
-            }
+        let highest = try await self.store.highestLeaseSerial()
+        guard handshake.highestLeaseSerial <= highest else {
+            return
+                "has seen lease \(handshake.highestLeaseSerial), the store has given out \(highest) at most: it is a "
+                + "restored or cloned copy"
         }
         if let lease = try await self.store.unknownStart(among: handshake.journaledLeases, of: session.satellite) {
             return
@@ -58,9 +56,7 @@ extension Dispatcher {
     /// the store.
     func resolveFinished(by session: SatelliteSession, _ handshake: Handshake) async throws {
         // Leases that it may still hold must not get their numbers a second time.
-        if let ledger = self.store as? any LeaseLedger {
-            try await ledger.skipLeaseSerials(through: handshake.highestLeaseSerial)
-        }
+        try await self.store.skipLeaseSerials(through: handshake.highestLeaseSerial)
         // A lease that is resolved altogether is gone afterwards.
         let mailings = try await self.store.leases(of: session.satellite).map(\.mailing)
         let count = try await self.store.resolveFinished(

@@ -11,7 +11,7 @@ import MasterStore
 
 /// Leases recipients to satellites, and revokes leases.
 actor Dispatcher {
-    let store: any MailingStore
+    let store: MailingStore
     let channel: any SatelliteChannel
     let directory: SatelliteDirectory
     let configuration: MasterConfiguration
@@ -47,7 +47,7 @@ actor Dispatcher {
     var reconciled: [SatelliteID: UInt64] = [:]
 
     init(
-        store: any MailingStore,
+        store: MailingStore,
         channel: any SatelliteChannel,
         directory: SatelliteDirectory,
         configuration: MasterConfiguration,

@@ -8,7 +8,7 @@ import MasterStore
 ///
 /// It keeps in memory what it needs of the open mailings, and learns of changes from the operations and the intake.
 actor MailingScheduler {
-    private let store: any MailingStore
+    private let store: MailingStore
     private let configuration: MasterConfiguration
     private let time: MasterTime
     private let logger: Logger
@@ -40,7 +40,7 @@ actor MailingScheduler {
     }
 
     init(
-        store: any MailingStore,
+        store: MailingStore,
         configuration: MasterConfiguration,
         time: MasterTime,
         signal: Signal,

@@ -20,7 +20,7 @@ struct PreparedChange: Sendable {
     init(
         _ change: MailingChange,
         mailing id: MailingID,
-        store: any MailingStore,
+        store: MailingStore,
         configuration: MasterConfiguration
     ) async throws {
         guard let mailing = try await store.mailing(id), let former = try await store.content(of: id) else {
@@ -206,7 +206,7 @@ struct PreparedChange: Sendable {
     private static func store(
         _ draft: DKIMSettingDraft,
         former: [DKIMSetting],
-        in store: any MailingStore
+        in store: MailingStore
     ) async throws -> (setting: DKIMSetting, warning: String?) {
         guard !draft.selector.isEmpty, !draft.domain.isEmpty else {
             throw MasterError(.badProperty("dkim"), "a DKIM signature needs a selector and a domain")

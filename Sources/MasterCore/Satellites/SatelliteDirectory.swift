@@ -71,7 +71,7 @@ public final class SatelliteDirectory: Sendable {
     }
 
     /// Takes the records of the store.
-    public func reload(from store: any MailingStore) async throws {
+    public func reload(from store: MailingStore) async throws {
         while true {
             let changes = self.contents.withLock { $0.changes }
             let records = try await store.satellites()
@@ -109,7 +109,7 @@ public final class SatelliteDirectory: Sendable {
     ///   - logger: Logs enrolments and failures of the store.
     /// - Returns: Decisions that hold this directory and the store.
     public func decisions(
-        store: any MailingStore,
+        store: MailingStore,
         now: @escaping @Sendable () -> Timestamp,
         logger: Logger
     ) -> MasterLinkDecisions {
@@ -139,7 +139,7 @@ public final class SatelliteDirectory: Sendable {
     private func enrol(
         _ serial: String,
         key: [UInt8],
-        store: any MailingStore,
+        store: MailingStore,
         now: Timestamp,
         logger: Logger
     ) async -> Bool {

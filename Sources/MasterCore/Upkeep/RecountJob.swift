@@ -13,13 +13,13 @@ final class RecountJob: Sendable {
     /// Mailings read at a time.
     private static let page = 100
 
-    private let store: any MailingStore
+    private let store: MailingStore
     private let configuration: MasterConfiguration.Upkeep
     private let time: MasterTime
     private let logger: Logger
     private let sum = Mutex(0)
 
-    init(store: any MailingStore, configuration: MasterConfiguration.Upkeep, time: MasterTime, logger: Logger) {
+    init(store: MailingStore, configuration: MasterConfiguration.Upkeep, time: MasterTime, logger: Logger) {
         self.store = store
         self.configuration = configuration
         self.time = time

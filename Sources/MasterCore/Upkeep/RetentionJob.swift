@@ -14,7 +14,7 @@ struct RetentionJob: Sendable {
     /// An attachment that no recipient has come to use so long after it was stored belongs to a call that failed.
     private static let blobPatience = Duration.seconds(86_400)
 
-    let store: any MailingStore
+    let store: MailingStore
     let configuration: MasterConfiguration.Upkeep
     let time: MasterTime
     let logger: Logger

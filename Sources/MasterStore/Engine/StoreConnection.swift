@@ -100,41 +100,61 @@ extension StoreStatement {
 }
 
 /// The row at which a statement stands; columns from 0, valid until the next row.
+///
+/// A value that is missing, of another type or out of its range is damaged data, ``StoreError/Code/corrupt``: taken for 0 or
+/// for an empty text it would do harm out of sight.
 protocol StoreRow {
     /// A number, `nil` for null.
-    func optionalInt64(_ column: Int32) -> Int64?
+    func optionalInt64(_ column: Int32) throws -> Int64?
     /// A text, `nil` for null.
-    func optionalText(_ column: Int32) -> String?
+    func optionalText(_ column: Int32) throws -> String?
     /// Bytes, `nil` for null.
-    func optionalBlob(_ column: Int32) -> [UInt8]?
+    func optionalBlob(_ column: Int32) throws -> [UInt8]?
 }
 
 extension StoreRow {
-    /// A number; 0 for null.
-    func int64(_ column: Int32) -> Int64 { self.optionalInt64(column) ?? 0 }
-    /// A number; 0 for null.
-    func int(_ column: Int32) -> Int { Int(self.int64(column)) }
-    /// A number of 32 bits; 0 for null.
-    func int32(_ column: Int32) -> Int32 { Int32(truncatingIfNeeded: self.int64(column)) }
-    /// A truth value, stored as a number; `false` for null.
-    func bool(_ column: Int32) -> Bool { self.int64(column) != 0 }
-    /// Whether a number is missing.
-    func isNull(_ column: Int32) -> Bool { self.optionalInt64(column) == nil }
-    /// A timestamp.
-    func timestamp(_ column: Int32) -> Timestamp { Timestamp(milliseconds: self.int64(column)) }
-    /// A timestamp, `nil` for null.
-    func optionalTimestamp(_ column: Int32) -> Timestamp? {
-        self.optionalInt64(column).map { Timestamp(milliseconds: $0) }
+    /// A number.
+    func int64(_ column: Int32) throws -> Int64 { try self.required(self.optionalInt64(column), column) }
+    /// A number.
+    func int(_ column: Int32) throws -> Int { Int(try self.int64(column)) }
+    /// A number in the range of its type.
+    func integer<Number: FixedWidthInteger>(_ column: Int32) throws -> Number {
+        let value = try self.int64(column)
+        guard let number = Number(exactly: value) else {
+            throw StoreError(.corrupt, "a stored number is out of its range: \(value) in column \(column)")
+        }
+        return number
     }
-    /// A text; empty for null.
-    func text(_ column: Int32) -> String { self.optionalText(column) ?? "" }
-    /// Bytes; none for null.
-    func blob(_ column: Int32) -> [UInt8] { self.optionalBlob(column) ?? [] }
+    /// A case, stored as its number.
+    func value<Value: RawRepresentable>(_ column: Int32) throws -> Value where Value.RawValue: FixedWidthInteger {
+        let number: Value.RawValue = try self.integer(column)
+        guard let value = Value(rawValue: number) else {
+            throw StoreError(.corrupt, "a stored \(Value.self) is unknown: \(number)")
+        }
+        return value
+    }
+    /// A truth value, stored as a number.
+    func bool(_ column: Int32) throws -> Bool { try self.int64(column) != 0 }
+    /// A timestamp.
+    func timestamp(_ column: Int32) throws -> Timestamp { Timestamp(milliseconds: try self.int64(column)) }
+    /// A timestamp, `nil` for null.
+    func optionalTimestamp(_ column: Int32) throws -> Timestamp? {
+        try self.optionalInt64(column).map { Timestamp(milliseconds: $0) }
+    }
+    /// A text.
+    func text(_ column: Int32) throws -> String { try self.required(self.optionalText(column), column) }
+    /// Bytes.
+    func blob(_ column: Int32) throws -> [UInt8] { try self.required(self.optionalBlob(column), column) }
     /// A hash of 32 bytes.
     func hash(_ column: Int32) throws -> BlobHash {
-        guard let hash = BlobHash(bytes: self.blob(column)) else {
+        guard let hash = BlobHash(bytes: try self.blob(column)) else {
             throw StoreError(.corrupt, "a stored hash does not have 32 bytes")
         }
         return hash
+    }
+
+    private func required<Value>(_ value: Value?, _ column: Int32) throws -> Value {
+        guard let value else { throw StoreError(.corrupt, "a stored value is missing in column \(column)") }
+        return value
     }
 }

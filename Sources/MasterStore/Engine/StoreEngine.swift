@@ -2,6 +2,16 @@
 
 internal import MailingModel
 
+/// One of ``MailingStore``'s operations, by the name of its function.
+struct StoreOperation: Sendable, Hashable, ExpressibleByStringLiteral {
+    let name: String
+
+    init(stringLiteral name: String) { self.name = name }
+
+    /// Takes a name as `#function` gives it, such as `claim(_:at:lifetime:)`.
+    init(function: String) { self.name = String(function.prefix { $0 != "(" }) }
+}
+
 /// A database that carries operations out: each in a transaction, writing ones one after another.
 protocol StoreEngine: Sendable {
     /// The store's identity, and the term under which it was opened.
@@ -12,10 +22,21 @@ protocol StoreEngine: Sendable {
     var context: StoreContext { get }
     /// The writing operations that wait for their turn.
     var queue: WriteQueue { get }
-    /// Runs a reading operation on a snapshot.
+    /// The leadership that another master may take over; `nil` where no other can open the database.
+    var sharedLeadership: Leadership? { get }
+    /// Runs a reading step of an operation on a snapshot.
     @concurrent
     func read<Answer: Sendable>(
-        _ operation: @escaping @Sendable (StoreTransaction) throws -> Answer
+        _ operation: StoreOperation,
+        _ step: @escaping @Sendable (StoreTransaction) throws -> Answer
+    ) async throws -> Answer
+    /// Runs a writing step of an operation; what it changed is on disk when this returns.
+    ///
+    /// It may run twice.
+    @concurrent
+    func write<Answer: Sendable>(
+        _ operation: StoreOperation,
+        _ step: @escaping @Sendable (StoreTransaction) throws -> Answer
     ) async throws -> Answer
     /// Writes a consistent copy while everything goes on.
     @concurrent
@@ -29,15 +50,17 @@ protocol StoreEngine: Sendable {
 }
 
 extension StoreEngine {
-    /// Runs a writing operation; what it changed is on disk when this returns.
-    ///
-    /// It may run twice.
     @concurrent
     func write<Answer: Sendable>(
-        _ operation: @escaping @Sendable (StoreTransaction) throws -> Answer
+        _ operation: StoreOperation,
+        _ step: @escaping @Sendable (StoreTransaction) throws -> Answer
     ) async throws -> Answer {
         let context = self.context
-        return try await self.queue.perform { try StoreTransaction.run(operation, on: $0, context) }
+        do {
+            return try await self.queue.perform { try StoreTransaction.run(step, on: $0, context) }
+        } catch {
+            throw StoreError.wrapping(error, in: operation)
+        }
     }
 
     /// Runs a job in the next transaction, and `done` with its answer once that is committed, or with `nil` if it fails.

@@ -12,4 +12,12 @@ extension StoreError {
         default: error
         }
     }
+
+    /// The same with the operation in which it arose, unless it tells of one already.
+    static func wrapping(_ error: any Error, in operation: StoreOperation) -> any Error {
+        let error = Self.wrapping(error)
+        guard var failure = error as? StoreError, failure.operation == nil else { return error }
+        failure.operation = operation.name
+        return failure
+    }
 }

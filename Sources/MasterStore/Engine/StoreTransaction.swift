@@ -71,7 +71,7 @@ final class StoreTransaction {
 
     /// Runs an INSERT that ends in `RETURNING` and a number; that number.
     func insert(_ statement: any StoreStatement) throws -> Int64 {
-        guard let id = try statement.first({ $0.int64(0) }) else {
+        guard let id = try statement.first({ try $0.int64(0) }) else {
             throw StoreError(.database, "a new row has no number")
         }
         return id
@@ -109,14 +109,17 @@ final class StoreTransaction {
     /// Gives a mailing a partition of its own, from a bucket on.
     func openPartition(of id: MailingID, from start: UInt16) throws {
         try self.connection.makePartition(Partition(owner: id))
-        try self.prepare("UPDATE mailing SET segment = ? WHERE id = ?").bind(1, Int(start)).bind(2, Int(id.rawValue))
-            .run()
+        try self.prepare("UPDATE mailing SET partition_start = ? WHERE id = ?").bind(1, Int(start)).bind(
+            2,
+            Int(id.rawValue)
+        )
+        .run()
         try self.update(id) { $0.partitionStart = start }
     }
 
     /// Notes that clients have chosen ids for recipients of a mailing's own partition.
     func noteTrackedPartition(of id: MailingID) throws {
-        try self.prepare("UPDATE mailing SET segment_tracked = 1 WHERE id = ?").bind(1, Int(id.rawValue)).run()
+        try self.prepare("UPDATE mailing SET partition_tracked = 1 WHERE id = ?").bind(1, Int(id.rawValue)).run()
         try self.update(id) { $0.isPartitionTracked = true }
     }
 
@@ -219,7 +222,7 @@ final class StoreTransaction {
             WHERE account = ? AND tracking IN (SELECT value FROM json_each(?))
             """
         ).bind(1, Int(account.rawValue)).bind(2, list: chosen)
-            .rows { owners[$0.text(0)] = RecipientID(packed: $0.int64(1)) }
+            .rows { owners[try $0.text(0)] = RecipientID(packed: try $0.int64(1)) }
         return owners
     }
 
@@ -269,7 +272,11 @@ final class StoreTransaction {
 
     /// A counter as stored.
     func stored(_ counter: Counter) throws -> Int64 {
-        try self.prepare("SELECT value FROM meta WHERE name = ?").bind(1, counter.rawValue).first { $0.int64(0) } ?? 0
+        let value = try self.prepare("SELECT value FROM meta WHERE name = ?").bind(1, counter.rawValue)
+            .first { try $0.int64(0) }
+        // To number from the start again would give the numbers of older leases and events a second time.
+        guard let value else { throw StoreError(.corrupt, "the store has no counter \(counter.rawValue)") }
+        return value
     }
 
     /// The next unused number of a counter.
@@ -292,7 +299,7 @@ final class StoreTransaction {
     func satelliteName(_ id: SatelliteID) throws -> String? {
         if let known = self.satelliteNames[id] { return known }
         let name = try self.prepare("SELECT serial FROM satellite WHERE id = ?").bind(1, Int(id.rawValue))
-            .first { $0.text(0) }
+            .first { try $0.text(0) }
         self.satelliteNames[id] = .some(name)
         return name
     }

@@ -25,8 +25,8 @@ enum EventPurge {
         var purged = 0
         try transaction.prepare("SELECT seq, snapshot FROM event WHERE seq > ? ORDER BY seq LIMIT ?")
             .bind(1, horizon).bind(2, Self.length).rowsWhile { row in
-                guard try ReportSnapshot.modified(row.blob(1)) < timestamp else { return false }
-                last = row.int64(0)
+                guard try ReportSnapshot.modified(try row.blob(1)) < timestamp else { return false }
+                last = try row.int64(0)
                 purged += 1
                 return true
             }

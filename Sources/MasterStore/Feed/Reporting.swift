@@ -104,14 +104,15 @@ enum Reporting {
             var read = 0
             try statement.rowsWhile { row in
                 read += 1
-                page.next = row.int64(0)
-                let matches =
-                    (states?.contains { Int($0.rawValue) == row.int(1) } ?? true)
-                    && (mailings?.contains(MailingID(rawValue: row.int32(2))) ?? true)
-                    && (filter.account.map { $0.rawValue == row.int32(3) } ?? true)
-                if matches {
+                page.next = try row.int64(0)
+                let state: RecipientState = try row.value(1)
+                let mailing = MailingID(rawValue: try row.integer(2))
+                let account = AccountID(rawValue: try row.integer(3))
+                if states?.contains(state) ?? true, mailings?.contains(mailing) ?? true,
+                    filter.account ?? account == account
+                {
                     page.entries.append(
-                        FeedEntry(position: page.next, report: try ReportSnapshot.decode(row.blob(4), ids: ids))
+                        FeedEntry(position: page.next, report: try ReportSnapshot.decode(try row.blob(4), ids: ids))
                     )
                 }
                 return page.entries.count < limit

@@ -48,7 +48,10 @@ struct Claiming {
             try transaction
             .prepare("SELECT class, domain, fill, watermark FROM bucket WHERE mailing = ? AND bucket = ?")
             .bind(1, Int(request.mailing.rawValue)).bind(2, Int(request.bucket.rawValue))
-            .first { (class: $0.int(0), domain: $0.optionalText(1), fill: $0.int64(2), watermark: $0.int64(3)) }
+            .first { row in
+                let (fill, watermark): (UInt32, UInt32) = (try row.integer(2), try row.integer(3))
+                return (class: try row.int(0), domain: try row.optionalText(1), fill: fill, watermark: watermark)
+            }
         guard let bucket, bucket.class == Int(request.deliveryClass.rawValue) else { return nil }
         if let domain = bucket.domain, !domain.isEmpty, !request.affinity.allows(domain) { return nil }
         let revision: Int64
@@ -57,8 +60,8 @@ struct Claiming {
             (candidates, revision) = try claiming.retries()
         } else {
             candidates = try claiming.unleased(
-                from: UInt32(truncatingIfNeeded: bucket.watermark),
-                before: UInt32(truncatingIfNeeded: bucket.fill)
+                from: bucket.watermark,
+                before: bucket.fill
             )
             revision = mailing.revision
         }
@@ -93,19 +96,19 @@ struct Claiming {
             WHERE id >= ? AND id < ? ORDER BY id
             """
         ).bind(1, start.packed).bind(2, end).rowsWhile { row in
-            let id = RecipientID(packed: row.int64(0))
+            let id = RecipientID(packed: try row.int64(0))
             if !touched.isEmpty, touched.contains(id) { return true }
-            guard self.request.affinity.allows(row.text(2)) else {
+            guard self.request.affinity.allows(try row.text(2)) else {
                 forbidden.append(id)
                 return true
             }
             let candidate = Candidate(
                 entry: LeaseRow.Entry(ordinal: id.ordinal, attempt: 1),
                 delivery: nil,
-                trackingID: row.optionalText(3) ?? ids.encode(id),
-                address: row.text(1),
-                mergeFields: row.blob(5),
-                attachments: try Self.hashes(row.blob(4))
+                trackingID: try row.optionalText(3) ?? ids.encode(id),
+                address: try row.text(1),
+                mergeFields: try row.blob(5),
+                attachments: try row.optionalBlob(4).map(Self.hashes) ?? []
             )
             bytes += candidate.bytes
             guard candidates.isEmpty || bytes <= self.request.maximumBytes else {
@@ -158,14 +161,14 @@ struct Claiming {
             WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id
             """
         ).bind(1, list: chosen.map(\.id.packed)).rowsWhile { row in
-            guard let delivery = deliveries[RecipientID(packed: row.int64(0))] else { return true }
+            guard let delivery = deliveries[RecipientID(packed: try row.int64(0))] else { return true }
             let candidate = Candidate(
                 entry: LeaseRow.Entry(ordinal: delivery.id.ordinal, attempt: delivery.attempt + 1),
                 delivery: delivery,
-                trackingID: row.optionalText(2) ?? ids.encode(delivery.id),
-                address: row.text(1),
-                mergeFields: row.blob(4),
-                attachments: try Self.hashes(row.blob(3))
+                trackingID: try row.optionalText(2) ?? ids.encode(delivery.id),
+                address: try row.text(1),
+                mergeFields: try row.blob(4),
+                attachments: try row.optionalBlob(3).map(Self.hashes) ?? []
             )
             bytes += candidate.bytes
             // The rest goes on waiting.

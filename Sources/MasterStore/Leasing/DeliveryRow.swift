@@ -73,7 +73,7 @@ struct DeliveryRow {
     // MARK: Database
 
     private static let columns = """
-        id, state, attempt, reported, missing, settled, flags, try_count, first_try, message_date, due, lease, \
+        id, state, attempt, reported, missing, resolved, flags, try_count, first_try, message_date, due, lease, \
         revision, stage, code, enhanced, text, mx, satellite, leased_at, modified
         """
 
@@ -134,7 +134,7 @@ struct DeliveryRow {
                     count += 1
                     let delivery = try DeliveryRow(row: row)
                     last = (delivery.due?.milliseconds ?? last.due, delivery.id.packed)
-                    wantsMore = try read(delivery, row.text(21))
+                    wantsMore = try read(delivery, try row.text(21))
                     return wantsMore
                 }
             if count < page { return }
@@ -167,7 +167,7 @@ struct DeliveryRow {
         batch.add("attempt", numbers: rows.map { Int64($0.attempt) })
         batch.add("reported", numbers: rows.map { Int64($0.reported) })
         batch.add("missing", bytes: rows.map { $0.missing.isEmpty ? nil : $0.encodedMissing() })
-        batch.add("settled", numbers: rows.map { Int64($0.resolved) })
+        batch.add("resolved", numbers: rows.map { Int64($0.resolved) })
         batch.add(
             "flags",
             numbers: rows.map { ($0.deliveryState.uncertain ? 1 : 0) | ($0.deliveryState.accepted ? 2 : 0) }
@@ -190,39 +190,36 @@ struct DeliveryRow {
     }
 
     private init(row: any StoreRow) throws {
-        self.id = RecipientID(packed: row.int64(0))
-        guard let state = RecipientState(rawValue: UInt8(truncatingIfNeeded: row.int(1))) else {
-            throw StoreError(.corrupt, "recipient \(self.id) has an unknown state")
-        }
-        self.attempt = row.int32(2)
-        self.reported = row.int32(3)
+        self.id = RecipientID(packed: try row.int64(0))
+        self.attempt = try row.integer(2)
+        self.reported = try row.integer(3)
         self.missing = []
-        self.resolved = row.int32(5)
-        let flags = row.int(6)
+        self.resolved = try row.integer(5)
+        let flags = try row.int(6)
         self.deliveryState = DeliveryState(
-            state: state,
+            state: try row.value(1),
             uncertain: flags & 1 != 0,
             accepted: flags & 2 != 0,
-            tryCount: row.int(7),
-            firstTry: row.optionalTimestamp(8)
+            tryCount: try row.int(7),
+            firstTry: try row.optionalTimestamp(8)
         )
-        self.messageDate = row.optionalTimestamp(9)
-        self.due = row.optionalTimestamp(10)
-        self.lease = row.optionalInt64(11).map { LeaseSerial(rawValue: $0) }
-        self.revision = row.optionalInt64(12)
-        if let stage = row.optionalInt64(13) {
+        self.messageDate = try row.optionalTimestamp(9)
+        self.due = try row.optionalTimestamp(10)
+        self.lease = try row.optionalInt64(11).map { LeaseSerial(rawValue: $0) }
+        self.revision = try row.optionalInt64(12)
+        if let stage = try row.optionalInt64(13) {
             self.trace = AttemptTrace(
                 stage: try StageCode.stage(of: Int(stage)),
-                replyCode: row.optionalInt64(14).map { Int($0) },
-                enhancedStatus: row.optionalText(15),
-                text: row.text(16),
-                mxHost: row.optionalText(17)
+                replyCode: try row.optionalInt64(14).map { Int($0) },
+                enhancedStatus: try row.optionalText(15),
+                text: try row.text(16),
+                mxHost: try row.optionalText(17)
             )
         }
-        self.satellite = row.optionalInt64(18).map { SatelliteID(rawValue: Int32(truncatingIfNeeded: $0)) }
-        self.leasedAt = row.optionalTimestamp(19)
-        self.modified = row.timestamp(20)
-        if let bytes = row.optionalBlob(4) {
+        self.satellite = try row.optionalInt64(18) == nil ? nil : SatelliteID(rawValue: try row.integer(18))
+        self.leasedAt = try row.optionalTimestamp(19)
+        self.modified = try row.timestamp(20)
+        if let bytes = try row.optionalBlob(4) {
             var reader = ByteReader(bytes)
             while !reader.isAtEnd { self.missing.append(Int32(truncatingIfNeeded: try reader.unsigned())) }
         }

@@ -147,7 +147,7 @@ struct LeaseRow {
                 try transaction.prepare("SELECT serial FROM lease WHERE mailing = ? ORDER BY serial")
                     .bind(1, Int(mailing.rawValue))
             }
-        try statement.rows { found.append(LeaseSerial(rawValue: $0.int64(0))) }
+        try statement.rows { found.append(LeaseSerial(rawValue: try $0.int64(0))) }
         return found
     }
 
@@ -207,22 +207,22 @@ struct LeaseRow {
 
     private init(row: any StoreRow) throws {
         self.init(
-            serial: LeaseSerial(rawValue: row.int64(0)),
-            term: Term(rawValue: row.int64(1)),
-            satellite: SatelliteID(rawValue: row.int32(2)),
-            mailing: MailingID(rawValue: row.int32(3)),
-            bucket: Bucket(rawValue: UInt16(truncatingIfNeeded: row.int(4))),
-            deliveryClass: DeliveryClass(rawValue: UInt8(truncatingIfNeeded: row.int(5))) ?? .bulk,
-            revision: row.int64(6),
-            first: UInt32(truncatingIfNeeded: row.int64(7)),
-            size: row.int(8),
+            serial: LeaseSerial(rawValue: try row.int64(0)),
+            term: Term(rawValue: try row.int64(1)),
+            satellite: SatelliteID(rawValue: try row.integer(2)),
+            mailing: MailingID(rawValue: try row.integer(3)),
+            bucket: Bucket(rawValue: try row.integer(4)),
+            deliveryClass: try row.value(5),
+            revision: try row.int64(6),
+            first: try row.integer(7),
+            size: try row.int(8),
             entries: try row.optionalBlob(9).map(Self.decode),
-            open: row.int(12),
-            granted: row.timestamp(13)
+            open: try row.int(12),
+            granted: try row.timestamp(13)
         )
-        self.started = EntryBitmap(bytes: row.blob(10))
-        self.closed = EntryBitmap(bytes: row.blob(11))
-        self.revoked = row.optionalTimestamp(14)
+        self.started = EntryBitmap(bytes: try row.blob(10))
+        self.closed = EntryBitmap(bytes: try row.blob(11))
+        self.revoked = try row.optionalTimestamp(14)
         guard self.entries.map({ $0.count == self.size }) ?? true else {
             throw StoreError(.corrupt, "lease \(self.serial) does not have as many entries as its size says")
         }

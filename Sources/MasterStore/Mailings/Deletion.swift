@@ -36,7 +36,7 @@ enum Deletion {
         }
         try transaction.prepare("DELETE FROM mailing WHERE id = ?").bind(1, number).run()
         try transaction.prepare(
-            "INSERT INTO tombstone(mailing, account, deleted, segment, tracked) VALUES (?, ?, ?, ?, ?)"
+            "INSERT INTO tombstone(mailing, account, deleted, has_partition, tracked) VALUES (?, ?, ?, ?, ?)"
         ).bind(1, number).bind(2, Int(mailing.account.rawValue)).bind(3, now)
             .bind(4, row.partitionStart == nil ? 0 : 1).bind(5, row.isPartitionTracked ? Int64(0) : nil).run()
         return leases
@@ -46,15 +46,20 @@ enum Deletion {
     static func purge(skipping busy: [MailingID], _ transaction: StoreTransaction) throws -> Step {
         let next = try transaction.prepare(
             """
-            SELECT mailing, account, segment, tracked FROM tombstone
+            SELECT mailing, account, has_partition, tracked FROM tombstone
             WHERE purged IS NULL AND NOT (mailing IN (SELECT value FROM json_each(?))) ORDER BY mailing LIMIT 1
             """
         ).bind(1, list: busy.map { Int64($0.rawValue) })
             .first {
-                (mailing: $0.int64(0), account: $0.int64(1), partition: $0.bool(2), tracked: $0.optionalInt64(3))
+                (
+                    mailing: MailingID(rawValue: try $0.integer(0)), account: try $0.int64(1),
+                    partition: try $0.bool(2),
+                    tracked: try $0.optionalInt64(3)
+                )
             }
         guard let next else { return .finished }
-        let id = MailingID(rawValue: Int32(truncatingIfNeeded: next.mailing))
+        let id = next.mailing
+        let number = Int64(id.rawValue)
         var isBusy = false
         if next.partition {
             if let position = next.tracked {
@@ -64,33 +69,33 @@ enum Deletion {
             switch try transaction.connection.removePartition(Partition(owner: id)) {
             case .goesOn: return .goesOn
             case .done:
-                try transaction.prepare("UPDATE tombstone SET segment = 0 WHERE mailing = ?").bind(1, next.mailing)
+                try transaction.prepare("UPDATE tombstone SET has_partition = 0 WHERE mailing = ?").bind(1, number)
                     .run()
                 return .goesOn
             case .busy: isBusy = true
             }
         }
-        let first = next.mailing << 32
-        let end = (next.mailing + 1) << 32
+        let first = number << 32
+        let end = (number + 1) << 32
         var removed = 0
         try Self.forgetTrackingIDs(account: next.account, from: first, before: end, transaction)
         removed += try Self.remove("recipient", "id", from: first, before: end, transaction)
         removed += try Self.remove("delivery", "id", from: first, before: end, transaction)
         try transaction.prepare(
             "DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE mailing = ? ORDER BY seq LIMIT ?)"
-        ).bind(1, next.mailing).bind(2, Self.purgeStep).run()
+        ).bind(1, number).bind(2, Self.purgeStep).run()
         removed += transaction.changedRows
         try transaction.prepare(
             """
             DELETE FROM import_block WHERE mailing = ? AND (import, block) IN
             (SELECT import, block FROM import_block WHERE mailing = ? LIMIT ?)
             """
-        ).bind(1, next.mailing).bind(2, next.mailing).bind(3, Self.purgeStep / 10).run()
+        ).bind(1, number).bind(2, number).bind(3, Self.purgeStep / 10).run()
         removed += transaction.changedRows
         removed += try BlobUse.end(of: id, transaction)
         if removed > 0 { return .goesOn }
         if isBusy { return .isBusy(id) }
-        try transaction.prepare("UPDATE tombstone SET purged = 1 WHERE mailing = ?").bind(1, next.mailing).run()
+        try transaction.prepare("UPDATE tombstone SET purged = 1 WHERE mailing = ?").bind(1, number).run()
         return .goesOn
     }
 
@@ -106,8 +111,8 @@ enum Deletion {
         let table = Partition(owner: id).recipients
         try transaction.prepare("SELECT id, tracking FROM \(table) WHERE id > ? ORDER BY id LIMIT ?")
             .bind(1, position).bind(2, Self.purgeStep).rows { row in
-                last = row.int64(0)
-                if let tracking = row.optionalText(1) { own.append(tracking) }
+                last = try row.int64(0)
+                if let tracking = try row.optionalText(1) { own.append(tracking) }
             }
         let range = (first: Int64(id.rawValue) << 32, end: (Int64(id.rawValue) + 1) << 32)
         try Self.forget(own, account: account, from: range.first, before: range.end, transaction)
@@ -125,7 +130,7 @@ enum Deletion {
         var own: [String] = []
         try transaction.prepare("SELECT tracking FROM recipient WHERE id >= ? AND id < ? ORDER BY id LIMIT ?")
             .bind(1, first).bind(2, end).bind(3, Self.purgeStep).rows { row in
-                if let tracking = row.optionalText(0) { own.append(tracking) }
+                if let tracking = try row.optionalText(0) { own.append(tracking) }
             }
         try Self.forget(own, account: account, from: first, before: end, transaction)
     }

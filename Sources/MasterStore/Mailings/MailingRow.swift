@@ -24,7 +24,8 @@ struct MailingRow {
 
     private static let columns = """
         id, account, status, properties, content, revision, subject, created, submitted, started, ended, last_added, \
-        ending, no_grace, total, delivered, failed, expired, deferred, uncertain, unrenderable, segment, segment_tracked
+        ending, no_grace, total, delivered, failed, expired, deferred, uncertain, unrenderable, partition_start, \
+        partition_tracked
         """
 
     static func fetch(_ id: MailingID, _ transaction: StoreTransaction) throws -> MailingRow? {
@@ -44,7 +45,7 @@ struct MailingRow {
     static func count(_ filter: MailingFilter, _ transaction: StoreTransaction) throws -> Int {
         let (condition, values) = Self.condition(filter)
         let sql = "SELECT count(*) FROM (SELECT 1 FROM mailing WHERE \(condition) LIMIT ?) AS found"
-        return try Self.bind(values, transaction.prepare(sql)).first { $0.int(0) } ?? 0
+        return try Self.bind(values, transaction.prepare(sql)).first { try $0.int(0) } ?? 0
     }
 
     /// Numbers and counters of the mailings that a recipient filter may reach.
@@ -179,42 +180,39 @@ struct MailingRow {
     // MARK: Reading
 
     private init(row: any StoreRow) throws {
-        guard let status = MailingStatus(rawValue: UInt8(truncatingIfNeeded: row.int(2))) else {
-            throw StoreError(.corrupt, "mailing \(row.int(0)) has an unknown status")
-        }
         var counters = MailingCounters()
-        counters.total = row.int(14)
-        counters.delivered = row.int(15)
-        counters.failed = row.int(16)
-        counters.expired = row.int(17)
-        counters.deferred = row.int(18)
-        counters.uncertain = row.int(19)
-        let bytes = row.blob(3)
+        counters.total = try row.int(14)
+        counters.delivered = try row.int(15)
+        counters.failed = try row.int(16)
+        counters.expired = try row.int(17)
+        counters.deferred = try row.int(18)
+        counters.uncertain = try row.int(19)
+        let bytes = try row.blob(3)
         let properties =
             bytes.isEmpty
             ? MailingProperties(mailFrom: "", senderName: "")
             : try JSONDecoder().decode(MailingProperties.self, from: Data(bytes))
         self.mailing = Mailing(
-            id: MailingID(rawValue: row.int32(0)),
-            account: AccountID(rawValue: row.int32(1)),
-            status: status,
+            id: MailingID(rawValue: try row.integer(0)),
+            account: AccountID(rawValue: try row.integer(1)),
+            status: try row.value(2),
             properties: properties,
             content: try row.hash(4),
-            subject: row.text(6),
+            subject: try row.text(6),
             counters: counters,
-            created: row.timestamp(7),
-            submitted: row.optionalTimestamp(8),
-            started: row.optionalTimestamp(9),
-            ended: row.optionalTimestamp(10)
+            created: try row.timestamp(7),
+            submitted: try row.optionalTimestamp(8),
+            started: try row.optionalTimestamp(9),
+            ended: try row.optionalTimestamp(10)
         )
-        self.mailing.lastAdded = row.optionalTimestamp(11)
-        self.mailing.ending = row.optionalTimestamp(12)
-        self.mailing.closesWithoutGrace = row.bool(13)
-        self.revision = row.int64(5)
-        self.unrenderable = row.int(20)
-        let start = UInt16(truncatingIfNeeded: row.int(21))
+        self.mailing.lastAdded = try row.optionalTimestamp(11)
+        self.mailing.ending = try row.optionalTimestamp(12)
+        self.mailing.closesWithoutGrace = try row.bool(13)
+        self.revision = try row.int64(5)
+        self.unrenderable = try row.int(20)
+        let start: UInt16 = try row.integer(21)
         self.partitionStart = start == 0 ? nil : start
-        self.isPartitionTracked = row.bool(22)
+        self.isPartitionTracked = try row.bool(22)
     }
 
     init(new mailing: Mailing) {

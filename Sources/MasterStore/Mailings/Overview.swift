@@ -87,7 +87,7 @@ enum Overview {
         return try transaction.prepare(
             "SELECT count(*) FROM (SELECT 1 FROM \(table) WHERE (id >> 22) = ? AND due <= ? LIMIT ?) AS due"
         ).bind(1, RecipientID(mailing: row.mailing.id, bucket: bucket, ordinal: 0).packed >> 22).bind(2, now)
-            .bind(3, Self.mostCounted).first { $0.int(0) } ?? 0
+            .bind(3, Self.mostCounted).first { try $0.int(0) } ?? 0
     }
 
     private static func firstDue(
@@ -100,7 +100,7 @@ enum Overview {
         return try transaction.prepare(
             "SELECT due FROM \(table) WHERE (id >> 22) = ? AND due > ? ORDER BY due LIMIT 1"
         ).bind(1, RecipientID(mailing: row.mailing.id, bucket: bucket, ordinal: 0).packed >> 22).bind(2, now)
-            .first { $0.timestamp(0) }
+            .first { try $0.timestamp(0) }
     }
 
     // MARK: Status
@@ -113,14 +113,13 @@ enum Overview {
             CAST(sum(uncertain) AS BIGINT) FROM mailing GROUP BY status
             """
         ).rows { row in
-            guard let status = MailingStatus(rawValue: UInt8(truncatingIfNeeded: row.int(0))) else { return }
-            summary.mailings[status] = row.int(1)
-            summary.pending += row.int(2)
-            summary.uncertain += row.int(3)
+            summary.mailings[try row.value(0), default: 0] = try row.int(1)
+            summary.pending += try row.int(2)
+            summary.uncertain += try row.int(3)
         }
-        try transaction.prepare("SELECT CAST(sum(open) AS BIGINT), min(granted) FROM lease").rows { row in
-            summary.leased = row.int(0)
-            summary.oldestLease = row.optionalTimestamp(1)
+        try transaction.prepare("SELECT CAST(coalesce(sum(open), 0) AS BIGINT), min(granted) FROM lease").rows { row in
+            summary.leased = try row.int(0)
+            summary.oldestLease = try row.optionalTimestamp(1)
         }
         summary.pending -= summary.leased
         summary.feedHead = try transaction.stored(.feed)

@@ -79,13 +79,13 @@ enum Recount {
         let partition = row.partition(of: first.bucket)
         row.mailing.counters.total +=
             try transaction.prepare("SELECT count(*) FROM \(partition.recipients) WHERE id >= ? AND id < ?")
-            .bind(1, first.packed).bind(2, end).first { $0.int(0) } ?? 0
+            .bind(1, first.packed).bind(2, end).first { try $0.int(0) } ?? 0
         // SQLite would sort every row of the part to group them, in memory.
         let states = RecipientState.allCases
         let counts = states.map { "count(*) FILTER (WHERE state = \($0.rawValue))" }.joined(separator: ", ")
         try transaction.prepare("SELECT \(counts) FROM \(partition.deliveries) WHERE id >= ? AND id < ?")
             .bind(1, first.packed).bind(2, end).rows { found in
-                for (column, state) in states.enumerated() { row.count(state, by: found.int(Int32(column))) }
+                for (column, state) in states.enumerated() { row.count(state, by: try found.int(Int32(column))) }
             }
     }
 
@@ -96,6 +96,6 @@ enum Recount {
     ) throws -> Int {
         let table = row.partition(of: bucket).deliveries
         return try transaction.prepare("SELECT count(*) FROM \(table) WHERE (id >> 22) = ? AND due IS NOT NULL")
-            .bind(1, Self.first(of: bucket, in: row.mailing.id) >> 22).first { $0.int(0) } ?? 0
+            .bind(1, Self.first(of: bucket, in: row.mailing.id) >> 22).first { try $0.int(0) } ?? 0
     }
 }

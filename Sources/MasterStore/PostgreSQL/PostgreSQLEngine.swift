@@ -12,6 +12,7 @@ final class PostgreSQLEngine: StoreEngine {
     let identity: StoreIdentity
     let context: StoreContext
     let leadership: Leadership
+    var sharedLeadership: Leadership? { self.leadership }
 
     private let writer: PostgreSQLThread
     private let readers: PostgreSQLPool
@@ -25,6 +26,7 @@ final class PostgreSQLEngine: StoreEngine {
     ///   - configuration: Which database, and who asks.
     ///   - secrets: The cryptography.
     ///   - onWait: Called with who the leader is, once for each master that has to be waited for.
+    ///   - onStep: Called as each step of bringing the tables up to date begins and is done.
     /// - Returns: The open engine.
     /// - Throws: ``StoreError`` with ``StoreError/Code/newerSchema``, ``StoreError/Code/refused`` or
     ///   ``StoreError/Code/database``; `CancellationError` while waiting.
@@ -32,13 +34,14 @@ final class PostgreSQLEngine: StoreEngine {
     static func open(
         _ configuration: PostgreSQLStoreConfiguration,
         secrets: StoreSecrets,
-        onWait: @Sendable (String) -> Void
+        onWait: @Sendable (String) -> Void,
+        onStep: @escaping @Sendable (SchemaProgress) -> Void = { _ in }
     ) async throws -> PostgreSQLEngine {
         do {
             let server = try Self.server(configuration)
             let term = try await Self.elect(configuration, server, secrets, onWait)
             let leadership = Leadership(term, server, silence: configuration.silence)
-            return try await PostgreSQLEngine(configuration, server, leadership, secrets: secrets)
+            return try await PostgreSQLEngine(configuration, server, leadership, secrets: secrets, onStep: onStep)
         } catch {
             throw StoreError.wrapping(error)
         }
@@ -48,7 +51,8 @@ final class PostgreSQLEngine: StoreEngine {
         _ configuration: PostgreSQLStoreConfiguration,
         _ server: PostgreSQLConfiguration,
         _ leadership: Leadership,
-        secrets: StoreSecrets
+        secrets: StoreSecrets,
+        onStep: @escaping @Sendable (SchemaProgress) -> Void
     ) async throws {
         var server = server
         server.setOption("application_name", leadership.term.applicationName("writer"))
@@ -69,7 +73,7 @@ final class PostgreSQLEngine: StoreEngine {
             self.identity = try await writer.perform { connection in
                 try connection.transaction {
                     try leadership.claim(connection)
-                    try PostgreSQLSchema.migrate(connection)
+                    try PostgreSQLSchema.migrate(connection, onStep: onStep)
                     return StoreIdentity(
                         storeID: leadership.term.storeID,
                         term: Term(rawValue: leadership.term.number),
@@ -255,29 +259,30 @@ final class PostgreSQLEngine: StoreEngine {
 
     @concurrent
     func read<Answer: Sendable>(
-        _ operation: @escaping @Sendable (StoreTransaction) throws -> Answer
+        _ operation: StoreOperation,
+        _ step: @escaping @Sendable (StoreTransaction) throws -> Answer
     ) async throws -> Answer {
         var patience = 3
         while true {
             do {
-                return try await self.readSnapshot(operation)
+                return try await self.readSnapshot(step)
             } catch let error as PostgreSQLError where error.sqlState == "42P01" && patience > 0 {
                 // A table does not wait for a snapshot: this one had a mailing of which meanwhile everything is gone.
                 patience -= 1
             } catch {
-                throw StoreError.wrapping(error)
+                throw StoreError.wrapping(error, in: operation)
             }
         }
     }
 
     @concurrent
     private func readSnapshot<Answer: Sendable>(
-        _ operation: @escaping @Sendable (StoreTransaction) throws -> Answer
+        _ step: @escaping @Sendable (StoreTransaction) throws -> Answer
     ) async throws -> Answer {
         let (context, texts) = (self.context, self.texts)
         return try await self.readers.perform { connection in
             try connection.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY") {
-                try operation(StoreTransaction(PostgreSQLStoreConnection(connection, texts), context))
+                try step(StoreTransaction(PostgreSQLStoreConnection(connection, texts), context))
             }
         }
     }
@@ -292,7 +297,7 @@ final class PostgreSQLEngine: StoreEngine {
 
     @concurrent
     func adopt() async throws {
-        try await self.write { try $0.prepare("UPDATE store SET origin = (\(Self.here))").run() }
+        try await self.write("adopt") { try $0.prepare("UPDATE store SET origin = (\(Self.here))").run() }
     }
 
     /// Finishes queued work, resigns, so that a standby takes over at once, and closes the connections.

@@ -37,11 +37,8 @@ final class PostgreSQLStatement: StoreStatement {
     }
 
     func rowsWhile(_ read: (any StoreRow) throws -> Bool) throws {
-        let trouble = RowTrouble()
         for row in try self.connection.query(self.sql, self.values) {
-            let wantsMore = try read(PostgreSQLStoreRow(row: row, trouble: trouble))
-            if let error = trouble.error { throw error }
-            guard wantsMore else { return }
+            guard try read(PostgreSQLStoreRow(row: row)) else { return }
         }
     }
 
@@ -63,26 +60,11 @@ final class PostgreSQLStatement: StoreStatement {
     }
 }
 
-/// The error met while a row was read; reading itself doesn't throw, so callers check this afterwards.
-private final class RowTrouble {
-    var error: (any Error)?
-}
-
 /// A row of a result.
 private struct PostgreSQLStoreRow: StoreRow {
     let row: PostgreSQLRow
-    let trouble: RowTrouble
 
-    func optionalInt64(_ column: Int32) -> Int64? { self.read { try self.row.optionalInt64(Int(column)) } }
-    func optionalText(_ column: Int32) -> String? { self.read { try self.row.optionalText(Int(column)) } }
-    func optionalBlob(_ column: Int32) -> [UInt8]? { self.read { try self.row.optionalBytes(Int(column)) } }
-
-    private func read<Value>(_ read: () throws -> Value?) -> Value? {
-        do {
-            return try read()
-        } catch {
-            self.trouble.error = self.trouble.error ?? error
-            return nil
-        }
-    }
+    func optionalInt64(_ column: Int32) throws -> Int64? { try self.row.optionalInt64(Int(column)) }
+    func optionalText(_ column: Int32) throws -> String? { try self.row.optionalText(Int(column)) }
+    func optionalBlob(_ column: Int32) throws -> [UInt8]? { try self.row.optionalBytes(Int(column)) }
 }

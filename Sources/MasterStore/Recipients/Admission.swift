@@ -90,9 +90,10 @@ struct Admission {
         self.isPartitionTracked = mailing.isPartitionTracked
         self.total = mailing.mailing.counters.total
         self.nextOwnBucket = (mailing.partitionStart ?? 0) + Bucket.hashedCount
-        self.cohort =
-            try transaction.prepare("SELECT id FROM cohort WHERE mailing = ?").bind(1, Int(mailing.mailing.id.rawValue))
-            .first { $0.int64(0) } ?? 0
+        let cohort = try transaction.prepare("SELECT id FROM cohort WHERE mailing = ?")
+            .bind(1, Int(mailing.mailing.id.rawValue)).first { try $0.int64(0) }
+        guard let cohort else { throw StoreError(.corrupt, "mailing \(mailing.mailing.id) has no cohort") }
+        self.cohort = cohort
     }
 
     // MARK: Reading ahead
@@ -120,11 +121,11 @@ struct Admission {
         guard !isExpress else { return }
         try self.transaction
             .prepare("SELECT domain FROM affinity_domain WHERE domain IN (SELECT value FROM json_each(?))")
-            .bind(1, list: domains).rows { self.namedDomains.insert($0.text(0)) }
+            .bind(1, list: domains).rows { self.namedDomains.insert(try $0.text(0)) }
         try self.transaction.prepare(
             "SELECT domain, count FROM domain_count WHERE mailing = ? AND domain IN (SELECT value FROM json_each(?))"
         ).bind(1, Int(self.mailing.mailing.id.rawValue)).bind(2, list: domains)
-            .rows { self.storedCounts[$0.text(0)] = $0.int(1) }
+            .rows { self.storedCounts[try $0.text(0)] = try $0.int(1) }
     }
 
     private mutating func add(_ draft: RecipientDraft, line: Int?, at now: Timestamp) throws -> ImportAdmission {

@@ -48,12 +48,12 @@ struct BucketRow {
         try statement.rows { row in
             found.append(
                 BucketRow(
-                    bucket: Bucket(rawValue: UInt16(truncatingIfNeeded: row.int(0))),
-                    deliveryClass: DeliveryClass(rawValue: UInt8(truncatingIfNeeded: row.int(1))) ?? .bulk,
-                    domain: row.optionalText(2),
-                    fill: UInt32(truncatingIfNeeded: row.int64(3)),
-                    watermark: UInt32(truncatingIfNeeded: row.int64(4)),
-                    waiting: row.int(5)
+                    bucket: Bucket(rawValue: try row.integer(0)),
+                    deliveryClass: try row.value(1),
+                    domain: try row.optionalText(2),
+                    fill: try row.integer(3),
+                    watermark: try row.integer(4),
+                    waiting: try row.int(5)
                 )
             )
         }

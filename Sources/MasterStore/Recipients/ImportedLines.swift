@@ -40,7 +40,7 @@ struct ImportedLines {
             WHERE mailing = ? AND import = ? AND block IN (SELECT value FROM json_each(?))
             """
         ).bind(1, Int(mailing.rawValue)).bind(2, key).bind(3, list: blocks.sorted().map(Int64.init))
-            .rows { stored.append(($0.int(0), $0.blob(1))) }
+            .rows { stored.append((try $0.int(0), try $0.blob(1))) }
         for (block, entries) in stored {
             guard entries.count.isMultiple(of: Self.entryLength) else {
                 throw StoreError(.corrupt, "the lines of an import of mailing \(mailing) are damaged")

@@ -26,12 +26,12 @@ struct RecipientRow {
             ).bind(1, list: part.items.map(\.packed)).rows { row in
                 found.append(
                     RecipientRow(
-                        id: RecipientID(packed: row.int64(0)),
-                        address: row.text(1),
-                        domain: row.text(2),
-                        ownTrackingID: row.optionalText(3),
-                        isTest: row.int(4) & 1 != 0,
-                        created: row.timestamp(5)
+                        id: RecipientID(packed: try row.int64(0)),
+                        address: try row.text(1),
+                        domain: try row.text(2),
+                        ownTrackingID: try row.optionalText(3),
+                        isTest: try row.int(4) & 1 != 0,
+                        created: try row.timestamp(5)
                     )
                 )
             }

@@ -26,9 +26,9 @@ enum BlobUse {
         SELECT 0, hash, 0 FROM blob WHERE NOT EXISTS (SELECT 1 FROM blob_use u WHERE u.hash = blob.hash);
         """
 
-    /// Keeps a blob that was just stored.
-    static func reserve(_ hash: BlobHash, at now: Timestamp, _ transaction: StoreTransaction) throws {
-        try self.note([hash], of: self.nobody, at: now, transaction)
+    /// Keeps blobs that were just stored.
+    static func reserve(_ hashes: Set<BlobHash>, at now: Timestamp, _ transaction: StoreTransaction) throws {
+        try self.note(hashes, of: self.nobody, at: now, transaction)
     }
 
     /// Keeps blobs for as long as a mailing is there.
@@ -77,8 +77,8 @@ enum BlobUse {
             WHERE mailing = ? AND since < ? ORDER BY since LIMIT ?
             """
         ).bind(1, Int(mailing.rawValue)).bind(2, timestamp).bind(3, Self.step.uses).rowsWhile { row in
-            hashes.append(row.blob(0))
-            bytes += row.int64(1)
+            hashes.append(try row.blob(0))
+            bytes += try row.optionalInt64(1) ?? 0
             return bytes < Self.step.bytes
         }
         for hash in hashes {

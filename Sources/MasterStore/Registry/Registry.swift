@@ -18,7 +18,7 @@ enum Registry {
     }
 
     static func blob(_ hash: BlobHash, _ transaction: StoreTransaction) throws -> [UInt8]? {
-        try transaction.prepare("SELECT bytes FROM blob WHERE hash = ?").bind(1, hash.bytes).first { $0.blob(0) }
+        try transaction.prepare("SELECT bytes FROM blob WHERE hash = ?").bind(1, hash.bytes).first { try $0.blob(0) }
     }
 
     static func putKey(sealed: [UInt8], _ hash: BlobHash, _ transaction: StoreTransaction) throws {
@@ -28,7 +28,7 @@ enum Registry {
 
     static func key(_ hash: BlobHash, _ transaction: StoreTransaction) throws -> [UInt8]? {
         try transaction.prepare("SELECT sealed FROM signing_key WHERE hash = ?").bind(1, hash.bytes)
-            .first { $0.blob(0) }
+            .first { try $0.blob(0) }
     }
 
     // MARK: Satellites
@@ -148,19 +148,19 @@ enum Registry {
     }
 
     private static func satellite(_ row: any StoreRow, _ transaction: StoreTransaction) throws -> SatelliteRecord {
-        let keys = row.blob(3)
+        let keys = try row.blob(3)
         let sharedKey = try row.optionalBlob(4).map { try transaction.context.secrets.open($0) }
         return SatelliteRecord(
-            id: SatelliteID(rawValue: row.int32(0)),
-            serial: row.text(1),
-            enabled: row.bool(2),
+            id: SatelliteID(rawValue: try row.integer(0)),
+            serial: try row.text(1),
+            enabled: try row.bool(2),
             publicKeys: stride(from: 0, to: keys.count, by: 32).map { Array(keys[$0..<min($0 + 32, keys.count)]) },
             sharedKey: sharedKey.map { String(decoding: $0, as: UTF8.self) },
-            paired: row.optionalTimestamp(5),
-            group: row.optionalText(6),
-            weight: row.int(7),
-            affinity: try JSONDecoder().decode(DomainAffinity.self, from: Data(row.blob(8))),
-            version: row.optionalText(9)
+            paired: try row.optionalTimestamp(5),
+            group: try row.optionalText(6),
+            weight: try row.int(7),
+            affinity: try JSONDecoder().decode(DomainAffinity.self, from: Data(try row.blob(8))),
+            version: try row.optionalText(9)
         )
     }
 
@@ -183,13 +183,13 @@ enum Registry {
         ).rows { row in
             found.append(
                 APIKeyRecord(
-                    publicID: row.text(0),
-                    secretHash: row.blob(1),
-                    name: row.text(2),
-                    account: AccountID(rawValue: row.int32(3)),
-                    autoescape: row.isNull(4) ? nil : row.bool(4),
-                    created: row.timestamp(5),
-                    revoked: row.optionalTimestamp(6)
+                    publicID: try row.text(0),
+                    secretHash: try row.blob(1),
+                    name: try row.text(2),
+                    account: AccountID(rawValue: try row.integer(3)),
+                    autoescape: try row.optionalInt64(4).map { $0 != 0 },
+                    created: try row.timestamp(5),
+                    revoked: try row.optionalTimestamp(6)
                 )
             )
         }

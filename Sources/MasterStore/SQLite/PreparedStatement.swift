@@ -105,8 +105,13 @@ struct PreparedRow: StoreRow {
 
     init(_ statement: OpaquePointer) { self.statement = statement }
 
-    func optionalInt64(_ column: Int32) -> Int64? {
-        self.isNullValue(column) ? nil : sqlite3_column_int64(self.statement, column)
+    func optionalInt64(_ column: Int32) throws -> Int64? {
+        switch sqlite3_column_type(self.statement, column) {
+        case SQLITE_INTEGER: return sqlite3_column_int64(self.statement, column)
+        case SQLITE_NULL: return nil
+        // The library would make a number of any text.
+        default: throw StoreError(.corrupt, "what is stored in column \(column) is no number")
+        }
     }
 
     func optionalText(_ column: Int32) -> String? {

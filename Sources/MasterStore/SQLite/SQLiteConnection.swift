@@ -50,7 +50,7 @@ final class SQLiteConnection: StoreConnection {
     func removePartition(_ partition: Partition) throws -> PartitionRemoval {
         for table in [partition.deliveries, partition.recipients] {
             let last = try self.statement("SELECT id FROM \(table) ORDER BY id LIMIT 1 OFFSET ?")
-                .bind(1, Self.removalStep - 1).first { $0.int64(0) }
+                .bind(1, Self.removalStep - 1).first { try $0.int64(0) }
             if let last {
                 try self.statement("DELETE FROM \(table) WHERE id <= ?").bind(1, last).run()
                 return .goesOn

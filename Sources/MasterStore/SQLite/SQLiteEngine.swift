@@ -20,6 +20,8 @@ internal import Darwin
 final class SQLiteEngine: StoreEngine {
     let identity: StoreIdentity
     let context: StoreContext
+    /// The lock file lets no other master in.
+    var sharedLeadership: Leadership? { nil }
 
     private let pool: DatabasePool
     private let opening: String
@@ -30,18 +32,26 @@ final class SQLiteEngine: StoreEngine {
 
     /// Opens a store, makes it if there is none, brings its tables up to date and raises its term.
     @concurrent
-    static func open(_ configuration: SQLiteConfiguration, secrets: StoreSecrets) async throws -> SQLiteEngine {
-        try await Self.offPool { try SQLiteEngine(configuration, secrets: secrets) }
+    static func open(
+        _ configuration: SQLiteConfiguration,
+        secrets: StoreSecrets,
+        onStep: @escaping @Sendable (SchemaProgress) -> Void = { _ in }
+    ) async throws -> SQLiteEngine {
+        try await Self.offPool { try SQLiteEngine(configuration, secrets: secrets, onStep: onStep) }
     }
 
-    private init(_ configuration: SQLiteConfiguration, secrets: StoreSecrets) throws {
+    private init(
+        _ configuration: SQLiteConfiguration,
+        secrets: StoreSecrets,
+        onStep: (SchemaProgress) -> Void
+    ) throws {
         let path = configuration.path
         self.lock = try LockFile(path: path + ".lock")
         do {
             try LockFile.makePrivate(path: path)
             let pool = try DatabasePool(path: path, configuration: Self.connections(configuration))
             let opening = String(UInt64.random(in: 0 ... .max), radix: 36)
-            let identity = try pool.writeWithoutTransaction { try Self.prepare($0, opening: opening) }
+            let identity = try pool.writeWithoutTransaction { try Self.prepare($0, opening: opening, onStep) }
             self.pool = pool
             self.opening = opening
             self.identity = identity
@@ -96,7 +106,11 @@ final class SQLiteEngine: StoreEngine {
     }
 
     /// Sets the writer up: durable commits, newest tables, next term.
-    private static func prepare(_ database: Database, opening: String) throws -> StoreIdentity {
+    private static func prepare(
+        _ database: Database,
+        opening: String,
+        _ onStep: (SchemaProgress) -> Void
+    ) throws -> StoreIdentity {
         // The library sets NORMAL with the write-ahead log, which would lose acknowledged commits at a power cut.
         try database.execute(sql: "PRAGMA synchronous = FULL")
         guard try Int.fetchOne(database, sql: "PRAGMA synchronous") == 2 else {
@@ -104,7 +118,7 @@ final class SQLiteEngine: StoreEngine {
         }
         var identity: StoreIdentity?
         try database.inTransaction(.immediate) {
-            try Schema.migrate(database)
+            try Schema.migrate(database, onStep: onStep)
             try database.execute(sql: "UPDATE meta SET value = value + 1 WHERE name = 'term'")
             let storeID = try String.fetchOne(database, sql: "SELECT value FROM meta WHERE name = 'store_id'")
             let term = try Int64.fetchOne(database, sql: "SELECT value FROM meta WHERE name = 'term'")
@@ -134,7 +148,8 @@ final class SQLiteEngine: StoreEngine {
 
     @concurrent
     func read<Answer: Sendable>(
-        _ operation: @escaping @Sendable (StoreTransaction) throws -> Answer
+        _ operation: StoreOperation,
+        _ step: @escaping @Sendable (StoreTransaction) throws -> Answer
     ) async throws -> Answer {
         let context = self.context
         return try await withCheckedThrowingContinuation { continuation in
@@ -142,9 +157,9 @@ final class SQLiteEngine: StoreEngine {
                 let answer = Result {
                     let connection = SQLiteConnection(try database.get())
                     connection.boundStatements()
-                    return try operation(StoreTransaction(connection, context))
+                    return try step(StoreTransaction(connection, context))
                 }
-                continuation.resume(with: answer.mapError(StoreError.wrapping))
+                continuation.resume(with: answer.mapError { StoreError.wrapping($0, in: operation) })
             }
         }
     }
@@ -190,7 +205,7 @@ final class SQLiteEngine: StoreEngine {
 
     @concurrent
     func adopt() async throws {
-        try await self.write { try $0.prepare("DELETE FROM meta WHERE name = 'copy'").run() }
+        try await self.write("adopt") { try $0.prepare("DELETE FROM meta WHERE name = 'copy'").run() }
     }
 
     /// Finishes queued work, closes the files and releases the lock; nothing may be called afterwards.

@@ -7,7 +7,7 @@ import MasterStore
 
 /// One large mailing's way through the store's operations, measured.
 struct StoreBench: Sendable {
-    let store: DatabaseStore
+    let store: MailingStore
     let recipients: Int
     /// How many ended mailings lie beside the large one.
     let smallMailings: Int

@@ -3,6 +3,8 @@
 import DaemonSupport
 import Foundation
 import Logging
+import MailingModel
+import MasterStore
 import OperatorAPI
 import Synchronization
 
@@ -21,7 +23,7 @@ struct Standby {
 
     /// Opens the store, as soon as this process is the master.
     ///
-    /// - Throws: ``StartFailure``, see ``StoreOpening/init(_:onWait:)``; `CancellationError` while waiting.
+    /// - Throws: ``StartFailure``, see ``StoreOpening/init(_:onWait:onStep:)``; `CancellationError` while waiting.
     func openStore() async throws -> StoreOpening {
         let isNotified = Atomic(false)
         return try await StoreOpening(self.settings) { reason in
@@ -35,6 +37,18 @@ struct Standby {
             } else {
                 notifier.ready(status: status)
             }
+        } onStep: { progress in
+            // It may take a while, in which nothing answers.
+            if !progress.isNewStore {
+                self.logger.notice(
+                    progress.isDone
+                        ? "a step of the store's tables is done" : "the store's tables are brought up to date",
+                    metadata: [
+                        "step": "\(progress.step)", "version": "\(progress.version)", "newest": "\(progress.newest)",
+                    ]
+                )
+            }
+            if progress.isDone { CrashPoint.reached(.masterWithinMigration) }
         }
     }
 

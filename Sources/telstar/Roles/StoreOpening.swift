@@ -10,7 +10,7 @@ import Secrets
 /// Opens the master's store with the secrets of its data directory.
 struct StoreOpening {
     /// The store, locked for this process.
-    let store: DatabaseStore
+    let store: MailingStore
     /// Authenticates the feed's cursors.
     let cursorKey: MACKey
     /// Held as long as the store, so that this data directory has one master.
@@ -21,9 +21,14 @@ struct StoreOpening {
     /// - Parameters:
     ///   - settings: Which store.
     ///   - onWait: Called with who is the master, while this one waits for its turn; `nil` if it shall not wait.
+    ///   - onStep: Called as each step of bringing the tables up to date begins and is done.
     /// - Throws: ``StartFailure``: 69 if another process holds the store or the database does not answer, 78 if it is of
     ///   a newer version, or refuses us.
-    init(_ settings: MasterSettings, onWait: (@Sendable (String) -> Void)? = nil) async throws {
+    init(
+        _ settings: MasterSettings,
+        onWait: (@Sendable (String) -> Void)? = nil,
+        onStep: @escaping @Sendable (SchemaProgress) -> Void = { _ in }
+    ) async throws {
         try NamedFile.makeDirectory(settings.directory, "the data directory")
         let root = try Self.secret(in: settings.directory)
         let identifiers = root.derived(for: "recipient ids")
@@ -45,14 +50,15 @@ struct StoreOpening {
             switch location {
             case .sqlite(let path):
                 self.lock = nil
-                self.store = try await DatabaseStore.open(
+                self.store = try await MailingStore.open(
                     SQLiteConfiguration(path: path, retry: settings.retry),
-                    secrets: secrets
+                    secrets: secrets,
+                    onStep: onStep
                 )
             case .postgreSQL(let url):
                 let lock = try DirectoryLock(directory: settings.directory, fileName: "master.lock")
                 self.lock = lock
-                self.store = try await DatabaseStore.open(
+                self.store = try await MailingStore.open(
                     PostgreSQLStoreConfiguration(
                         url: url,
                         retry: settings.retry,
@@ -63,7 +69,8 @@ struct StoreOpening {
                         acceptsUnsafeServer: settings.acceptsUnsafeServer
                     ),
                     secrets: secrets,
-                    onWait: onWait ?? { _ in }
+                    onWait: onWait ?? { _ in },
+                    onStep: onStep
                 )
             }
         } catch let error as StoreError {

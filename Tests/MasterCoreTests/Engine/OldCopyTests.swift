@@ -218,7 +218,7 @@ struct OldCopyTests {
             memory = (satellite.record, grant, try await play(test, satellite, grant))
         }
         // As if the files themselves had been copied, which leaves no trace.
-        let copy = try await DatabaseStore.open(
+        let copy = try await MailingStore.open(
             SQLiteConfiguration(path: directories[1] + "/store.sqlite"),
             secrets: TestMaster.secrets
         )

@@ -102,7 +102,7 @@ struct TroubleTests {
             let id = try await test.running(2)
             let grants = try await satellite.take(2)
             for grant in grants { _ = try await satellite.start(grant.serial, grant.entries.indices) }
-            test.store.fail(["apply"], with: code)
+            test.faults.fail(["apply"], with: code)
             let reports = grants.flatMap { grant in
                 grant.entries.map { TestValues.delivered($0.recipient, lease: grant.serial) }
             }
@@ -111,7 +111,7 @@ struct TroubleTests {
             #expect(satellite.arrived.isEmpty)
             let problems = try await test.master.status().problems
             #expect(!problems.isEmpty)
-            test.store.fail([], with: nil)
+            test.faults.fail([], with: nil)
             try await test.until("applied") {
                 test.clock.advance(by: .milliseconds(100))
                 return try await test.master.mailing(id).counters.delivered == 2
@@ -125,19 +125,19 @@ struct TroubleTests {
     func startsAndClaims() async throws {
         try await TestMaster.run { test in
             let satellite = try await test.connected("a")
-            test.store.fail(["claim", "start"], with: .database)
+            test.faults.fail(["claim", "start"], with: .database)
             _ = try await test.running(2)
-            try await test.until("claims fail") { test.store.calls(of: "claim") > 0 }
+            try await test.until("claims fail") { test.faults.calls(of: "claim") > 0 }
             #expect(satellite.arrived.isEmpty)
-            test.store.fail(["start"], with: .database)
+            test.faults.fail(["start"], with: .database)
             try await test.until("leased") {
                 test.clock.advance(by: .milliseconds(100))
                 return satellite.arrived.count > 0
             }
             let grant = try await satellite.take(1)[0]
             satellite.say(.start(grant.serial, EntryBitmap([0])))
-            try await test.until("starts fail") { test.store.calls(of: "start") > 0 }
-            test.store.fail([], with: nil)
+            try await test.until("starts fail") { test.faults.calls(of: "start") > 0 }
+            test.faults.fail([], with: nil)
             try await test.until("started") {
                 test.clock.advance(by: .milliseconds(100))
                 return satellite.arrived.contains { if case .started(grant.serial, _, _) = $0 { true } else { false } }
@@ -153,10 +153,10 @@ struct TroubleTests {
             let poisoned = try await first.take(2)[0]
             let second = try await test.connected("second", bulk: 2)
             let good = try await second.take(2)[0]
-            test.store.fail(["start"], with: .corrupt)
+            test.faults.fail(["start"], with: .corrupt)
             first.say(.start(poisoned.serial, EntryBitmap([0])))
-            try await test.until("the start is refused") { test.store.calls(of: "start") > 0 }
-            test.store.fail([], with: nil)
+            try await test.until("the start is refused") { test.faults.calls(of: "start") > 0 }
+            test.faults.fail([], with: nil)
             // The clock stands still: whoever waits for a next try waits for ever.
             #expect(try await second.start(good.serial, [0]).granted == [0])
         }
@@ -183,9 +183,9 @@ struct TroubleTests {
             try await satellite.take(2)
             func outstanding() async throws -> Int { try await test.master.status().satellites[0].outstanding }
             let happened = Mailbox<Void>()
-            let (store, channel, master, session) = (test.store, test.channel, test.master, satellite.session)
+            let (channel, master, session) = (test.channel, test.master, satellite.session)
             let report = TestValues.delivered(kept[0].entries[0].recipient, lease: kept[0].serial)
-            store.afterNextLeases {
+            test.faults.afterNextLeases {
                 channel.say(.reports(sequence: 1, [report]), session)
                 while try await master.status().satellites[0].outstanding > 3 { await Task.yield() }
                 happened.put(())
@@ -201,7 +201,7 @@ struct TroubleTests {
     func full() async throws {
         try await TestMaster.run { test in
             let id = try await test.mailing()
-            test.store.fail(["addRecipients"], with: .full)
+            test.faults.fail(["addRecipients"], with: .full)
             #expect(await Self.code { try await test.add(1, to: id) } == .storeFull)
         }
     }
@@ -234,10 +234,10 @@ struct TroubleTests {
             let id = try await test.running(1)
             let grant = try await satellite.take(1)[0]
             _ = try await satellite.start(grant.serial, [0])
-            test.store.fail(["apply"], with: .corrupt)
+            test.faults.fail(["apply"], with: .corrupt)
             let good = TestValues.delivered(grant.entries[0].recipient, lease: grant.serial)
             try await satellite.acknowledged(satellite.report([good]))
-            test.store.fail([], with: nil)
+            test.faults.fail([], with: nil)
             try await satellite.acknowledged(satellite.report([good]))
             #expect(try await test.master.mailing(id).counters.delivered == 1)
         }
@@ -252,10 +252,10 @@ struct TroubleTests {
             satellite.credit(bulk: 100)
             let id = try await test.running(1)
             let grant = try await satellite.take(1)[0]
-            test.store.swallowClaims(1)
+            test.faults.swallowClaims(1)
             // Once returned, it is a retry entry; the next claim for it finds nothing and looks like a refusal.
             satellite.say(.returned(grant.serial, neverStarted: EntryBitmap([0])))
-            try await test.until("refused") { test.store.calls(of: "claim") == 2 }
+            try await test.until("refused") { test.faults.calls(of: "claim") == 2 }
             #expect(satellite.arrived.isEmpty)
             try await test.until("leased again") {
                 test.clock.advance(by: .seconds(30))
@@ -285,11 +285,11 @@ struct TroubleTests {
             let record = try await test.satellite("new")
             try await test.store.removeSatellite(record.id)
             let store = test.store
-            store.afterNextSatellites {
+            test.faults.afterNextSatellites {
                 directory.insert(record)
                 _ = try await store.addSatellite(record)
             }
-            try await FlakyStore.$isOwnReading.withValue(true) { try await directory.reload(from: store) }
+            try await FaultyEngine.$isOwnReading.withValue(true) { try await directory.reload(from: store) }
             #expect(directory.records.map(\.serial) == ["new"])
         }
     }

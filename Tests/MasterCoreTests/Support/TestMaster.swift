@@ -4,15 +4,17 @@ import ClusterLink
 import Foundation
 import Logging
 import MailingModel
-import MasterStore
 import Secrets
 
 @testable import MasterCore
+@testable import MasterStore
 
 /// A master over a real store in a directory of its own, with a clock that the test moves.
 final class TestMaster {
     let master: Master
-    let store: FlakyStore
+    let store: MailingStore
+    /// What lies beneath the store, and fails on demand.
+    let faults: FaultyEngine
     let channel: ScriptedChannel
     let directory: SatelliteDirectory
     let clock: ManualClock
@@ -20,7 +22,8 @@ final class TestMaster {
 
     private init(
         master: Master,
-        store: FlakyStore,
+        store: MailingStore,
+        faults: FaultyEngine,
         channel: ScriptedChannel,
         directory: SatelliteDirectory,
         clock: ManualClock,
@@ -28,6 +31,7 @@ final class TestMaster {
     ) {
         self.master = master
         self.store = store
+        self.faults = faults
         self.channel = channel
         self.directory = directory
         self.clock = clock
@@ -46,11 +50,10 @@ final class TestMaster {
         defer { if path == nil { try? FileManager.default.removeItem(atPath: directory) } }
         var configuration = MasterConfiguration()
         change(&configuration)
-        let sqlite = try await DatabaseStore.open(
-            SQLiteConfiguration(path: directory + "/store.sqlite"),
-            secrets: Self.secrets
+        let faults = FaultyEngine(
+            try await SQLiteEngine.open(SQLiteConfiguration(path: directory + "/store.sqlite"), secrets: Self.secrets)
         )
-        let store = FlakyStore(sqlite)
+        let store = MailingStore(faults)
         let channel = ScriptedChannel()
         let satellites = SatelliteDirectory()
         let master = Master(
@@ -67,6 +70,7 @@ final class TestMaster {
         let test = TestMaster(
             master: master,
             store: store,
+            faults: faults,
             channel: channel,
             directory: satellites,
             clock: clock,

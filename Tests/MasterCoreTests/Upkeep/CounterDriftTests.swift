@@ -20,9 +20,9 @@ struct CounterDriftTests {
             try await test.until("it sleeps until its first round") { test.clock.deadlines.contains(.seconds(600)) }
             test.clock.advance(by: .seconds(600) - test.clock.now.offset)
             try await test.until("the round is over") { test.clock.deadlines.contains(.seconds(87_000)) }
-            #expect(test.store.calls(of: "reconcileCounters") == 1)
+            #expect(test.faults.calls(of: "reconcileCounters") == 1)
             #expect(try await test.master.status().counterDrift == 0)
-            try await test.store.inner.write { transaction in
+            try await test.store.write { transaction in
                 try transaction.prepare("UPDATE mailing SET delivered = delivered - 3, failed = 7").run()
             }
             #expect(try await test.master.mailing(id).counters.delivered == 17)
@@ -46,7 +46,7 @@ struct CounterDriftTests {
                 try await test.until("it sleeps until \(deadline)") {
                     test.clock.deadlines.contains(.seconds(deadline))
                 }
-                #expect(test.store.calls(of: "reconcileCounters") == calls)
+                #expect(test.faults.calls(of: "reconcileCounters") == calls)
                 test.clock.advance(by: .seconds(deadline) - test.clock.now.offset)
                 // After the third comes the rest, and then the day.
                 if deadline != 615 { calls += 1 }
@@ -63,7 +63,7 @@ struct CounterDriftTests {
             _ = try await test.running(3)
             test.clock.advance(by: .seconds(10 * 86_400))
             try await test.until("the schedules wait") { !test.clock.deadlines.isEmpty }
-            #expect(test.store.calls(of: "reconcileCounters") == 0)
+            #expect(test.faults.calls(of: "reconcileCounters") == 0)
         }
     }
 }

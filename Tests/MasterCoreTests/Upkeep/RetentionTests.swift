@@ -28,7 +28,7 @@ struct RetentionTests {
             let id = try await self.finished(test, try await test.connected("a"), 3)
             test.clock.advance(by: .seconds(100 * 365 * 86_400))
             #expect(try await self.exists(test, id))
-            #expect(test.store.calls(of: "purgeEvents") == 0 && test.store.calls(of: "deleteMailing") == 0)
+            #expect(test.faults.calls(of: "purgeEvents") == 0 && test.faults.calls(of: "deleteMailing") == 0)
         }
     }
 
@@ -42,7 +42,7 @@ struct RetentionTests {
             _ = try await satellite.take(2)
             let id = try await self.finished(test, satellite, 3)
             test.clock.advance(by: .seconds(86_000))
-            try await test.until("a round") { test.store.calls(of: "mailings") >= 3 }
+            try await test.until("a round") { test.faults.calls(of: "mailings") >= 4 }
             #expect(try await self.exists(test, id))
             test.clock.advance(by: .seconds(900))
             try await test.until("deleted") { try await !self.exists(test, id) }
@@ -67,7 +67,7 @@ struct RetentionTests {
             $0.upkeep.rest = .zero
         } _: { test in
             try await test.until("deleted") { try await test.store.countMailings(MailingFilter()) == 0 }
-            try await test.until("purged") { test.store.calls(of: "purgeEvents") > 0 }
+            try await test.until("purged") { test.faults.calls(of: "purgeEvents") > 0 }
             // Deleting takes the events along, step by step.
             try await test.until("no event is left") {
                 try await test.master.feed(after: nil, filter: RecipientFilter(), limit: 10).entries.isEmpty
@@ -120,12 +120,12 @@ struct RetentionTests {
         } _: { test in
             let satellite = try await test.connected("a")
             _ = try await self.finished(test, satellite, 5)
-            test.store.fail(["purgeEvents"], with: .database)
-            let before = test.store.calls(of: "purgeEvents")
+            test.faults.fail(["purgeEvents"], with: .database)
+            let before = test.faults.calls(of: "purgeEvents")
             test.clock.advance(by: .seconds(2_000))
-            try await test.until("tried") { test.store.calls(of: "purgeEvents") > before }
+            try await test.until("tried") { test.faults.calls(of: "purgeEvents") > before }
             #expect(test.master.isReady)
-            test.store.fail([], with: nil)
+            test.faults.fail([], with: nil)
             try await test.until("purged") {
                 test.clock.advance(by: .seconds(60))
                 return try await test.store.feed(after: 5, filter: RecipientFilter(), limit: 1).horizon == 5

@@ -71,7 +71,7 @@ struct ConcurrencyTests {
     private static func add(
         _ number: Int,
         to mailings: [MailingID],
-        _ store: any MailingStore,
+        _ store: MailingStore,
         at now: Timestamp
     ) async throws -> Seen {
         for call in 0..<Self.callsOfAdder {
@@ -89,7 +89,7 @@ struct ConcurrencyTests {
     /// Leases in small ranges until everybody was leased.
     private static func lease(
         to satellite: SatelliteID,
-        _ store: any MailingStore,
+        _ store: MailingStore,
         at now: Timestamp,
         _ hand: (Int, LeaseGrant) -> Void
     ) async throws -> Seen {
@@ -120,7 +120,7 @@ struct ConcurrencyTests {
     private static func report(
         _ grants: AsyncStream<LeaseGrant>,
         from satellite: SatelliteID,
-        _ store: any MailingStore,
+        _ store: MailingStore,
         at now: Timestamp
     ) async throws -> Seen {
         let outcomes = [Outcomes.delivered, Outcomes.failed, Outcomes.delivered, Outcomes.uncertain]
@@ -143,7 +143,7 @@ struct ConcurrencyTests {
     }
 
     /// Follows the feed by cursor until it has seen as many events as there will be.
-    private static func follow(_ store: any MailingStore) async throws -> Seen {
+    private static func follow(_ store: MailingStore) async throws -> Seen {
         var entries: [FeedEntry] = []
         var position: Int64 = 0
         while entries.count < Self.total {

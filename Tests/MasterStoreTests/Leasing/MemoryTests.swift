@@ -55,7 +55,7 @@ struct MemoryTests {
                 return fixture.store.position.number > last.number
             }
             _ = try await fixture.mailing(id)
-            try await fixture.database.engine.queue.perform { _ in }
+            try await fixture.store.engine.queue.perform { _ in }
             #expect(!hasGrown())
             let grant = try #require(try await fixture.claimAll(satellite).first)
             #expect(hasGrown())

@@ -69,11 +69,11 @@ struct PartitionPurgeTests {
                 let gone = try await self.makeDelivered(1_600, tracked: "gone-\(steps)-", fixture)
                 // The steps that a master took before it died, with nobody to take the others.
                 let now = fixture.now
-                try await fixture.database.write { transaction in
+                try await fixture.store.write { transaction in
                     _ = try Deletion.delete(gone, at: now, transaction)
                 }
                 for _ in 0..<steps {
-                    _ = try await fixture.database.write { try Deletion.purge(skipping: [], $0) }
+                    _ = try await fixture.store.write { try Deletion.purge(skipping: [], $0) }
                 }
                 try await fixture.reopen()
                 try await PartitionTables.purged(fixture)
@@ -147,7 +147,7 @@ struct PartitionPurgeTests {
                 try await fixture.add(2, to: try await fixture.makeMailing(), prefix: "m\(number)-")
                 try await fixture.deliverAll(satellite)
             }
-            let count = try await fixture.database.write { transaction in
+            let count = try await fixture.store.write { transaction in
                 (transaction.connection as? SQLiteConnection)?.compiledStatements ?? 0
             }
             #expect(count > 20 && count < 600)
@@ -185,7 +185,7 @@ struct PartitionPurgeTests {
     func oldSnapshot() async throws {
         try await StoreFactory.postgreSQL.withStore(partitionThreshold: 10) { fixture in
             let gone = try await self.makeDelivered(20, tracked: nil, fixture)
-            let database = try fixture.database
+            let database = fixture.store
             let runs = Mutex(0)
             let (snapshots, hasSnapshot) = AsyncStream.makeStream(of: Void.self)
             let mayGoOn = DispatchSemaphore(value: 0)
@@ -202,7 +202,7 @@ struct PartitionPurgeTests {
                 }
                 return try row?.partitions.reduce(0) { sum, partition in
                     let statement = try transaction.prepare("SELECT count(*) FROM \(partition.recipients)")
-                    return try sum + (statement.first { $0.int(0) } ?? 0)
+                    return try sum + (statement.first { try $0.int(0) } ?? 0)
                 }
             }
             for await _ in snapshots { break }

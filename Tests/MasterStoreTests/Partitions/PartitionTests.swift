@@ -9,20 +9,20 @@ import Testing
 enum PartitionTables {
     /// How many rows a table has.
     static func count(_ table: String, _ fixture: Fixture) async throws -> Int {
-        try await fixture.database.read { transaction in
-            try transaction.prepare("SELECT count(*) FROM \(table)").first { $0.int(0) } ?? 0
+        try await fixture.store.read { transaction in
+            try transaction.prepare("SELECT count(*) FROM \(table)").first { try $0.int(0) } ?? 0
         }
     }
 
     /// The names of the tables and indexes of own partitions.
     static func names(_ fixture: Fixture) async throws -> [String] {
         let isSQLite = fixture.factory.name == "SQLite"
-        return try await fixture.database.write { transaction in
+        return try await fixture.store.write { transaction in
             var names: [String] = []
             let catalogue =
                 isSQLite
                 ? "SELECT name FROM sqlite_master" : "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'i')"
-            try transaction.prepare(catalogue).rows { names.append($0.text(0)) }
+            try transaction.prepare(catalogue).rows { names.append(try $0.text(0)) }
             return names.filter { name in
                 let parts = name.split(separator: "_")
                 return ["recipient", "delivery"].contains(parts[0]) && parts.count > 1 && Int(parts[1]) != nil
@@ -37,7 +37,7 @@ enum PartitionTables {
 
     /// Whether a recipient lies in its mailing's own partition.
     static func isOwn(_ id: RecipientID, _ fixture: Fixture) async throws -> Bool {
-        try await fixture.database.read { try $0.partition(of: id.mailing, id.bucket) != .shared }
+        try await fixture.store.read { try $0.partition(of: id.mailing, id.bucket) != .shared }
     }
 }
 
@@ -177,7 +177,7 @@ struct PartitionTests {
             for _ in 0..<5 { _ = try await Self.add(0..<10, to: try await fixture.makeMailing(), fixture) }
             #expect(try await PartitionTables.names(fixture) == [])
             let id = try await fixture.makeMailing()
-            let (database, now) = (try fixture.database, fixture.now)
+            let (database, now) = (fixture.store, fixture.now)
             // Alone, and beside others whose work stands.
             for isAlone in [true, false] {
                 try await withThrowingTaskGroup(of: Void.self) { group in

@@ -52,13 +52,13 @@ struct PartitionUpgradeTests {
             let added = try await fixture.add(30, to: id)
             let path = fixture.location.directory + "/copy.db"
             try await fixture.store.backup(to: path)
-            let copy = try await DatabaseStore.open(SQLiteConfiguration(path: path), secrets: TestSecrets.make())
+            let copy = try await MailingStore.open(SQLiteConfiguration(path: path), secrets: TestSecrets.make())
             #expect(try await copy.reports(of: fixture.trackingIDs(added), account: .root).count == 30)
             #expect(try await copy.reconcileCounters() == 0)
             _ = try await copy.deleteMailing(id, at: fixture.now)
             while try await copy.read({ transaction in
                 try transaction.prepare("SELECT count(*) FROM sqlite_master WHERE name LIKE 'recipient_%'")
-                    .first { $0.int(0) }
+                    .first { try $0.int(0) }
             }) != 0 { try Task.checkCancellation() }
             try await copy.close()
         }

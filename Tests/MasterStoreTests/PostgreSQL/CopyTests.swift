@@ -13,14 +13,14 @@ struct CopyTests {
             #expect(!fixture.store.identity.isCopy)
             try await fixture.reopen()
             #expect(!fixture.store.identity.isCopy)
-            let database = try #require(fixture.store as? DatabaseStore)
+            let database = fixture.store
             // What a dump of another database brings along.
             try await database.write { try $0.prepare("UPDATE store SET origin = '1/1'").run() }
             for _ in 0..<2 {
                 try await fixture.reopen()
                 #expect(fixture.store.identity.isCopy)
             }
-            try await #require(fixture.store as? DatabaseStore).adopt()
+            try await fixture.store.adopt()
             try await fixture.reopen()
             #expect(!fixture.store.identity.isCopy)
         }

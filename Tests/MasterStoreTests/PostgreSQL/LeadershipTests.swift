@@ -17,14 +17,14 @@ struct LeadershipTests {
         waits: Bool = true,
         onWait: @Sendable (String) -> Void = { _ in },
         _ change: (inout PostgreSQLStoreConfiguration) -> Void = { _ in }
-    ) async throws -> DatabaseStore {
+    ) async throws -> MailingStore {
         var configuration = try location.postgreSQL()
         configuration.holder = instance
         configuration.instance = instance
         configuration.waits = waits
         configuration.silence = .milliseconds(600)
         change(&configuration)
-        return try await DatabaseStore.open(configuration, secrets: TestSecrets.make(), onWait: onWait)
+        return try await MailingStore.open(configuration, secrets: TestSecrets.make(), onWait: onWait)
     }
 
     private static func atLocation(_ body: (StoreFactory.Location) async throws -> Void) async throws {
@@ -198,7 +198,7 @@ struct LeadershipTests {
     }
 
     /// Why a master may not write any more; the first operations may only find that their connection was ended.
-    private static func refusal(_ store: DatabaseStore) async throws -> StoreError.Code {
+    private static func refusal(_ store: MailingStore) async throws -> StoreError.Code {
         while true {
             do {
                 try await store.write { _ in }
@@ -210,7 +210,7 @@ struct LeadershipTests {
         }
     }
 
-    private static func makeMailing(_ store: DatabaseStore, _ properties: MailingProperties) async throws -> MailingID {
+    private static func makeMailing(_ store: MailingStore, _ properties: MailingProperties) async throws -> MailingID {
         try await store.createMailing(properties, account: .root, at: Timestamp(seconds: 1)) {
             MailingContent(
                 mailing: $0,
@@ -269,7 +269,7 @@ struct LeadershipTests {
                 try await store.write { try $0.prepare("UPDATE account SET name = 'changed'").run() }
             }
             #expect(error?.code == .database)
-            let name = try await store.read { try $0.prepare("SELECT name FROM account").first { $0.text(0) } }
+            let name = try await store.read { try $0.prepare("SELECT name FROM account").first { try $0.text(0) } }
             #expect(name == "root")
             try await store.write { try $0.raise(.lease, to: 5) }
             #expect(try await store.highestLeaseSerial().rawValue == 5)
@@ -293,7 +293,7 @@ struct LeadershipTests {
             configuration.instance = "first"
             let (closed, wrong) = (configuration, TestSecrets.makeOther())
             let secret = await #expect(throws: StoreError.self) {
-                _ = try await DatabaseStore.open(closed, secrets: wrong, onWait: { _ in })
+                _ = try await MailingStore.open(closed, secrets: wrong, onWait: { _ in })
             }
             #expect(secret?.code == .refused)
             #expect(secret?.message.contains("secret.key") == true)
@@ -320,7 +320,7 @@ struct LeadershipTests {
             }
         let configuration = PostgreSQLStoreConfiguration(url: url, holder: "a", instance: "a")
         let error = await #expect(throws: StoreError.self) {
-            _ = try await DatabaseStore.open(configuration, secrets: TestSecrets.make(), onWait: { _ in })
+            _ = try await MailingStore.open(configuration, secrets: TestSecrets.make(), onWait: { _ in })
         }
         #expect(error?.code == (what == "server" ? .database : .refused), "\(String(describing: error))")
         #expect(error.map { !"\($0)".contains("wrong@") && !"\($0)".contains(TemporaryPostgreSQL.password) } == true)

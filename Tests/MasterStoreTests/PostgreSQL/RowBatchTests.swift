@@ -13,9 +13,9 @@ struct RowBatchTests {
     private static let sizes = [1, fewestCopied - 1, fewestCopied, 500, 5_000]
     private static let fewestCopied = PostgreSQLStoreConnection.fewestCopied
 
-    private static func withTable(_ body: (DatabaseStore) async throws -> Void) async throws {
+    private static func withTable(_ body: (MailingStore) async throws -> Void) async throws {
         try await StoreFactory.postgreSQL.withStore { fixture in
-            let store = try #require(fixture.store as? DatabaseStore)
+            let store = fixture.store
             try await store.write {
                 try $0.prepare(
                     """
@@ -49,8 +49,8 @@ struct RowBatchTests {
         return batch
     }
 
-    private static func count(_ store: DatabaseStore) async throws -> Int? {
-        try await store.read { try $0.prepare("SELECT count(*) FROM scratch").first { $0.int(0) } }
+    private static func count(_ store: MailingStore) async throws -> Int? {
+        try await store.read { try $0.prepare("SELECT count(*) FROM scratch").first { try $0.int(0) } }
     }
 
     @Test("every value comes back as it was, null and empty ones too", arguments: Self.sizes)
@@ -70,7 +70,7 @@ struct RowBatchTests {
                     let words = index % 5 == 1 ? nil : index % 5 == 2 ? "" : "Zoë \\N\t\(index)"
                     let bytes: [UInt8]? = index % 7 == 1 ? nil : index % 7 == 2 ? [] : [0, 0xFF, UInt8(index % 256)]
                     let isSame =
-                        row.int64(0) == Int64(index) << 40
+                        try row.int64(0) == Int64(index) << 40
                         && row.optionalInt64(1) == (index % 3 == 1 ? nil : -32_768)
                         && row.optionalInt64(2) == (index % 3 == 2 ? nil : Int64(Int32.min) + Int64(index))
                         && row.optionalText(3) == words && row.optionalBlob(4) == bytes
@@ -127,7 +127,7 @@ struct RowBatchTests {
                 let said = try await store.write { transaction in
                     try transaction.connection.write(Self.batch(of: count))
                     try transaction.prepare("DELETE FROM scratch").run()
-                    return try transaction.prepare("DELETE FROM said RETURNING words").first { $0.text(0) }
+                    return try transaction.prepare("DELETE FROM said RETURNING words").first { try $0.text(0) }
                 }
                 #expect(said?.hasPrefix(way) == true)
             }

@@ -125,11 +125,11 @@ struct ImportedLineTests {
             let lines = (0..<250).map { $0 * 1_024 + 1 }
             _ = try await Self.add(lines.map { Self.draft("r\($0)") }, lines: lines, to: mailing, fixture)
             _ = try await fixture.store.deleteMailing(mailing, at: fixture.now)
-            let database = try #require(fixture.store as? DatabaseStore)
+            let database = fixture.store
             try await fixture.untilPurged()
             #expect(
                 try await database.read {
-                    try $0.prepare("SELECT count(*) FROM import_block").first { $0.int(0) }
+                    try $0.prepare("SELECT count(*) FROM import_block").first { try $0.int(0) }
                 } == 0
             )
         }

@@ -48,11 +48,11 @@ struct OldMailingTests {
                 for id in ids { group.addTask { _ = try await store.deleteMailing(id, at: now) } }
                 try await group.waitForAll()
             }
-            let database = try #require(fixture.store as? DatabaseStore)
+            let database = fixture.store
             try await fixture.untilPurged()
             for table in ["recipient", "delivery", "event"] {
                 let left = try await database.read { transaction in
-                    try transaction.prepare("SELECT count(*) FROM \(table)").first { $0.int(0) }
+                    try transaction.prepare("SELECT count(*) FROM \(table)").first { try $0.int(0) }
                 }
                 #expect(left == 10, "\(table)")
             }

@@ -133,7 +133,7 @@ struct DurabilityTests {
     func checkpoints() async throws {
         try await withTemporaryDirectory { directory in
             let configuration = SQLiteConfiguration(path: directory + "/store.db", checkpointSize: 200_000)
-            let store = try await DatabaseStore.open(configuration, secrets: TestSecrets.make())
+            let store = try await MailingStore.open(configuration, secrets: TestSecrets.make())
             var hashes: [BlobHash] = []
             for number in 0..<40 {
                 hashes.append(

@@ -28,12 +28,12 @@ struct IsolationTests {
 
         func check(_ path: String) async throws {
             #expect(QueueExecutor.isCurrent, "before anything")
-            let sqlite = try await DatabaseStore.open(
+            let sqlite = try await MailingStore.open(
                 SQLiteConfiguration(path: path),
                 secrets: TestSecrets.make()
             )
             #expect(QueueExecutor.isCurrent, "open")
-            let store: any MailingStore = sqlite
+            let store: MailingStore = sqlite
             _ = try await sqlite.feedHead()
             #expect(QueueExecutor.isCurrent, "feedHead")
             _ = try await store.summary(at: Timestamp(seconds: 1))

@@ -7,7 +7,7 @@ import Testing
 
 /// A store with a clock, and the steps that most tests need.
 final class Fixture {
-    private(set) var store: any MailingStore
+    private(set) var store: MailingStore
     let factory: StoreFactory
     private(set) var location: StoreFactory.Location
     let retry: RetrySchedule
@@ -15,7 +15,7 @@ final class Fixture {
     /// The timestamp that operations get; tests move it.
     var now = Timestamp(seconds: 1_800_000_000)
 
-    init(store: any MailingStore, factory: StoreFactory, location: StoreFactory.Location, retry: RetrySchedule) {
+    init(store: MailingStore, factory: StoreFactory, location: StoreFactory.Location, retry: RetrySchedule) {
         self.store = store
         self.factory = factory
         self.location = location
@@ -23,16 +23,16 @@ final class Fixture {
     }
 
     /// The store with what lies beneath its operations.
-    var database: DatabaseStore {
-        get throws { try #require(self.store as? DatabaseStore) }
+    var database: MailingStore {
+        get throws { self.store }
     }
 
     /// Returns when nothing is left of the deleted mailings.
     func untilPurged() async throws {
-        let database = try #require(self.store as? DatabaseStore)
+        let database = self.store
         // By the writer: a test may have the readers in use.
         while try await database.write({ transaction in
-            try transaction.prepare("SELECT count(*) FROM tombstone WHERE purged IS NULL").first { $0.int(0) }
+            try transaction.prepare("SELECT count(*) FROM tombstone WHERE purged IS NULL").first { try $0.int(0) }
         }) != 0 { try Task.checkCancellation() }
     }
 
@@ -198,8 +198,12 @@ final class Fixture {
     }
 
     /// Leases, starts and reports everything that can be had.
-    func deliverAll(_ satellite: SatelliteID, _ outcome: DeliveryOutcome = Outcomes.delivered) async throws {
-        let grants = try await self.claimAll(satellite)
+    func deliverAll(
+        _ satellite: SatelliteID,
+        _ outcome: DeliveryOutcome = Outcomes.delivered,
+        of mailing: MailingID? = nil
+    ) async throws {
+        let grants = try await self.claimAll(satellite, of: mailing)
         try await self.startAll(grants, by: satellite)
         try await self.reportAll(grants, from: satellite, outcome)
     }

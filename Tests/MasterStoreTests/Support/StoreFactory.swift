@@ -45,12 +45,12 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
 
     let name: String
     /// Opens the store of a location; opening it again after closing finds what was there.
-    let open: @Sendable (Location, RetrySchedule) async throws -> any MailingStore
+    let open: @Sendable (Location, RetrySchedule) async throws -> MailingStore
 
     var testDescription: String { self.name }
 
     static let sqlite = StoreFactory(name: "SQLite") { location, retry in
-        try await DatabaseStore.open(
+        try await MailingStore.open(
             SQLiteConfiguration(
                 path: location.directory + "/store.db",
                 retry: retry,
@@ -61,7 +61,7 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
     }
 
     static let postgreSQL = StoreFactory(name: "PostgreSQL") { location, retry in
-        try await DatabaseStore.open(
+        try await MailingStore.open(
             try location.postgreSQL(retry: retry),
             secrets: TestSecrets.make(),
             onWait: { _ in }

@@ -12,15 +12,15 @@ enum JournalMarks {
             """
         ).bind(1, Int(satellite.rawValue)).first { row in
             JournalMark(
-                journalID: row.text(0),
-                bootID: row.text(1),
-                session: UInt64(bitPattern: row.int64(2)),
-                incarnation: UInt64(bitPattern: row.int64(3)),
+                journalID: try row.text(0),
+                bootID: try row.text(1),
+                session: UInt64(bitPattern: try row.int64(2)),
+                incarnation: UInt64(bitPattern: try row.int64(3)),
                 position: JournalPosition(
-                    written: UInt64(bitPattern: row.int64(4)),
-                    synced: UInt64(bitPattern: row.int64(5))
+                    written: UInt64(bitPattern: try row.int64(4)),
+                    synced: UInt64(bitPattern: try row.int64(5))
                 ),
-                isDistrusted: row.int64(6) != 0
+                isDistrusted: try row.int64(6) != 0
             )
         }
     }
