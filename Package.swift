@@ -34,6 +34,7 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let olderCryptoExtras = Target.Dependency.product(name: "_CryptoExtras", package: "swift-crypto")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let inMemoryLogging = Target.Dependency.product(name: "InMemoryLogging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -181,7 +182,10 @@ let package = Package(
             path: "Tests/TestAPI",
             swiftSettings: settings
         ),
-        tests("APIServing", ["APIServing", "MasterCore", httpTypes, hummingbird, "TestAPI"]),
+        tests(
+            "APIServing",
+            ["APIServing", "MasterCore", httpTypes, hummingbird, inMemoryLogging, logging, "TestAPI"]
+        ),
         tests("CloudMailingAPI", ["CloudMailingAPI", "MasterCore", httpTypes, "TestAPI"]),
         tests(
             "NativeAPI",

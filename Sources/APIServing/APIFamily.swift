@@ -14,10 +14,11 @@ package protocol APIFamily: Sendable {
     /// - Returns: `nil` for a request that anybody may make.
     /// - Throws: What ``response(to:of:)`` renders as 401.
     func authenticate(_ request: Request) throws -> Caller?
-    /// The answer for an error: one of a route, of ``authenticate(_:)``, or a ``RouteRefusal``.
-    ///
-    /// - Throws: The error, if the API does not know it; the caller gets 500 then.
-    func response(to error: any Error, of request: Request) throws -> Response
+    /// The answer for an error: one of a route, of ``authenticate(_:)``, or a ``RouteRefusal``; `nil` for one that the API does
+    /// not know.
+    func response(to error: any Error, of request: Request) -> Response?
+    /// The answer for an error that the API does not know, which stands in the log under the request's id.
+    func failure(request id: String) -> Response
 }
 
 extension Request {

@@ -39,9 +39,8 @@ package struct APIRefusal: Error, Sendable {
     /// - Parameters:
     ///   - error: What was thrown.
     ///   - challenge: The field `WWW-Authenticate` of a 401.
-    /// - Returns: The answer in JSON.
-    /// - Throws: The error, if it is none that is refused.
-    package static func response(to error: any Error, challenge: String? = nil) throws -> Response {
+    /// - Returns: The answer in JSON; `nil` for an error that is no refusal.
+    package static func response(to error: any Error, challenge: String? = nil) -> Response? {
         let refusal: APIRefusal
         var allow: String?
         switch error {
@@ -50,8 +49,23 @@ package struct APIRefusal: Error, Sendable {
         case let error as RouteRefusal:
             refusal = APIRefusal(error)
             if case .methodNotAllowed(let methods) = error { allow = methods.map(\.rawValue).joined(separator: ", ") }
-        default: throw error
+        default: return nil
         }
+        return refusal.response(allow: allow, challenge: challenge)
+    }
+
+    /// The refusal of a request that failed for a reason that is in the log, under the request's id.
+    package static func failure(request id: String) -> APIRefusal {
+        APIRefusal(.internalServerError, "internal", "the request failed inside the server, whose log names it: \(id)")
+    }
+
+    /// The answer in JSON.
+    ///
+    /// - Parameters:
+    ///   - allow: The field `Allow` of a 405.
+    ///   - challenge: The field `WWW-Authenticate` of a 401.
+    /// - Returns: The answer.
+    package func response(allow: String? = nil, challenge: String? = nil) -> Response {
         struct Envelope: Encodable {
             struct Reason: Encodable {
                 var code, message: String
@@ -60,12 +74,14 @@ package struct APIRefusal: Error, Sendable {
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let body = try encoder.encode(Envelope(error: .init(code: refusal.code, message: refusal.message)))
+        guard let body = try? encoder.encode(Envelope(error: .init(code: self.code, message: self.message))) else {
+            preconditionFailure("two texts are always encoded")
+        }
         var headers: HTTPFields = [.contentType: "application/json; charset=utf-8"]
         headers[.allow] = allow
-        if refusal.status == .unauthorized { headers[.wwwAuthenticate] = challenge }
+        if self.status == .unauthorized { headers[.wwwAuthenticate] = challenge }
         return Response(
-            status: refusal.status,
+            status: self.status,
             headers: headers,
             body: .init(byteBuffer: ByteBuffer(bytes: body + [0x0A]))
         )

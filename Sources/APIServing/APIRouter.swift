@@ -11,11 +11,16 @@ package enum APIRouter {
     /// - Parameters:
     ///   - families: The APIs that are served there.
     ///   - master: Must be loaded before a caller can be authenticated; callers get 503 until then.
+    ///   - log: Takes what is to be said of the requests.
     /// - Returns: Routes with their middleware.
-    package static func responder(_ families: [any APIFamily], master: Master) -> RouterResponder<APIContext> {
+    package static func responder(
+        _ families: [any APIFamily],
+        master: Master,
+        log: RequestLog
+    ) -> RouterResponder<APIContext> {
         let router = Router(context: APIContext.self)
         router.add(middleware: ContinueMiddleware())
-        router.add(middleware: AccessMiddleware(master: master, families: families))
+        router.add(middleware: AccessMiddleware(master: master, families: families, log: log))
         for family in families { family.register(on: router) }
         return router.buildResponder()
     }

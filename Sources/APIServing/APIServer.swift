@@ -24,6 +24,8 @@ package struct APIServer: Sendable {
         ///
         /// Whoever may open it may do everything. `nil` switches it off.
         package var controlSocket: String?
+        /// Whether every request of the network's listeners is logged, and not only those that fail here.
+        package var logsRequests = false
         /// Bounds and deadlines of the connections of each listener.
         package var limits = ConnectionLimits()
 
@@ -40,6 +42,7 @@ package struct APIServer: Sendable {
     }
 
     private let endpoints: [Endpoint]
+    private let logsRequests: Bool
     private let master: Master
     private let families: @Sendable (APITransport) -> [any APIFamily]
     private let logger: Logger
@@ -60,6 +63,7 @@ package struct APIServer: Sendable {
     ) throws {
         self.master = master
         self.families = families
+        self.logsRequests = configuration.logsRequests
         self.logger = logger
         func makeLedger(_ name: String) -> ConnectionLedger {
             ConnectionLedger(name: name, limits: configuration.limits, logger: logger)
@@ -138,7 +142,8 @@ package struct APIServer: Sendable {
     private func serve(_ endpoint: Endpoint, opened: @escaping @Sendable () -> Void) async throws {
         var quiet = self.logger
         quiet.logLevel = .warning
-        let responder = APIRouter.responder(self.families(endpoint.transport), master: self.master)
+        let log = RequestLog(self.logger, isComplete: self.logsRequests && endpoint.transport == .network)
+        let responder = APIRouter.responder(self.families(endpoint.transport), master: self.master, log: log)
         try await endpoint.listener.run(responder, logger: quiet) { channel in
             if let path = endpoint.socket { ControlSocket.restrict(path) }
             self.logger.info(

@@ -5,18 +5,39 @@ import Hummingbird
 import MasterCore
 import NIOCore
 
-/// Finds the API that a request belongs to and who is calling it, and has that API render every refusal.
+/// Finds the API that a request belongs to and who is calling it, has that API render every refusal, and logs the request.
 struct AccessMiddleware: RouterMiddleware {
     typealias Context = APIContext
 
     let master: Master
     let families: [any APIFamily]
+    let log: RequestLog
 
     @concurrent
     func handle(
         _ request: Request,
         context: APIContext,
         next: @concurrent (Request, APIContext) async throws -> Response
+    ) async throws -> Response {
+        let began = ContinuousClock.now
+        let id = RequestLog.id(of: request, context)
+        var context = context
+        var response = try await self.answer(request, id, &context, next)
+        response.headers[.requestID] = id
+        if response.status == .serviceUnavailable, response.headers[.retryAfter] == nil {
+            response.headers[.retryAfter] = "5"
+        }
+        self.log.answered(request, id, context, response, in: .now - began)
+        return response
+    }
+
+    /// The answer to a request, of the API that it belongs to; sets the context's caller.
+    @concurrent
+    private func answer(
+        _ request: Request,
+        _ id: String,
+        _ context: inout APIContext,
+        _ next: @concurrent (Request, APIContext) async throws -> Response
     ) async throws -> Response {
         guard self.master.isLoaded else {
             // No caller can be authenticated yet, and a 401 would be a lie.
@@ -25,19 +46,15 @@ struct AccessMiddleware: RouterMiddleware {
         guard let family = self.families.first(where: { $0.owns(request.uri.path) }) else {
             return Self.text(.notFound, "nothing is served at this path\n")
         }
-        var response: Response
         do {
-            var context = context
             context.caller = try family.authenticate(request)
             context.caller?.channel = context.channel
-            response = try await Self.routed(request, context, family, next)
+            return try await Self.routed(request, context, family, next)
         } catch {
-            response = try family.response(to: error, of: request)
+            if let refusal = family.response(to: error, of: request) { return refusal }
+            self.log.failed(request, id, context, error)
+            return family.failure(request: id)
         }
-        if response.status == .serviceUnavailable, response.headers[.retryAfter] == nil {
-            response.headers[.retryAfter] = "5"
-        }
-        return response
     }
 
     @concurrent

@@ -45,7 +45,7 @@ package struct CloudMailingFamily: APIFamily {
         return Caller(master: self.master, key: key)
     }
 
-    package func response(to error: any Error, of request: Request) throws -> Response {
+    package func response(to error: any Error, of request: Request) -> Response? {
         switch error {
         case let fault as CloudMailingFault: Self.fault(fault)
         case let error as XMLRPCError: Self.fault(CloudMailingFault(8002, "Can't deserialize input: \(error)"))
@@ -53,8 +53,12 @@ package struct CloudMailingFamily: APIFamily {
         case let refusal as APIRefusal where refusal.status == .unauthorized: Self.unauthorized
         case RouteRefusal.methodNotAllowed: Self.text(.notImplemented, "XML-RPC is spoken with POST\n")
         case RouteRefusal.notFound: Self.text(.notFound, "nothing is served at this path\n")
-        default: throw error
+        default: nil
         }
+    }
+
+    package func failure(request id: String) -> Response {
+        Self.fault(CloudMailingFault(8002, "the call failed inside the server, whose log names it: \(id)"))
     }
 
     private func call(_ request: Request, _ caller: Caller) async throws -> Response {

@@ -48,8 +48,10 @@ package struct NativeFamily: APIFamily {
         return Caller(master: self.master, key: key)
     }
 
-    package func response(to error: any Error, of request: Request) throws -> Response {
-        try APIRefusal.response(to: error, challenge: "Basic realm=\"Telstar\", Bearer realm=\"Telstar\"")
+    package func failure(request id: String) -> Response { APIRefusal.failure(request: id).response() }
+
+    package func response(to error: any Error, of request: Request) -> Response? {
+        APIRefusal.response(to: error, challenge: "Basic realm=\"Telstar\", Bearer realm=\"Telstar\"")
     }
 
     // MARK: Recipients

@@ -48,8 +48,10 @@ package struct OperatorFamily: APIFamily {
         return Caller(master: self.master, key: key)
     }
 
-    package func response(to error: any Error, of request: Request) throws -> Response {
-        try APIRefusal.response(to: error)
+    package func failure(request id: String) -> Response { APIRefusal.failure(request: id).response() }
+
+    package func response(to error: any Error, of request: Request) -> Response? {
+        APIRefusal.response(to: error)
     }
 
     private func body<Body: Decodable>(_ request: Request, _ context: APIContext, as: Body.Type) async throws -> Body {

@@ -25,9 +25,11 @@ struct RoutingTests {
             return Caller(master: self.master, key: nil)
         }
 
-        func response(to error: any Error, of request: Request) throws -> Response {
-            try APIRefusal.response(to: error, challenge: "Test")
+        func response(to error: any Error, of request: Request) -> Response? {
+            APIRefusal.response(to: error, challenge: "Test")
         }
+
+        func failure(request id: String) -> Response { APIRefusal.failure(request: id).response() }
 
         private static func answer(_ text: String) -> Response {
             Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: text)))

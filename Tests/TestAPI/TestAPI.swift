@@ -24,11 +24,13 @@ package struct TestAPI {
     ///
     /// - Parameters:
     ///   - isLoaded: Whether the master has read its store.
+    ///   - log: Takes what is said of the requests.
     ///   - families: The APIs that are served.
     ///   - body: The test.
     /// - Throws: What the test throws, or the store.
     package static func run(
         isLoaded: Bool = true,
+        log: RequestLog = RequestLog(Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, isComplete: true),
         _ families: (Master) -> [any APIFamily],
         _ body: @Sendable (TestAPI) async throws -> Void
     ) async throws {
@@ -55,7 +57,7 @@ package struct TestAPI {
         )
         if isLoaded { try await master.load() }
         let key = isLoaded ? try await master.createKey(name: "test").secret : ""
-        let application = Application(responder: APIRouter.responder(families(master), master: master))
+        let application = Application(responder: APIRouter.responder(families(master), master: master, log: log))
         try await application.test(.router) { client in
             try await body(TestAPI(master: master, key: key, client: client))
         }

@@ -137,6 +137,7 @@ struct MasterService: Service {
         api.secure = try settings.apiListen().map { ($0.host, $0.port) }
         api.plain = try settings.apiPlainListen().map { ($0.host, $0.port) }
         api.limits = settings.connectionLimits
+        api.logsRequests = settings.logsRequests
         if api.secure != nil {
             let certificate = try CertificateFiles.load(settings)
             api.certificate = certificate

@@ -73,6 +73,11 @@ struct MasterSettings: Sendable {
         range: 65_536...(1 << 30),
         doc: "The greatest body of a request."
     )
+    private static let apiAccessLog = ConfigurationOption.bool(
+        "api.accessLog",
+        default: false,
+        doc: "Logs every request over the network: its id, path without query, status, key, address and time."
+    )
     private static let statusListen = ConfigurationOption.string(
         "status.listen",
         default: "127.0.0.1:33680",
@@ -183,6 +188,7 @@ struct MasterSettings: Sendable {
                 [
                     Self.apiListen.definition, Self.apiPlainListen.definition, Self.apiCertificate.definition,
                     Self.apiCertificateKey.definition, Self.apiMaximumBody.definition,
+                    Self.apiAccessLog.definition,
                 ]
             ),
             .init("Monitoring.", [Self.statusListen.definition, Self.logLevel.definition, Self.logFormat.definition]),
@@ -256,6 +262,8 @@ struct MasterSettings: Sendable {
     func statusListen() throws -> ListenAddress? {
         try ListenAddress(optional: self.values[Self.statusListen], key: "status.listen")
     }
+    /// Whether every request over the network is logged.
+    var logsRequests: Bool { self.values[Self.apiAccessLog] }
     /// What bounds the connections of the HTTP listeners.
     var connectionLimits: ConnectionLimits { ListenerOptions.limits(self.values) }
     /// The certificate files, if they are given.
