@@ -11,8 +11,10 @@ import Synchronization
 /// Lives on one event loop; nothing here waits.
 final class ConnectionDriver: SMTPConnectionDelegate {
     private let request: OpenRequest
-    private let satellite: Satellite
+    private let connections: ConnectionPool
     private let context: LoopContext
+    private let scheduler: SharedScheduler
+    private let reports: Reports
     private var remaining: ArraySlice<Site.Candidate>
     private var connection: SMTPConnection?
     private var isReady = false
@@ -29,10 +31,12 @@ final class ConnectionDriver: SMTPConnectionDelegate {
     private var nextID: UInt64 = 1
     private var lastProgress: ContinuousClock.Instant = .now
 
-    init(_ request: OpenRequest, satellite: Satellite, context: LoopContext) {
+    init(_ request: OpenRequest, connections: ConnectionPool, context: LoopContext) {
         self.request = request
-        self.satellite = satellite
+        self.connections = connections
         self.context = context
+        self.scheduler = context.scheduler
+        self.reports = context.reports
         self.remaining = request.candidates[...]
     }
 
@@ -79,7 +83,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         let recipients = self.block.filter(\.lease.isRevoked)
         if !recipients.isEmpty {
             self.block.removeAll(where: \.lease.isRevoked)
-            self.satellite.change { scheduler, _ in scheduler.returnRevoked(recipients, at: self.request.site) }
+            self.scheduler.change { scheduler, _ in scheduler.returnRevoked(recipients, at: self.request.site) }
         }
         guard let first = self.current.first, first.recipient.lease.isRevoked, !first.hasDot else { return }
         self.connection?.abort()
@@ -90,18 +94,18 @@ final class ConnectionDriver: SMTPConnectionDelegate {
     func connectionReady(_ connection: SMTPConnection) {
         self.isReady = true
         self.lastProgress = .now
-        if connection.isTLS { self.satellite.tls.withLock { $0.worked(connection.host) } }
-        self.satellite.change { scheduler, now in scheduler.connectionReady(self.request.site, now: now) }
+        if connection.isTLS { self.connections.tls.withLock { $0.worked(connection.host) } }
+        self.scheduler.change { scheduler, now in scheduler.connectionReady(self.request.site, now: now) }
     }
 
     func nextTransaction(_ connection: SMTPConnection) -> SMTPTransaction? {
         guard !self.isDraining else { return nil }
         while true {
-            if self.block.isEmpty { self.block = self.satellite.take(for: self.request)[...] }
+            if self.block.isEmpty { self.block = self.scheduler.take(for: self.request)[...] }
             guard let recipient = self.block.popFirst() else { return nil }
             self.lastProgress = .now
             guard !recipient.lease.isRevoked else {
-                self.satellite.change { scheduler, _ in scheduler.returnRevoked([recipient], at: self.request.site) }
+                self.scheduler.change { scheduler, _ in scheduler.returnRevoked([recipient], at: self.request.site) }
                 continue
             }
             let id = self.nextID
@@ -115,7 +119,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
                     self.end(recipient, error.outcome)
                     continue
                 }
-                self.satellite.change { scheduler, now in
+                self.scheduler.change { scheduler, now in
                     scheduler.lacked(lack, now: now)
                     return scheduler.requeue([recipient], at: self.request.site, now: now)
                 }
@@ -133,7 +137,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         guard !recipient.lease.isRevoked else { return connection.abort() }
         CrashPoint.reached(.satelliteBeforeDot)
         self.current[index].hasDot = true
-        guard self.satellite.recordDot(recipient) else { return connection.abort() }
+        guard self.reports.recordDot(recipient) else { return connection.abort() }
         CrashPoint.reached(.satelliteAfterDot)
         if CrashPoint.isArmed {
             // The connection flushes in this turn of its loop: in the next one the dot is with the kernel.
@@ -153,7 +157,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
             self.answered(recipient, AttemptTrace(stage, reply, host: connection.host))
         case .lost where recipient.lease.isRevoked:
             self.hasWorked = true
-            self.satellite.change { scheduler, _ in scheduler.returnRevoked([recipient], at: self.request.site) }
+            self.scheduler.change { scheduler, _ in scheduler.returnRevoked([recipient], at: self.request.site) }
         case .lost(let stage, let reason):
             self.hasWorked = true
             self.end(recipient, .deferred(AttemptTrace(DeliveryStage(stage), reason, host: connection.host)))
@@ -165,7 +169,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
             self.end(recipient, .uncertain(trace))
         case .notStarted(let reason):
             let trace = AttemptTrace(.mail, reason, host: connection.host)
-            self.satellite.change { scheduler, now in
+            self.scheduler.change { scheduler, now in
                 scheduler.requeue(recipient, at: self.request.site, trace: trace, now: now)
             }
         }
@@ -175,7 +179,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         self.connection = nil
         if self.isReady {
             if case .unavailable = reason {
-                self.satellite.change { scheduler, now in
+                self.scheduler.change { scheduler, now in
                     scheduler.closedAsTooMany(self.request.site, now: now)
                     return SchedulerActions()
                 }
@@ -188,7 +192,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
             let again = Site.Candidate(host: connection.host, address: connection.address, port: connection.port)
             self.remaining = [again] + self.remaining
         } else {
-            self.satellite.change { scheduler, now in
+            self.scheduler.change { scheduler, now in
                 scheduler.addressFailed(connection.address, at: self.request.site, now: now)
                 return SchedulerActions()
             }
@@ -199,7 +203,7 @@ final class ConnectionDriver: SMTPConnectionDelegate {
     /// Whether the host whose TLS failed is to be tried in plaintext now.
     private func mayFallBack(from reason: SMTPConnectionEnd, host: String) -> Bool {
         switch reason {
-        case .tlsFailed, .tlsRefused: self.satellite.tls.withLock { $0.failed(host, now: .now) }
+        case .tlsFailed, .tlsRefused: self.connections.tls.withLock { $0.failed(host, now: .now) }
         default: false
         }
     }
@@ -211,14 +215,14 @@ final class ConnectionDriver: SMTPConnectionDelegate {
             let trace = self.lastFailure ?? AttemptTrace(stage: .connect, text: "the site has no usable address")
             return self.leave(self.isDraining ? .worked : .unreachable(trace))
         }
-        let configuration = self.satellite.clientConfiguration(for: candidate.host)
-        self.isFallback = configuration.tls == .off && self.satellite.configuration.usesTLS
+        let client = self.connections.client(for: candidate.host)
+        self.isFallback = client.isFallback
         self.connection = SMTPClient.connect(
             host: candidate.host,
             address: candidate.address,
             port: candidate.port,
             on: self.context.loop,
-            configuration: configuration,
+            configuration: client.configuration,
             delegate: self
         )
     }
@@ -228,15 +232,15 @@ final class ConnectionDriver: SMTPConnectionDelegate {
         let ruling = OutcomePolicy.ruling(trace)
         if self.isFallback, let host = trace.mxHost {
             if ruling.subject == .channel, ruling.site == .pause {
-                self.satellite.tls.withLock { $0.plaintextRefused(host) }
+                self.connections.tls.withLock { $0.plaintextRefused(host) }
             } else if ruling.verdict == .delivered || ruling.subject == .recipient {
-                self.satellite.tls.withLock { $0.plaintextTaken(host) }
+                self.connections.tls.withLock { $0.plaintextTaken(host) }
             }
         }
         self.end(recipient, OutcomePolicy.outcome(trace), clears: ruling.site == .goOn && ruling.subject != .channel)
         guard ruling.site != .goOn else { return }
         var isPaused = false
-        self.satellite.change { scheduler, now in
+        self.scheduler.change { scheduler, now in
             let actions = scheduler.throttled(self.request.site, trace, ruling, now: now)
             isPaused = !actions.drain.isEmpty
             return actions
@@ -247,17 +251,15 @@ final class ConnectionDriver: SMTPConnectionDelegate {
 
     private func end(_ recipient: QueuedRecipient, _ outcome: DeliveryOutcome, clears: Bool = false) {
         CrashPoint.reached(.satelliteBeforeDone)
-        guard
-            let attempt = self.satellite.recordDone(recipient, outcome, site: self.request.site, clears: clears)
-        else { return }
-        self.context.finish(attempt)
+        guard let report = self.reports.recordDone(recipient, outcome) else { return }
+        self.context.finish(FinishedAttempt(report: report, site: self.request.site, clears: clears))
     }
 
     private func requeueBlock() {
         guard !self.block.isEmpty else { return }
         let recipients = Array(self.block)
         self.block = []
-        self.satellite.change { scheduler, now in scheduler.requeue(recipients, at: self.request.site, now: now) }
+        self.scheduler.change { scheduler, now in scheduler.requeue(recipients, at: self.request.site, now: now) }
     }
 
     private func finish(_ reason: SMTPConnectionEnd, host: String) {
@@ -267,6 +269,9 @@ final class ConnectionDriver: SMTPConnectionDelegate {
 
     private func leave(_ result: DeliveryScheduler.ConnectionResult) {
         self.requeueBlock()
-        self.satellite.connectionEnded(self.request, result)
+        self.connections.remove(self.request.id)
+        self.scheduler.change { scheduler, now in
+            scheduler.connectionEnded(self.request.id, at: self.request.site, result, now: now)
+        }
     }
 }

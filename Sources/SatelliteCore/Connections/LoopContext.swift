@@ -7,12 +7,13 @@ import MailingModel
 import NIOCore
 import SMTP
 
-/// What the connections of one event loop share: room to render in, and outcomes on their way out.
+/// What the connections of one event loop share: where recipients come from, room to render in, and outcomes on their way out.
 ///
 /// Used on its loop only.
 final class LoopContext {
     let loop: any EventLoop
-    private let satellite: Satellite
+    let scheduler: SharedScheduler
+    let reports: Reports
     private let batch: Int
     private let window: TimeAmount
     private let cache: BlobCache
@@ -21,9 +22,16 @@ final class LoopContext {
     private var finished: [FinishedAttempt] = []
     private var flushTimer: Scheduled<Void>?
 
-    init(loop: any EventLoop, satellite: Satellite, cache: BlobCache, configuration: SatelliteConfiguration) {
+    init(
+        loop: any EventLoop,
+        scheduler: SharedScheduler,
+        reports: Reports,
+        cache: BlobCache,
+        configuration: SatelliteConfiguration
+    ) {
         self.loop = loop
-        self.satellite = satellite
+        self.scheduler = scheduler
+        self.reports = reports
         self.cache = cache
         self.batch = configuration.reportBatch
         self.window = TimeAmount(configuration.reportWindow)
@@ -113,7 +121,7 @@ final class LoopContext {
         self.flushTimer?.cancel()
         self.flushTimer = nil
         guard !self.finished.isEmpty else { return }
-        self.satellite.publish(self.finished)
+        self.scheduler.ended(self.finished)
         self.finished.removeAll(keepingCapacity: true)
     }
 }
@@ -135,13 +143,13 @@ struct CompositionFailure: Error {
     }
 }
 
-/// An attempt that has ended, as the journal knows it.
+/// An attempt that a connection has made and the journal has been handed the end of.
 struct FinishedAttempt: Sendable {
     var report: DeliveryReport
-    /// The site, if a connection made the attempt.
-    var site: String?
+    /// The site that the connection led to.
+    var site: String
     /// Whether its reply says that the site can be used.
-    var clears = false
+    var clears: Bool
 }
 
 extension QueuedRecipient {

@@ -4,23 +4,60 @@ import Logging
 import MailDNS
 import MailFormat
 import MailingModel
-import Synchronization
 
-extension Satellite {
-    /// Finds content and destinations of leases, several at a time; a slow one holds up nobody else.
-    func prepareLeases() async {
+/// A lease whose recipients are to be prepared.
+struct Preparation: Sendable {
+    var lease: HeldLease
+    var indices: [Int]
+}
+
+/// Finds content and destinations of recipients, and queues them in the scheduler.
+final class Preparer: Sendable {
+    private let configuration: SatelliteConfiguration
+    private let content: ContentCache
+    private let routes: MXCache
+    private let scheduler: SharedScheduler
+    private let condition: Condition
+    private let logger: Logger
+    private let waiting: AsyncStream<Preparation>
+    private let continuation: AsyncStream<Preparation>.Continuation
+
+    init(
+        _ configuration: SatelliteConfiguration,
+        content: ContentCache,
+        routes: MXCache,
+        scheduler: SharedScheduler,
+        condition: Condition,
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        self.content = content
+        self.routes = routes
+        self.scheduler = scheduler
+        self.condition = condition
+        self.logger = logger
+        (self.waiting, self.continuation) = AsyncStream.makeStream(of: Preparation.self)
+    }
+
+    /// Has recipients of a lease prepared that the scheduler holds; from any thread.
+    func prepare(_ lease: HeldLease, _ indices: [Int]) {
+        self.continuation.yield(Preparation(lease: lease, indices: indices))
+    }
+
+    /// Prepares several leases at a time, so that a slow one holds up nobody else, until the task is cancelled.
+    func run() async {
         await withDiscardingTaskGroup { group in
-            for await preparation in self.preparations {
-                group.addTask { await self.prepare(preparation) }
+            for await preparation in self.waiting {
+                group.addTask { await self.carryOut(preparation) }
             }
         }
     }
 
-    private func prepare(_ preparation: Preparation) async {
+    private func carryOut(_ preparation: Preparation) async {
         let lease = preparation.lease
         let now = ContinuousClock.now
         var recipients = preparation.indices.map { QueuedRecipient(lease: lease, index: $0, since: now) }
-        switch await self.contentCache.revision(lease.grant.content) {
+        switch await self.content.revision(lease.grant.content) {
         case .failure(let failure):
             guard !Task.isCancelled else { return }
             self.logger.error(
@@ -41,7 +78,7 @@ extension Satellite {
         guard !recipients.isEmpty else { return }
         var recipients = recipients
         for index in recipients.indices { recipients[index].verdict = verdict }
-        self.change { scheduler, now in scheduler.decide(recipients, now: now) }
+        self.scheduler.change { scheduler, now in scheduler.decide(recipients, now: now) }
     }
 
     /// Puts every attachment into the cache; recipients whose attachments cannot be had are decided.
@@ -56,7 +93,7 @@ extension Satellite {
                 failure = missing[hash]
                 guard failure == nil else { break }
                 do {
-                    _ = try await self.contentCache.blob(hash)
+                    _ = try await self.content.blob(hash)
                     present.insert(hash)
                 } catch {
                     missing[hash] = error
@@ -108,43 +145,25 @@ extension Satellite {
         var wait = self.configuration.lookupRetry
         var isRepeated = false
         while true {
-            let route = await self.mxCache.route(for: domain)
+            let route = await self.routes.route(for: domain)
             guard case .temporaryFailure(let text) = route else {
-                self.noteResolver(nil)
+                self.condition.note(resolverTrouble: nil)
                 return route
             }
             if let lack = LocalResources.shortage() {
-                self.change { scheduler, now in
+                self.scheduler.change { scheduler, now in
                     scheduler.lacked(lack, now: now)
                     return SchedulerActions()
                 }
-            } else if await self.mxCache.isUnable, ContinuousClock.now - began < self.configuration.siteOutage {
-                self.noteResolver(text)
+            } else if await self.routes.isUnable, ContinuousClock.now - began < self.configuration.siteOutage {
+                self.condition.note(resolverTrouble: text)
             } else if isRepeated, self.scheduler.withLock({ $0.shortage == nil }) {
                 return route
             }
             isRepeated = true
             guard (try? await Task.sleep(for: wait)) != nil else { return route }  // Cancelled.
             wait = min(wait * 2, max(.seconds(30), self.configuration.lookupRetry))
-            await self.mxCache.forget(domain)
-        }
-    }
-
-    /// Says once that the resolver fails, and that it works again.
-    private func noteResolver(_ trouble: String?) {
-        let changed = self.condition.withLock { condition in
-            guard (condition.resolverTrouble == nil) != (trouble == nil) else { return false }
-            condition.resolverTrouble = trouble
-            return true
-        }
-        guard changed else { return }
-        if let trouble {
-            self.logger.error(
-                "no name server answers: recipients wait until one does; see dns.forwardTo and the machine's network",
-                metadata: ["reason": "\(trouble)"]
-            )
-        } else {
-            self.logger.info("name servers answer again")
+            await self.routes.forget(domain)
         }
     }
 
@@ -161,7 +180,7 @@ extension Satellite {
             guard recipients.first?.lease.grant.testing == true else {
                 let hosts = hosts.map { SiteHost(name: $0.name, preference: $0.preference, addresses: $0.addresses) }
                 let destination = SiteRoute(name: site, hosts: hosts, port: self.configuration.smtpPort)
-                return self.change { scheduler, now in
+                return self.scheduler.change { scheduler, now in
                     scheduler.assign(recipients, to: destination, key: site, now: now)
                 }
             }
@@ -180,7 +199,9 @@ extension Satellite {
         }
         let hosts = hosts.prefix(1).map { SiteHost(name: $0.name, preference: 0, addresses: [target.address]) }
         let destination = SiteRoute(name: "test: \(site)", hosts: hosts, port: target.port)
-        self.change { scheduler, now in scheduler.assign(recipients, to: destination, key: "test: \(site)", now: now) }
+        self.scheduler.change { scheduler, now in
+            scheduler.assign(recipients, to: destination, key: "test: \(site)", now: now)
+        }
     }
 
     private func decide(_ recipients: [QueuedRecipient], lookup failure: OutcomePolicy.LookupFailure, _ text: String) {
