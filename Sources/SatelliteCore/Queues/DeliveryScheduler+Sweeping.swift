@@ -69,18 +69,3 @@ extension DeliveryScheduler {
         self.finishReady(key, .deferred(trace), &actions) { now - $0.since > limit }
     }
 }
-
-extension SchedulerActions {
-    /// Adds what another change asks for.
-    mutating func append(_ other: SchedulerActions) {
-        self.wake += other.wake
-        self.open += other.open
-        self.drain += other.drain
-        self.pauses += other.pauses
-        self.finished += other.finished
-        self.returned += other.returned
-        self.refused += other.refused
-        self.mayStart = self.mayStart || other.mayStart
-        self.recall = self.recall || other.recall
-    }
-}

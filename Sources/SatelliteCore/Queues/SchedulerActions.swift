@@ -28,6 +28,19 @@ struct SchedulerActions: Sendable {
             && self.returned.isEmpty && self.refused.isEmpty
             && !self.mayStart && !self.recall
     }
+
+    /// Adds what another change asks for.
+    mutating func append(_ other: SchedulerActions) {
+        self.wake += other.wake
+        self.open += other.open
+        self.drain += other.drain
+        self.pauses += other.pauses
+        self.finished += other.finished
+        self.returned += other.returned
+        self.refused += other.refused
+        self.mayStart = self.mayStart || other.mayStart
+        self.recall = self.recall || other.recall
+    }
 }
 
 /// A site is left alone for a while.
@@ -51,4 +64,9 @@ struct OpenRequest: Sendable {
     var id: ConnectionID
     var site: String
     var candidates: [Site.Candidate]
+}
+
+/// Identifies a connection within the process.
+struct ConnectionID: Hashable, Sendable {
+    let number: UInt64
 }

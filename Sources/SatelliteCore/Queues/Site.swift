@@ -104,3 +104,20 @@ struct Site {
         var port: Int
     }
 }
+
+/// Where a site's mail goes.
+struct SiteRoute: Sendable {
+    /// The name shown to people; the canonical name of the set of MX hosts.
+    var name: String
+    /// Hosts by preference.
+    var hosts: [SiteHost]
+    /// The port of all of them.
+    var port: Int
+}
+
+/// A host of a site.
+struct SiteHost: Sendable, Hashable {
+    var name: String
+    var preference: Int
+    var addresses: [String]
+}

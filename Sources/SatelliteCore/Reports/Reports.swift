@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ClusterLink
+import Glibc
 import Logging
 import MailingModel
 import SatelliteJournal
@@ -166,5 +167,14 @@ struct AttemptCounters: Sendable {
         if self.totals.count > self.ticksPerMinute {
             self.totals.removeFirst(self.totals.count - self.ticksPerMinute)
         }
+    }
+}
+
+/// The civil clock, for what people read; no wait is measured by it.
+enum WallClock {
+    static func now() -> Timestamp {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Timestamp(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
     }
 }
