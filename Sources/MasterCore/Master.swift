@@ -14,7 +14,7 @@ public final class Master: Sendable {
     let store: MailingStore
     let configuration: MasterConfiguration
     let directory: SatelliteDirectory
-    let now: @Sendable () -> Timestamp
+    let time: MasterTime
     let logger: Logger
     let cursors: FeedCursorCodec
     let keys: APIKeyCache
@@ -46,8 +46,7 @@ public final class Master: Sendable {
         self.store = store
         self.configuration = configuration
         self.directory = directory
-        let time = MasterTime(clock: clock, now: now, logger: logger)
-        self.now = time.now
+        self.time = MasterTime(clock: clock, now: now, logger: logger)
         self.logger = logger
         self.cursors = FeedCursorCodec(storeID: store.identity.storeID, key: cursorKey)
         self.keys = APIKeyCache()
@@ -57,7 +56,7 @@ public final class Master: Sendable {
             channel: channel,
             directory: directory,
             configuration: configuration,
-            time: time,
+            time: self.time,
             logger: logger
         )
     }
@@ -80,9 +79,12 @@ public final class Master: Sendable {
         guard !self.isLoaded else { return }
         try await self.directory.reload(from: self.store)
         try await self.keys.reload(from: self.store)
-        self.engine.distrustCopy()
+        self.engine.safeMode.distrustCopy()
         self.hasLoaded.store(true, ordering: .releasing)
     }
+
+    /// The civil time.
+    func now() -> Timestamp { self.time.now() }
 
     /// Serves the satellites until the task is cancelled.
     ///

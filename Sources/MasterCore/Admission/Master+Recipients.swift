@@ -94,7 +94,7 @@ extension Master {
             let answers = try await store(drafts, indices)
             CrashPoint.reached(.masterAfterAddRecipients)
             for (index, answer) in zip(indices, answers) { results[index] = .stored(answer) }
-            await self.engine.recipientsAdded(to: mailing, test: test)
+            await self.engine.changes.recipientsAdded(to: mailing, test: test)
             return results
         }
     }
@@ -134,10 +134,10 @@ extension Master {
     private func announcing(_ id: MailingID?, _ work: () async throws -> Int) async throws -> Int {
         do {
             let changed = try await work()
-            await self.engine.workChanged(of: id)
+            await self.engine.changes.recipientsChanged(of: id)
             return changed
         } catch {
-            await self.engine.workChanged(of: id)
+            await self.engine.changes.recipientsChanged(of: id)
             throw error
         }
     }

@@ -52,4 +52,16 @@ final class FeedWatch: Sendable {
             self.state.withLock { $0.waiters.removeValue(forKey: number) }?.resume()
         }
     }
+
+    /// Waits until events may have been appended after a version, until cancelled, or until a deadline on the master's
+    /// measuring clock.
+    func wait(past version: FeedVersion, until deadline: Duration, by time: MasterTime) async {
+        await withTaskGroup { group in
+            group.addTask { await self.wait(past: version) }
+            // A sleep that is cancelled has nothing to report.
+            group.addTask { try? await time.sleep(until: deadline) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
 }

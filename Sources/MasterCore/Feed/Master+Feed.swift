@@ -30,7 +30,9 @@ extension Master {
                 limit: min(max(limit, 1), self.configuration.maximumFeedPage)
             )
             if position > page.head {
-                await self.engine.storeIsBehind("a validly signed cursor lies ahead of the newest event")
+                if self.engine.safeMode.enter("a validly signed cursor lies ahead of the newest event") {
+                    await self.engine.dispatcher.dropAll()
+                }
                 throw MasterError(
                     .badCursor(.aheadOfHead),
                     "the cursor lies ahead of the newest event: the store was restored from an older copy; "
@@ -78,7 +80,8 @@ extension Master {
     ///   - longest: The longest wait.
     /// - Returns: Whether there may be events; `false` if the wait ran out or was cancelled.
     public func waitForEvents(past version: FeedVersion, atMost longest: Duration) async -> Bool {
-        await self.engine.waitForEvents(past: version, atMost: longest)
+        let deadline = self.time.elapsed() + longest
+        await self.engine.feedWatch.wait(past: version, until: deadline, by: self.time)
         return self.feedVersion != version
     }
 }

@@ -16,7 +16,7 @@ extension Dispatcher {
     func compare(_ handshake: Handshake, of session: SatelliteSession) async throws -> Bool {
         self.safeMode.saw(handshake.highestLeaseSerial)
         guard let reason = try await self.reasonToDistrustStore(handshake, of: session) else { return false }
-        if self.safeMode.enter("satellite \(session.serial) \(reason)", logger: self.logger) {
+        if self.safeMode.enter("satellite \(session.serial) \(reason)") {
             // Whoever was welcomed before would wait for start permission that it is not given.
             await self.dropAll(except: session)
         }

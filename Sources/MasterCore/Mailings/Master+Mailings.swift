@@ -36,7 +36,7 @@ extension Master {
             )
             let mailing = try await self.store.updateMailing(id, at: self.now()) { try prepared.apply(to: &$0) }
             self.logger.info("mailing changed", metadata: ["mailing": "\(id)"])
-            try await self.engine.mailingChanged(mailing, closesAtOnce: change.dontCloseIfEmpty == false)
+            try await self.engine.changes.mailingChanged(mailing, closesAtOnce: change.dontCloseIfEmpty == false)
             return MailingChangeResult(mailing: mailing, warnings: prepared.warnings)
         }
     }
@@ -78,7 +78,7 @@ extension Master {
     ///   ``MasterError/Code/safeMode``.
     public func startMailing(_ id: MailingID) async throws -> MailingStatus {
         try await self.call(id) {
-            try self.engine.requireTrustedStore()
+            try self.engine.safeMode.requireTrust()
             CrashPoint.reached(.masterBeforeStartMailing)
             let now = self.now()
             let mailing = try await self.store.updateMailing(id, at: now) { mailing in
@@ -93,7 +93,7 @@ extension Master {
                     metadata: ["mailing": "\(id)", "warning": "\(warning)"]
                 )
             }
-            try await self.engine.mailingChanged(mailing, closesAtOnce: false)
+            try await self.engine.changes.mailingChanged(mailing)
             return mailing.status
         }
     }
@@ -113,8 +113,8 @@ extension Master {
             }
             CrashPoint.reached(.masterAfterPause)
             self.logger.info("mailing paused", metadata: ["mailing": "\(id)", "revoked": "\(revoked.count)"])
-            await self.engine.leasesRevoked(revoked, because: .paused)
-            try await self.engine.mailingChanged(mailing, closesAtOnce: false)
+            await self.engine.dispatcher.revoked(revoked, because: .paused)
+            try await self.engine.changes.mailingChanged(mailing)
             return mailing.status
         }
     }
@@ -130,7 +130,7 @@ extension Master {
                 try mailing.endNow(now)
                 return nil
             }
-            return try await self.engine.end(id)
+            return try await self.engine.changes.end(id)
         }
     }
 
@@ -141,8 +141,7 @@ extension Master {
         try await self.call(id) {
             let revoked = try await self.store.deleteMailing(id, at: self.now())
             self.logger.info("mailing deleted", metadata: ["mailing": "\(id)", "revoked": "\(revoked.count)"])
-            await self.engine.leasesRevoked(revoked, because: .deleted)
-            await self.engine.mailingGone(id)
+            await self.engine.changes.mailingDeleted(id, revoked: revoked)
         }
     }
 
@@ -155,7 +154,7 @@ extension Master {
             filter.statuses = [.ready, .running, .paused]
             var finished = 0
             for mailing in try await self.store.mailings(filter) where mailing.counters.pending == 0 {
-                if try await self.engine.finish(mailing.id, grace: .zero) { finished += 1 }
+                if try await self.engine.changes.finish(mailing.id) { finished += 1 }
             }
             return finished
         }

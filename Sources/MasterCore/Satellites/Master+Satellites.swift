@@ -27,7 +27,7 @@ extension Master {
                 let stored = try await self.store.addSatellite(record)
                 self.directory.insert(stored)
                 self.logger.info("satellite added", metadata: ["satellite": "\(stored.serial)"])
-                await self.engine.satellitesChanged()
+                await self.engine.dispatcher.satellitesChanged()
                 return stored
             } catch let error as StoreError where error.code == .conflict {
                 throw SatelliteRules.conflict(error, draft.serial)
@@ -51,7 +51,7 @@ extension Master {
                 let stored = try await self.store.updateSatellite(id) { try SatelliteRules.apply(change, to: &$0) }
                 self.directory.insert(stored)
                 self.logger.info("satellite changed", metadata: ["satellite": "\(stored.serial)"])
-                await self.engine.satellitesChanged()
+                await self.engine.dispatcher.satellitesChanged()
                 return stored
             } catch let error as StoreError where error.code == .unknownRecord {
                 throw MasterError(.unknownSatellite(id), "there is no satellite \(id.rawValue)")
@@ -74,7 +74,7 @@ extension Master {
     public func removeSatellite(_ id: SatelliteID, force: Bool = false) async throws {
         try await self.call {
             do {
-                try await self.engine.removeSatellite(id, force: force)
+                try await self.engine.dispatcher.remove(id, force: force)
             } catch let error as StoreError where error.code == .unknownRecord {
                 throw MasterError(.unknownSatellite(id), "there is no satellite \(id.rawValue)")
             }

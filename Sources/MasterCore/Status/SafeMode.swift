@@ -2,6 +2,7 @@
 
 import Logging
 import MailingModel
+import MasterStore
 import Synchronization
 
 /// Whether the master trusts its store; while it does not, nothing is sent.
@@ -12,13 +13,17 @@ final class SafeMode: Sendable {
         var highestSeen = LeaseSerial(rawValue: 0)
     }
 
+    private let store: MailingStore
+    private let logger: Logger
     private let state = Mutex(State())
+
+    init(store: MailingStore, logger: Logger) {
+        self.store = store
+        self.logger = logger
+    }
 
     /// The reason for safe mode, or `nil`.
     var reason: String? { self.state.withLock { $0.reason } }
-
-    /// The highest lease serial that a satellite has seen.
-    var highestSeen: LeaseSerial { self.state.withLock { $0.highestSeen } }
 
     /// Records the highest lease serial that a satellite has seen.
     func saw(_ serial: LeaseSerial) {
@@ -27,16 +32,16 @@ final class SafeMode: Sendable {
 
     /// Stops sending, unless the operator has confirmed this store already.
     ///
-    /// - Returns: Whether it was entered just now.
+    /// - Returns: Whether it was entered just now; then every session must repeat its handshake.
     @discardableResult
-    func enter(_ reason: String, logger: Logger) -> Bool {
+    func enter(_ reason: String) -> Bool {
         let isNew = self.state.withLock { state -> Bool in
             guard !state.isConfirmed, state.reason == nil else { return false }
             state.reason = reason
             return true
         }
         if isNew {
-            logger.critical(
+            self.logger.critical(
                 "safe mode: nothing is sent until the operator confirms the store",
                 metadata: ["reason": "\(reason)"]
             )
@@ -44,11 +49,35 @@ final class SafeMode: Sendable {
         return isNew
     }
 
+    /// Enters safe mode if the store is a copy: its satellites may have sent what it believes unsent, and do not always
+    /// notice, since one that finished a lease of the copied time has nothing of it left.
+    func distrustCopy() {
+        guard self.store.identity.isCopy else { return }
+        self.enter("the store is a restored or cloned copy")
+    }
+
+    /// Throws in safe mode, in which nothing may be sent.
+    ///
+    /// - Throws: ``MasterError/Code/safeMode``.
+    func requireTrust() throws {
+        guard let reason = self.reason else { return }
+        throw MasterError(.safeMode, "nothing is sent until the operator confirms the store: \(reason)")
+    }
+
     /// Leaves safe mode on the operator's confirmation, although some mail may have been sent before.
-    func confirm() {
+    ///
+    /// - Returns: Whether the master was in it; then there is work again.
+    /// - Throws: `StoreError`; then it stays in safe mode.
+    func leave() async throws -> Bool {
+        guard self.reason != nil else { return false }
+        // What its satellites may still hold of the forgotten time must not be given out a second time.
+        try await self.store.skipLeaseSerials(through: self.state.withLock { $0.highestSeen })
+        try await self.store.adopt()
         self.state.withLock { state in
             state.reason = nil
             state.isConfirmed = true
         }
+        self.logger.notice("safe mode ended: the operator confirmed the store")
+        return true
     }
 }

@@ -48,6 +48,14 @@ final class StoreHealth: Sendable {
         return min(self.longest, self.first * Double(UInt64(1) << UInt64(min(count - 1, 20))))
     }
 
+    /// Notes a failure and waits before the next try; returns at once if it is only the task that was cancelled.
+    func pause(after error: any Error, while work: String, by time: MasterTime) async {
+        if error is CancellationError { return }
+        let wait = self.failed(error, while: work)
+        // Cancelled is as good as over.
+        try? await time.sleep(until: time.elapsed() + wait)
+    }
+
     /// Notes a success.
     func succeeded(_ work: String) {
         let isBack = self.state.withLock { state -> Bool in
