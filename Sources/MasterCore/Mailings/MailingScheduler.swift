@@ -31,7 +31,7 @@ actor MailingScheduler {
         self.notes.sorted { $0.key < $1.key }.flatMap { id, notes in notes.map { "mailing \(id): \($0)" } }
     }
 
-    /// What the engine does with what was decided here.
+    /// What others must do after a turn; see ``ChangeNotifier/carryOut(_:)``.
     struct Effects: Sendable {
         /// Leases to revoke at their satellites.
         var revoked: [RevokedLease] = []
