@@ -19,9 +19,7 @@ enum Rendezvous {
     /// What a bucket is known by across mailings: hashed buckets by their number, a bucket of one domain by that domain.
     static func key(bucket: Bucket, domain: String?) -> UInt64 {
         guard let domain else { return Self.mixed(UInt64(bucket.rawValue) &+ 0x51_7C_C1_B7) }
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in domain.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        return Self.mixed(hash)
+        return Self.mixed(StableHash.fnv1a(domain.utf8))
     }
 
     /// A satellite's draw; positive, and the greatest of all wins.
