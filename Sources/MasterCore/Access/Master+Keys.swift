@@ -4,6 +4,23 @@ import Logging
 public import MailingModel
 import MasterStore
 
+/// A new API key with its secret, which is shown only once.
+public struct CreatedKey: Sendable, Hashable {
+    /// The record that is stored.
+    public var record: APIKeyRecord
+    /// The secret: what a client sends as password.
+    public var secret: String
+}
+
+/// A watch over a key, until it is ended.
+public struct KeyWatch: Sendable {
+    let keys: APIKeyCache
+    let observer: UInt64
+
+    /// Ends the watch; nobody is notified any more.
+    public func end() { self.keys.forget(self.observer) }
+}
+
 extension Master {
     /// Makes an API key.
     ///

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MailMerge
 public import MailingModel
 
 /// A recipient as a caller submits it.
@@ -78,4 +79,20 @@ public enum RefusalCode: String, Sendable, Hashable {
     case badAttachment = "bad_attachment"
     /// The idempotency key was used for other recipients.
     case keyReused = "key_reused"
+}
+
+extension AttachmentSubmission {
+    /// The form in which it is stored and in which satellites read it.
+    var encoded: [UInt8] { self.attachment.encoded() }
+
+    /// The attachment that satellites write into the message.
+    var attachment: Attachment {
+        Attachment(
+            filename: self.filename,
+            contentType: self.contentType,
+            charset: self.charset,
+            contentID: self.contentID,
+            bytes: self.bytes
+        )
+    }
 }
