@@ -147,4 +147,13 @@ final class ScriptedSatellite {
 struct TestFailure: Error, CustomStringConvertible {
     var description: String
     init(_ description: String) { self.description = description }
+
+    /// Throws unless something comes to hold while the test yields.
+    static func unless(_ what: String, _ holds: () async throws -> Bool) async throws {
+        for _ in 0..<200_000 {
+            if try await holds() { return }
+            await Task.yield()
+        }
+        throw TestFailure("never: \(what)")
+    }
 }

@@ -50,10 +50,7 @@ final class TestMaster {
         defer { if path == nil { try? FileManager.default.removeItem(atPath: directory) } }
         var configuration = MasterConfiguration()
         change(&configuration)
-        let faults = FaultyEngine(
-            try await SQLiteEngine.open(SQLiteConfiguration(path: directory + "/store.sqlite"), secrets: Self.secrets)
-        )
-        let store = MailingStore(faults)
+        let (store, faults) = try await Self.openStore(in: directory)
         let channel = ScriptedChannel()
         let satellites = SatelliteDirectory()
         let master = Master(
@@ -88,6 +85,14 @@ final class TestMaster {
     func stop() async {
         self.task.cancel()
         _ = await self.task.result
+    }
+
+    /// Opens a store over an engine that fails on demand.
+    static func openStore(in directory: String) async throws -> (store: MailingStore, faults: FaultyEngine) {
+        let faults = FaultyEngine(
+            try await SQLiteEngine.open(SQLiteConfiguration(path: directory + "/store.sqlite"), secrets: Self.secrets)
+        )
+        return (MailingStore(faults), faults)
     }
 
     static func makeDirectory() -> String {
@@ -163,10 +168,6 @@ final class TestMaster {
 
     /// Waits until something holds that happens without a message: the master's loops run on while the test yields.
     func until(_ what: String, _ holds: () async throws -> Bool) async throws {
-        for _ in 0..<200_000 {
-            if try await holds() { return }
-            await Task.yield()
-        }
-        throw TestFailure("never: \(what)")
+        try await TestFailure.unless(what, holds)
     }
 }
