@@ -6,7 +6,7 @@ import Testing
 
 @testable import SatelliteCore
 
-@Suite("The intake of leases", .timeLimit(.minutes(1)))
+@Suite("The intake of leases", .timeLimit(.minutes(15)))
 struct LeaseIntakeTests {
     private let lease = LeaseSerial(rawValue: 1)
 

@@ -6,7 +6,7 @@ import Testing
 
 @testable import SatelliteCore
 
-@Suite("What attempts come to", .timeLimit(.minutes(1)))
+@Suite("What attempts come to", .timeLimit(.minutes(15)))
 struct ReportsTests {
     private let delivered = DeliveryOutcome.delivered(AttemptTrace(stage: .finalDot, replyCode: 250, text: "queued"))
 

@@ -53,12 +53,17 @@ final class ConnectionPool: Sendable {
     }
 
     /// Cuts all connections off, and returns when the attempts that have ended on them are reported.
+    ///
+    /// None is opened from here on, whatever those that are cut off leave ready.
     func stop() async throws {
-        self.forEach { $0.abort() }
-        for context in self.contexts.withLock({ $0.loops }) {
-            try await context.eventLoop.submit { context.value.flush() }.get()
+        let contexts = self.contexts.withLock { contexts in
+            defer { contexts.loops = [] }
+            return contexts.loops
         }
-        self.contexts.withLock { $0.loops = [] }
+        // One turn of its loop, and what was being opened is there.
+        for context in contexts { try await context.eventLoop.submit {}.get() }
+        self.forEach { $0.abort() }
+        for context in contexts { try await context.eventLoop.submit { context.value.flush() }.get() }
         self.drivers.withLock { $0 = [:] }
     }
 

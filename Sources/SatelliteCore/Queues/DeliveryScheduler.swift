@@ -512,6 +512,12 @@ struct DeliveryScheduler {
         return actions
     }
 
+    /// There is nothing to open a connection on; what is ready waits, and no other connection is requested for it now.
+    mutating func notOpened(_ request: OpenRequest) {
+        guard self.sites[request.site]?.connections.remove(request.id) != nil else { return }
+        self.connectionCount -= 1
+    }
+
     /// Wakes idle connections and opens further ones for what is ready at a site.
     mutating func serve(_ key: String, _ now: ContinuousClock.Instant, _ actions: inout SchedulerActions) {
         guard let site = self.sites[key], !self.isClosed, !site.isPaused(now) else { return }

@@ -83,8 +83,8 @@ final class SharedScheduler: Sendable {
         if !actions.wake.isEmpty { self.connections.forEach(of: actions.wake) { $0.wake() } }
         for request in actions.open {
             if self.connections.open(request) { continue }
-            // Not running yet, or not any more.
-            self.change { scheduler, now in scheduler.connectionEnded(request.id, at: request.site, .worked, now: now) }
+            // Not running yet, or not any more: another request would fare no better.
+            self.scheduler.withLock { $0.notOpened(request) }
         }
         if !actions.drain.isEmpty { self.connections.forEach(of: actions.drain) { $0.drain() } }
         for pause in actions.pauses { self.log(pause) }
