@@ -90,3 +90,22 @@ extension MasterError {
         }
     }
 }
+
+extension MasterError {
+    /// The master's error for what the lifecycle of a mailing forbids.
+    init(_ refusal: MailingLifecycle.Refusal, of id: MailingID) {
+        switch (refusal.step, refusal.status) {
+        case (.change, .finished), (.addRecipients, .finished):
+            self.init(.mailingFinished(id), "mailing \(id) is finished")
+        case (.start, let status):
+            self.init(
+                .badStatus(status),
+                "mailing \(id) is \(status); only a filling or a paused one can be started"
+            )
+        case (.pause, let status):
+            self.init(.badStatus(status), "mailing \(id) is \(status); it cannot be paused")
+        case (.change, let status), (.addRecipients, let status):
+            self.init(.badStatus(status), "mailing \(id) is \(status); \(refusal)")
+        }
+    }
+}

@@ -72,3 +72,10 @@ struct ChangeNotifier: Sendable {
         await self.dispatcher.workChanged()
     }
 }
+
+extension Mailing {
+    /// Whether nothing is left and the mailing closes by itself, the grace apart.
+    fileprivate var isComplete: Bool {
+        self.counters.pending == 0 && MailingLifecycle.closing(of: self, grace: .zero) != nil
+    }
+}

@@ -160,3 +160,15 @@ extension Master {
         }
     }
 }
+
+extension Mailing {
+    /// Lets the mailing end now; an end that the schedule set earlier stays.
+    fileprivate mutating func endNow(_ now: Timestamp) throws {
+        do {
+            try MailingLifecycle.checkChange(of: self)
+        } catch {
+            throw MasterError(error, of: self.id)
+        }
+        self.properties.scheduledEnd = min(self.properties.scheduledEnd ?? now, now)
+    }
+}
