@@ -11,9 +11,9 @@ import MasterStore
 
 /// Leases recipients to satellites, and revokes leases.
 ///
-/// Its halves are the sessions, what is revoked, and what is granted. Each has state of its own, and all of them decide by
-/// the same ledgers, so they are one actor: they are classes that are not `Sendable` and never leave it, and their
-/// asynchronous methods run on it. An event is handled between two waits of the turn, never beside it.
+/// Its parts are ``SatelliteSessions``, ``Revoking`` and ``Granting``. Each has state of its own, and all of them decide by
+/// the same ``SatelliteLedgers``, so they are one actor: they are classes that are not `Sendable` and never leave it, and
+/// their asynchronous methods run on it. An event is handled between two waits of the turn, never beside it.
 actor Dispatcher {
     /// Notified when a turn has something to decide.
     nonisolated let signal: Signal

@@ -5,10 +5,10 @@ import Logging
 import MailingModel
 import MasterStore
 
-/// The dispatcher's granting half: reads the backlog, plans claims, claims leases and sends the grants.
+/// The dispatcher's part that grants: reads the backlog, plans claims, claims leases and sends the grants.
 ///
-/// What it remembers of the backlog is its own; with the rest of the ``Dispatcher``, whose isolation it lives in, it shares
-/// the ledgers alone.
+/// What it remembers of the backlog is its own, and the other parts only notify it of changes. The ledgers are shared with
+/// them, so it lives in the isolation of the ``Dispatcher``.
 final class Granting {
     private let store: MailingStore
     private let channel: any SatelliteChannel

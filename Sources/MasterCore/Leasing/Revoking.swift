@@ -5,7 +5,7 @@ import Logging
 import MailingModel
 import MasterStore
 
-/// The dispatcher's revoking half: requeues what satellites return, revokes the leases of those that are absent or silent,
+/// The dispatcher's part that revokes: requeues what satellites return, revokes the leases of those that are absent or silent,
 /// and makes uncertain what they had started.
 ///
 /// Lives in the isolation of the ``Dispatcher``, because what it revokes must be off the ledgers before more is granted.

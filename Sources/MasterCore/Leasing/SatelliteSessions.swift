@@ -5,7 +5,7 @@ import Logging
 import MailingModel
 import MasterStore
 
-/// The dispatcher's half that opens and ends sessions: answers handshakes with a welcome or a rejection, and drops those
+/// The dispatcher's part that opens and ends sessions: answers handshakes with a welcome or a rejection, and drops those
 /// who may not be connected any more.
 ///
 /// Lives in the isolation of the ``Dispatcher``: nothing is granted to a satellite while its handshake is being answered,
