@@ -60,4 +60,20 @@ struct ConnectionPoolTests {
         }
         try await listener.close()
     }
+
+    @Test("connections and scheduler refer to each other only while they run")
+    func released() async throws {
+        weak var scheduler: SharedScheduler?
+        weak var connections: ConnectionPool?
+        try await Parts.inDirectory { directory in
+            let parts = try Parts(directory)
+            (scheduler, connections) = (parts.scheduler, parts.connections)
+            try await parts.connections.start(scheduler: parts.scheduler, reports: parts.reports)
+            try await parts.connections.stop()
+        }
+        while scheduler != nil || connections != nil {
+            try Task.checkCancellation()
+            await Task.yield()
+        }
+    }
 }
