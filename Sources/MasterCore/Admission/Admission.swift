@@ -81,7 +81,7 @@ struct Admission {
 
     private static func check(_ field: MergeFields.Field) throws {
         let isHeader = self.headerFields.contains(field.name)
-        if self.holdsNUL(field.value) || field.name.utf8.contains(0) {
+        if self.holdsNUL(field.value) || self.holdsNUL(field.name) {
             throw Refusal(reason: "the field \(Self.quoted(field.name)) holds a NUL")
         }
         guard isHeader else { return }
@@ -105,8 +105,12 @@ struct Admission {
     }
 
     private static func holdsNUL(_ value: MergeValue) -> Bool {
-        // In UTF-8 no other character has a byte of zero.
-        if case .text(let text) = value { text.utf8.contains(0) } else { self.holds(value) { $0.value == 0 } }
+        if case .text(let text) = value { self.holdsNUL(text) } else { self.holds(value) { $0.value == 0 } }
+    }
+
+    /// In UTF-8 no other character has a byte of zero.
+    private static func holdsNUL(_ text: String) -> Bool {
+        text.utf8.withContiguousStorageIfAvailable { $0.contains(0) } ?? text.utf8.contains(0)
     }
 
     private static func holds(_ value: MergeValue, where matches: (Unicode.Scalar) -> Bool) -> Bool {
