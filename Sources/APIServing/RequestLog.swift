@@ -52,12 +52,11 @@ package struct RequestLog: Sendable {
         self.logger.info("request", metadata: metadata)
     }
 
-    /// Notes that a request failed for a reason that no API knows; nothing if it was given up.
+    /// Notes that a request failed for a reason that no API knows; hardly worth a line if it was given up.
     func failed(_ request: Request, _ id: String, _ context: APIContext, _ error: any Error) {
-        guard !Task.isCancelled else { return }
         var metadata = Self.metadata(request, id, context)
         metadata["reason"] = "\(error)"
-        self.logger.error("a request failed", metadata: metadata)
+        self.logger.log(level: Task.isCancelled ? .debug : .error, "a request failed", metadata: metadata)
     }
 
     /// Never the query, which may hold a client's credentials.

@@ -58,7 +58,13 @@ package struct CloudMailingFamily: APIFamily {
     }
 
     package func failure(request id: String) -> Response {
-        Self.fault(CloudMailingFault(8002, "the call failed inside the server, whose log names it: \(id)"))
+        Self.fault(
+            CloudMailingFault(
+                500,
+                "the call failed inside the server, whose log names it: \(id)",
+                status: .internalServerError
+            )
+        )
     }
 
     private func call(_ request: Request, _ caller: Caller) async throws -> Response {

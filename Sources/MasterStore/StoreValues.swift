@@ -288,11 +288,11 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
 
     /// The message, then the database's, and for what is a fault of the database or of its data the operation in which it arose.
     public var description: String {
-        guard let underlying = self.underlying else { return self.message + self.place }
-        return "\(self.message): \(underlying)\(self.place)"
+        guard let underlying = self.underlying else { return self.message + self.operationNote }
+        return "\(self.message): \(underlying)\(self.operationNote)"
     }
 
-    private var place: String {
+    private var operationNote: String {
         guard let operation = self.operation, self.code == .database || self.code == .corrupt else { return "" }
         return " (in the store's \(operation))"
     }

@@ -18,15 +18,11 @@ import pair
 import postgresql
 import telstar
 
-# What undoes the newest step, beside the column of each table of deliveries.
-UNDOING = [
-    "ALTER TABLE mailing RENAME COLUMN partition_start TO segment",
-    "ALTER TABLE mailing RENAME COLUMN partition_tracked TO segment_tracked",
-    "ALTER TABLE tombstone RENAME COLUMN has_partition TO segment",
-]
-
 
 class SQLite:
+    # The tables that the newest step makes.
+    made = ["satellite_journal", "leadership"]
+
     def __init__(self, path):
         self.path = path
         self.url = f"sqlite:{path}"
@@ -41,16 +37,14 @@ class SQLite:
     def tables(self):
         return self.query("SELECT name FROM sqlite_master WHERE type = 'table'")
 
-    def columns(self, table):
-        return self.query(f"SELECT name FROM pragma_table_info('{table}')")
-
-    def undo(self, version, tables):
-        for statement in [*statements(tables), "DROP INDEX lease_bucket",
-                          "CREATE INDEX lease_place ON lease(mailing, bucket)", f"PRAGMA user_version = {version}"]:
+    def undo(self, version):
+        for statement in [*(f"DROP TABLE {table}" for table in self.made), f"PRAGMA user_version = {version}"]:
             self.query(statement)
 
 
 class PostgreSQL:
+    made = ["satellite_journal"]
+
     def __init__(self, server):
         self.server = server
         self.url = server.url
@@ -64,17 +58,9 @@ class PostgreSQL:
     def tables(self):
         return self.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
 
-    def columns(self, table):
-        return self.query(f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}'")
-
-    def undo(self, version, tables):
-        for statement in [*statements(tables), "ALTER INDEX lease_bucket RENAME TO lease_place",
-                          f"UPDATE store SET version = {version}"]:
+    def undo(self, version):
+        for statement in [*(f"DROP TABLE {table}" for table in self.made), f"UPDATE store SET version = {version}"]:
             self.query(statement)
-
-
-def statements(tables):
-    return UNDOING + [f"ALTER TABLE {table} RENAME COLUMN resolved TO settled" for table in tables]
 
 
 def run(store, directory, rows):
@@ -96,20 +82,20 @@ def run(store, directory, rows):
         assert master.program.stop() == 0
         deliveries = [table for table in store.tables() if table == "delivery" or table.startswith("delivery_")]
         version = store.version()
-        store.undo(version - 1, deliveries)
+        store.undo(version - 1)
 
         master.start({"TELSTAR_CRASH_AT": "masterWithinMigration"})
         master.program.process.wait(telstar.DEADLINE)
         assert master.program.process.returncode == -signal.SIGKILL, master.program.text()
         assert store.version() == version - 1
-        assert all("settled" in store.columns(table) for table in deliveries)
+        assert not set(store.made) & set(store.tables())
 
         began = time.monotonic()
         master.start()
         telstar.await_condition(lambda: master.is_active, "the master serves again", every=0.01)
         took = time.monotonic() - began
         assert store.version() == version
-        assert all("resolved" in store.columns(table) for table in deliveries)
+        assert set(store.made) <= set(store.tables())
         assert "the store's tables are brought up to date" in master.program.text()
         assert api.list_mailings({"id": [mailing]})[0]["total_recipient"] == rows
         recipients = [table for table in store.tables() if table == "recipient" or table.startswith("recipient_")]

@@ -167,8 +167,10 @@ struct ListenerTests {
                 var iterator = inbound.makeAsyncIterator()
                 while !text.contains("\r\n\r\n") { text += String(buffer: try #require(await iterator.next())) }
                 if isContinued {
-                    #expect(text == "HTTP/1.1 100 Continue\r\n\r\n")
-                    text = ""
+                    // The head of the answer may come with it, where that is begun before the body is read.
+                    let interim = "HTTP/1.1 100 Continue\r\n\r\n"
+                    #expect(text.hasPrefix(interim))
+                    text = String(text.dropFirst(interim.count))
                     try await outbound.write(ByteBuffer(string: "hello"))
                     while !text.contains("hello") { text += String(buffer: try #require(await iterator.next())) }
                 }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import SatelliteCore
 
-@Suite("What is known of the satellite as a whole")
+@Suite("What is known of the satellite as a whole", .timeLimit(.minutes(15)))
 struct ConditionTests {
     private let log = RecordingLog()
     private let condition: Condition

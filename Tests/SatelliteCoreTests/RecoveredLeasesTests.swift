@@ -6,7 +6,7 @@ import Testing
 
 @testable import SatelliteCore
 
-@Suite("Leases that an earlier process has left")
+@Suite("Leases that an earlier process has left", .timeLimit(.minutes(15)))
 struct RecoveredLeasesTests {
     /// Parts that find a lease of five recipients in their journal, two of them started.
     private func withRecovered(_ body: (Parts) async throws -> Void) async throws {

@@ -52,6 +52,9 @@ struct ClaimBatch {
         return batches
     }
 
+    /// A batch for each request of a batch.
+    static func singly(_ batch: ClaimBatch) -> [ClaimBatch] { batch.requests.flatMap { Self.batches(of: [$0]) } }
+
     /// Removes and returns the first requests that fit; at least one if there is any.
     mutating func takeFirst(upTo bytes: Int, expecting size: (ClaimRequest) -> Int) -> ClaimBatch? {
         guard !self.requests.isEmpty else { return nil }

@@ -34,6 +34,8 @@ final class Granting {
     private var unsendable: [(serial: LeaseSerial, due: Duration)] = []
     /// Mailings whose latest lease was too long for the link, with its size.
     private var tooLong: [MailingID: Int] = [:]
+    /// Mailings with recipients that cannot be read, and the first error.
+    private var damaged: [MailingID: String] = [:]
     /// Mailings that got their first leases; the mailing scheduler wants to know.
     private var newlyLeased: Set<MailingID> = []
     private var everLeased: Set<MailingID> = []
@@ -83,6 +85,7 @@ final class Granting {
     func mailingStopped(_ id: MailingID) {
         self.planner.drop(id)
         self.tooLong[id] = nil
+        self.damaged[id] = nil
         self.workChanged()
     }
 
@@ -142,11 +145,42 @@ final class Granting {
                 at: self.time.now(),
                 lifetime: self.configuration.leasing.lifetime
             )
+        } catch let error as StoreError where !error.isOutage {
+            return try await self.claimSingly(batch, after: error)
         } catch {
             // What was planned and not claimed is still in the store.
             self.readAgainAtOnce()
             throw error
         }
+        return await self.take(grants, of: batch)
+    }
+
+    /// Claims one request after the other, because one of them cannot be claimed at all: it must not hold up the others.
+    private func claimSingly(_ batch: ClaimBatch, after failure: StoreError) async throws -> Int {
+        guard let request = batch.requests.first else { return 0 }
+        guard batch.requests.count > 1 else {
+            self.noteDamage(failure, of: request)
+            if self.planner.claimed(request, granted: 0) { self.backlogIsStale = true }
+            return 0
+        }
+        var granted = 0
+        for single in ClaimBatch.singly(batch) { granted += try await self.claim(single) }
+        return granted
+    }
+
+    /// Logs once for each mailing that recipients of it cannot be read, which is a problem in the status until they can.
+    private func noteDamage(_ failure: StoreError, of request: ClaimRequest) {
+        guard self.damaged.updateValue("\(failure)", forKey: request.mailing) == nil else { return }
+        self.logger.critical(
+            "recipients cannot be leased, because what is stored of them is damaged; others are leased",
+            metadata: [
+                "mailing": "\(request.mailing)", "bucket": "\(request.bucket.rawValue)", "error": "\(failure)",
+            ]
+        )
+    }
+
+    /// Takes note of what was claimed and sends it; returns how many recipients that is.
+    private func take(_ grants: [LeaseGrant], of batch: ClaimBatch) async -> Int {
         CrashPoint.reached(.masterAfterClaim)
         for (request, count) in batch.outcomes(of: grants) where self.planner.claimed(request, granted: count) {
             self.backlogIsStale = true
@@ -309,7 +343,7 @@ final class Granting {
     /// Keeps leases that could not be revoked for the next turn.
     func keepUnsendable(_ serials: [LeaseSerial]) { self.unsendable += serials.map { ($0, .zero) } }
 
-    /// Adds the backlog to the status, and the leases that were too long.
+    /// Adds the backlog to the status, the leases that were too long, and what cannot be leased.
     func describe(_ status: inout MasterStatus) {
         status.backlog = self.planner.backlog
         status.unroutable = self.planner.unroutable
@@ -318,6 +352,9 @@ final class Granting {
                 "a lease of mailing \(mailing) takes \(bytes) bytes, too many for the cluster link; it is granted in "
                     + "shorter ones"
             )
+        }
+        for (mailing, error) in self.damaged.sorted(by: { $0.key < $1.key }) {
+            status.problems.append("recipients of mailing \(mailing) cannot be leased: \(error)")
         }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A table that large mailings have of their own beside the shared one, by the shared one's name.
-enum PartitionedTable: String, Sendable, CaseIterable {
+enum PartitionedTable: String, Sendable {
     case recipients = "recipient"
     case deliveries = "delivery"
 }

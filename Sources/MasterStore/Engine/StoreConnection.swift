@@ -101,8 +101,8 @@ extension StoreStatement {
 
 /// The row at which a statement stands; columns from 0, valid until the next row.
 ///
-/// A value that is missing, of another type or out of its range is damaged data, ``StoreError/Code/corrupt``: taken for 0 or
-/// for an empty text it would do harm out of sight.
+/// A value that is missing, a number that is none or out of its range, and an unknown case are damaged data,
+/// ``StoreError/Code/corrupt``: taken for 0 or for an empty text they would do harm out of sight.
 protocol StoreRow {
     /// A number, `nil` for null.
     func optionalInt64(_ column: Int32) throws -> Int64?

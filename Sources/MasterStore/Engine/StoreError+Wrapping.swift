@@ -13,7 +13,7 @@ extension StoreError {
         }
     }
 
-    /// The same with the operation in which it arose, unless it tells of one already.
+    /// The same with the operation in which it arose, unless it names one.
     static func wrapping(_ error: any Error, in operation: StoreOperation) -> any Error {
         let error = Self.wrapping(error)
         guard var failure = error as? StoreError, failure.operation == nil else { return error }

@@ -109,7 +109,7 @@ final class StoreTransaction {
     /// Gives a mailing a partition of its own, from a bucket on.
     func openPartition(of id: MailingID, from start: UInt16) throws {
         try self.connection.makePartition(Partition(owner: id))
-        try self.prepare("UPDATE mailing SET partition_start = ? WHERE id = ?").bind(1, Int(start)).bind(
+        try self.prepare("UPDATE mailing SET segment = ? WHERE id = ?").bind(1, Int(start)).bind(
             2,
             Int(id.rawValue)
         )
@@ -119,7 +119,7 @@ final class StoreTransaction {
 
     /// Notes that clients have chosen ids for recipients of a mailing's own partition.
     func noteTrackedPartition(of id: MailingID) throws {
-        try self.prepare("UPDATE mailing SET partition_tracked = 1 WHERE id = ?").bind(1, Int(id.rawValue)).run()
+        try self.prepare("UPDATE mailing SET segment_tracked = 1 WHERE id = ?").bind(1, Int(id.rawValue)).run()
         try self.update(id) { $0.isPartitionTracked = true }
     }
 

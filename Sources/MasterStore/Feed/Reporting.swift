@@ -105,12 +105,13 @@ enum Reporting {
             try statement.rowsWhile { row in
                 read += 1
                 page.next = try row.int64(0)
-                let state: RecipientState = try row.value(1)
-                let mailing = MailingID(rawValue: try row.integer(2))
-                let account = AccountID(rawValue: try row.integer(3))
-                if states?.contains(state) ?? true, mailings?.contains(mailing) ?? true,
-                    filter.account ?? account == account
-                {
+                let (state, mailing, account) = (try row.int64(1), try row.int64(2), try row.int64(3))
+                // As numbers: an event that cannot be read is no matter of those who have not asked for it.
+                let matches =
+                    (states?.contains { Int64($0.rawValue) == state } ?? true)
+                    && (mailings?.contains { Int64($0.rawValue) == mailing } ?? true)
+                    && (filter.account.map { Int64($0.rawValue) == account } ?? true)
+                if matches {
                     page.entries.append(
                         FeedEntry(position: page.next, report: try ReportSnapshot.decode(try row.blob(4), ids: ids))
                     )

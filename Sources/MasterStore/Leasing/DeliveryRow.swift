@@ -73,7 +73,7 @@ struct DeliveryRow {
     // MARK: Database
 
     private static let columns = """
-        id, state, attempt, reported, missing, resolved, flags, try_count, first_try, message_date, due, lease, \
+        id, state, attempt, reported, missing, settled, flags, try_count, first_try, message_date, due, lease, \
         revision, stage, code, enhanced, text, mx, satellite, leased_at, modified
         """
 
@@ -134,7 +134,8 @@ struct DeliveryRow {
                     count += 1
                     let delivery = try DeliveryRow(row: row)
                     last = (delivery.due?.milliseconds ?? last.due, delivery.id.packed)
-                    wantsMore = try read(delivery, try row.text(21))
+                    // Without a recipient there is nobody to lease; the caller finds that when it reads recipients.
+                    wantsMore = try read(delivery, try row.optionalText(21) ?? "")
                     return wantsMore
                 }
             if count < page { return }
@@ -167,7 +168,7 @@ struct DeliveryRow {
         batch.add("attempt", numbers: rows.map { Int64($0.attempt) })
         batch.add("reported", numbers: rows.map { Int64($0.reported) })
         batch.add("missing", bytes: rows.map { $0.missing.isEmpty ? nil : $0.encodedMissing() })
-        batch.add("resolved", numbers: rows.map { Int64($0.resolved) })
+        batch.add("settled", numbers: rows.map { Int64($0.resolved) })
         batch.add(
             "flags",
             numbers: rows.map { ($0.deliveryState.uncertain ? 1 : 0) | ($0.deliveryState.accepted ? 2 : 0) }

@@ -36,7 +36,7 @@ enum Deletion {
         }
         try transaction.prepare("DELETE FROM mailing WHERE id = ?").bind(1, number).run()
         try transaction.prepare(
-            "INSERT INTO tombstone(mailing, account, deleted, has_partition, tracked) VALUES (?, ?, ?, ?, ?)"
+            "INSERT INTO tombstone(mailing, account, deleted, segment, tracked) VALUES (?, ?, ?, ?, ?)"
         ).bind(1, number).bind(2, Int(mailing.account.rawValue)).bind(3, now)
             .bind(4, row.partitionStart == nil ? 0 : 1).bind(5, row.isPartitionTracked ? Int64(0) : nil).run()
         return leases
@@ -46,7 +46,7 @@ enum Deletion {
     static func purge(skipping busy: [MailingID], _ transaction: StoreTransaction) throws -> Step {
         let next = try transaction.prepare(
             """
-            SELECT mailing, account, has_partition, tracked FROM tombstone
+            SELECT mailing, account, segment, tracked FROM tombstone
             WHERE purged IS NULL AND NOT (mailing IN (SELECT value FROM json_each(?))) ORDER BY mailing LIMIT 1
             """
         ).bind(1, list: busy.map { Int64($0.rawValue) })
@@ -69,7 +69,7 @@ enum Deletion {
             switch try transaction.connection.removePartition(Partition(owner: id)) {
             case .goesOn: return .goesOn
             case .done:
-                try transaction.prepare("UPDATE tombstone SET has_partition = 0 WHERE mailing = ?").bind(1, number)
+                try transaction.prepare("UPDATE tombstone SET segment = 0 WHERE mailing = ?").bind(1, number)
                     .run()
                 return .goesOn
             case .busy: isBusy = true

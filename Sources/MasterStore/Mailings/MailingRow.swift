@@ -24,8 +24,7 @@ struct MailingRow {
 
     private static let columns = """
         id, account, status, properties, content, revision, subject, created, submitted, started, ended, last_added, \
-        ending, no_grace, total, delivered, failed, expired, deferred, uncertain, unrenderable, partition_start, \
-        partition_tracked
+        ending, no_grace, total, delivered, failed, expired, deferred, uncertain, unrenderable, segment, segment_tracked
         """
 
     static func fetch(_ id: MailingID, _ transaction: StoreTransaction) throws -> MailingRow? {

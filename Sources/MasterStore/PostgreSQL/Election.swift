@@ -38,6 +38,8 @@ struct Election: Sendable {
         try connection.transaction {
             // Those who want to become leader try one after the other; who is the leader does not take this lock.
             try self.lock(connection)
+            // A standby of an older version could not serve the store, and must not replace whoever does.
+            _ = try PostgreSQLSchema.version(connection)
             let newest = try connection.query(
                 """
                 SELECT term, holder, retired, instance = $2, renewed < clock_timestamp() - $1 * interval '1 millisecond'

@@ -65,6 +65,8 @@ enum PostgreSQLSchema {
         connection.statementTimeout = .seconds(86_400)
         defer { connection.statementTimeout = limit }
         try connection.query("SELECT pg_advisory_xact_lock($1)", [.int8(Self.migrationLock)])
+        // A dump may hold the tables for as long as it takes.
+        try connection.execute(script: "SET LOCAL lock_timeout = 0")
         try SchemaStep.run(Self.steps, from: version, on: Editor(connection: connection), onStep: onStep)
     }
 
@@ -205,17 +207,5 @@ enum PostgreSQLSchema {
                 distrusted smallint NOT NULL) WITH (fillfactor = 20);
             """
         ),
-        // The tables' words are the program's.
-        SchemaStep("columns of partitions and deliveries by their present names") { editor in
-            try editor.run(
-                """
-                ALTER TABLE mailing RENAME COLUMN segment TO partition_start;
-                ALTER TABLE mailing RENAME COLUMN segment_tracked TO partition_tracked;
-                ALTER TABLE tombstone RENAME COLUMN segment TO has_partition;
-                ALTER INDEX lease_place RENAME TO lease_bucket;
-                """
-            )
-            try editor.run(onEach: .deliveries) { "ALTER TABLE \($0) RENAME COLUMN settled TO resolved" }
-        },
     ]
 }

@@ -219,18 +219,5 @@ enum Schema {
                 distrusted INTEGER NOT NULL);
             """
         ),
-        // The tables' words are the program's.
-        SchemaStep("columns of partitions and deliveries by their present names") { editor in
-            try editor.run(
-                """
-                ALTER TABLE mailing RENAME COLUMN segment TO partition_start;
-                ALTER TABLE mailing RENAME COLUMN segment_tracked TO partition_tracked;
-                ALTER TABLE tombstone RENAME COLUMN segment TO has_partition;
-                DROP INDEX lease_place;
-                CREATE INDEX lease_bucket ON lease(mailing, bucket);
-                """
-            )
-            try editor.run(onEach: .deliveries) { "ALTER TABLE \($0) RENAME COLUMN settled TO resolved" }
-        },
     ]
 }

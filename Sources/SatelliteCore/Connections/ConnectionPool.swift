@@ -86,19 +86,19 @@ final class ConnectionPool: Sendable {
     ///
     /// - Returns: `false` if there is no loop.
     func open(_ request: OpenRequest) -> Bool {
-        let context: NIOLoopBound<LoopContext>? = self.contexts.withLock { contexts in
-            guard !contexts.loops.isEmpty else { return nil }
+        self.contexts.withLock { contexts in
+            guard !contexts.loops.isEmpty else { return false }
             contexts.next = (contexts.next + 1) % contexts.loops.count
-            return contexts.loops[contexts.next]
+            let context = contexts.loops[contexts.next]
+            // Queued under the lock, so that it is there before ``stop()`` has a turn of the loop.
+            context.eventLoop.execute {
+                let driver = ConnectionDriver(request, connections: self, context: context.value)
+                let bound = NIOLoopBound(driver, eventLoop: context.eventLoop)
+                self.drivers.withLock { $0[request.id] = bound }
+                driver.start()
+            }
+            return true
         }
-        guard let context else { return false }
-        context.eventLoop.execute {
-            let driver = ConnectionDriver(request, connections: self, context: context.value)
-            let bound = NIOLoopBound(driver, eventLoop: context.eventLoop)
-            self.drivers.withLock { $0[request.id] = bound }
-            driver.start()
-        }
-        return true
     }
 
     /// Forgets a connection that is over.

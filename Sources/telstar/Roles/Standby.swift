@@ -40,6 +40,7 @@ struct Standby {
         } onStep: { progress in
             // It may take a while, in which nothing answers.
             if !progress.isNewStore {
+                SupervisorNotifier(environment: ProcessInfo.processInfo.environment).extendTimeout(by: .seconds(3_600))
                 self.logger.notice(
                     progress.isDone
                         ? "a step of the store's tables is done" : "the store's tables are brought up to date",

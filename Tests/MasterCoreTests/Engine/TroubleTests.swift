@@ -3,11 +3,11 @@
 import ClusterLink
 import Foundation
 import MailingModel
-import MasterStore
 import Secrets
 import Testing
 
 @testable import MasterCore
+@testable import MasterStore
 
 @Suite("Trouble", .timeLimit(.minutes(15)))
 struct TroubleTests {
@@ -194,6 +194,35 @@ struct TroubleTests {
             _ = try await test.master.pauseMailing(paused)
             _ = await happened.next()
             try await test.until("one recipient is left") { try await outstanding() == 1 }
+        }
+    }
+
+    @Test("a recipient that cannot be read holds up no other mailing, and is a problem in the status")
+    func damagedRecipient() async throws {
+        try await TestMaster.run { test in
+            let satellite = try await test.connected("a")
+            let damaged = try await test.mailing()
+            try await test.add(1, to: damaged)
+            try await test.store.write { transaction in
+                try transaction.prepare("UPDATE recipient SET attachments = x'0102'").run()
+            }
+            _ = try await test.master.startMailing(damaged)
+            let sound = try await test.running(3)
+            let grants = try await satellite.take(3)
+            #expect(Set(grants.map(\.mailing)) == [sound])
+            try await test.until("the damage is a problem") {
+                try await test.master.status().problems.contains { $0.contains("mailing \(damaged) cannot be leased") }
+            }
+            // Once it is repaired it is leased as well.
+            try await test.store.write { transaction in
+                try transaction.prepare("UPDATE recipient SET attachments = NULL").run()
+            }
+            try await test.until("leased") {
+                test.clock.advance(by: .seconds(1))
+                return !satellite.arrived.isEmpty
+            }
+            let repaired = try await satellite.take(1)
+            #expect(repaired.map(\.mailing) == [damaged])
         }
     }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MailingModel
+
 @testable import MasterStore
 
 /// A database with one partition that only writes down what a step of the schema does.
@@ -19,6 +21,6 @@ final class SchemaRecorder: SchemaEditor {
 
     /// A hash of it.
     static func fingerprint(of step: SchemaStep) throws -> UInt64 {
-        try Self.script(of: step).utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        StableHash.fnv1a(try Self.script(of: step).utf8)
     }
 }
