@@ -11,7 +11,7 @@ package enum APIRouter {
     /// - Parameters:
     ///   - families: The APIs that are served there.
     ///   - master: Must be loaded before a caller can be authenticated; callers get 503 until then.
-    ///   - log: Takes what is to be said of the requests.
+    ///   - log: Logs requests that fail, and every one if the access log is on.
     /// - Returns: Routes with their middleware.
     package static func responder(
         _ families: [any APIFamily],

@@ -6,7 +6,7 @@ import MasterStore
 
 /// Makes the parts of the master that work by themselves, runs them and ends them in order.
 ///
-/// Each part owns its state and holds the few others that it needs; whoever calls one holds that one.
+/// Each part owns its state and holds references to the few others that it needs; callers use the parts directly.
 final class Engine: Sendable {
     private let configuration: MasterConfiguration
     private let time: MasterTime

@@ -24,7 +24,7 @@ package struct TestAPI {
     ///
     /// - Parameters:
     ///   - isLoaded: Whether the master has read its store.
-    ///   - log: Takes what is said of the requests.
+    ///   - log: Logs requests.
     ///   - families: The APIs that are served.
     ///   - body: The test.
     /// - Throws: What the test throws, or the store.

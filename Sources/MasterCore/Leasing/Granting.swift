@@ -72,10 +72,10 @@ final class Granting {
 
     // MARK: What happens elsewhere
 
-    /// The backlog is to be read again before anything is planned; for whoever is in a turn.
+    /// Marks the backlog as stale without notifying the loop, for callers within a turn.
     func backlogChanged() { self.backlogIsStale = true }
 
-    /// The backlog is to be read again in a turn to come; for whoever may be outside of one.
+    /// Marks the backlog as stale and notifies the loop.
     func workChanged() {
         self.backlogChanged()
         self.signal.notify()

@@ -36,7 +36,7 @@ final class LeaseInbox: Sendable {
     private let state = Mutex(State())
     private let filled = Signal()
 
-    // MARK: For those who bring
+    // MARK: Adding
 
     /// Adds a lease that the master has granted.
     func add(_ grant: LeaseGrant) { self.add { $0.grants.append(grant) } }
@@ -49,7 +49,7 @@ final class LeaseInbox: Sendable {
     /// Adds reports that the master has acknowledged.
     func add(acknowledged reports: [DeliveryReport]) { self.add { $0.acknowledged += reports } }
 
-    /// Adds recipients that go back to the master, and such as it refused.
+    /// Adds recipients to be returned to the master, and those that it refused to start.
     func add(
         returned: [(lease: LeaseSerial, entries: EntryBitmap)],
         refused: [(lease: LeaseSerial, entries: EntryBitmap)]
@@ -68,7 +68,7 @@ final class LeaseInbox: Sendable {
     /// Whether nothing waits and nothing is in hand: all that was brought is journalled and reported.
     var isDone: Bool { self.state.withLock { $0.waiting.isEmpty && !$0.isInHand } }
 
-    // MARK: For the one who empties it
+    // MARK: Taking out
 
     /// Yields whenever something may have been added.
     fileprivate var arrivals: AsyncStream<Void> { self.filled.stream }

@@ -48,7 +48,7 @@ final class RecoveredLeases: Sendable {
     ///
     /// Called at each Welcome: what the master says of a process once, it says at each of its connections.
     func takeUp(isDistrusted: Bool) {
-        let (started, isFirst, isNews) = self.state.withLock { state in
+        let (started, isFirst, isNewlyDistrusted) = self.state.withLock { state in
             defer {
                 state.started = []
                 state.wasWelcomed = true
@@ -56,7 +56,7 @@ final class RecoveredLeases: Sendable {
             }
             return (state.started, !state.wasWelcomed, isDistrusted && !state.isDistrusted)
         }
-        guard isDistrusted, !started.isEmpty || (isNews && !isFirst) else {
+        guard isDistrusted, !started.isEmpty || (isNewlyDistrusted && !isFirst) else {
             for preparation in started { self.preparer.prepare(preparation.lease, preparation.indices) }
             return
         }

@@ -10,7 +10,7 @@ import Synchronization
 /// What attempts come to: written to the journal, counted, and reported to the master until it has acknowledged it.
 ///
 /// Dots and ends of attempts are recorded on event loops, many at a time are published from one. Where the journal cannot be
-/// written nothing is reported, and the satellite is told to stop.
+/// written nothing is reported, and the satellite stops.
 final class Reports: Sendable {
     private let journal: Journal
     private let condition: Condition

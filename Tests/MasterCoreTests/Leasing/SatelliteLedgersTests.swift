@@ -75,7 +75,7 @@ struct SatelliteLedgersTests {
         }
     }
 
-    @Test("hold nobody for absent whose leases the store does not list, and look once")
+    @Test("take only satellites with leases in the store for absent, and look once")
     func absent() async throws {
         try await Self.run { ledgers, parts in
             parts.faults.fail(["leases"], with: .database)
