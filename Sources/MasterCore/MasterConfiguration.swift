@@ -80,7 +80,7 @@ public struct MasterConfiguration: Sendable, Hashable {
     /// Recipients in one call at most.
     public var maximumRecipientsPerCall: Int = 1_000
     /// Recipients in one step of an import at most: one transaction, for which other operations wait.
-    public var maximumRecipientsPerImportStep: Int = 5_000
+    public var maximumRecipientsPerImportStep: Int = 2_000
     /// A recipient's merge fields, encoded, at most; bytes.
     ///
     /// Far below what the link carries, so that a lease of one recipient can always be sent.
