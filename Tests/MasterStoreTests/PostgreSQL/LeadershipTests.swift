@@ -60,6 +60,29 @@ struct LeadershipTests {
         }
     }
 
+    @Test("a standby that does not know the version of the tables ends, and replaces nobody")
+    func olderStandby() async throws {
+        try await Self.atLocation { location in
+            let first = try await Self.open(location, instance: "first", onWait: { _ in }) {
+                $0.silence = .seconds(600)
+            }
+            let (waits, signal) = AsyncStream.makeStream(of: String.self)
+            let second = Task {
+                try await Self.open(location, instance: "second", onWait: { signal.yield($0) }) {
+                    $0.silence = .seconds(20)
+                }
+            }
+            _ = await waits.first { _ in true }
+            // As a newer version's master does. It renews so rarely that the standby would replace it soon.
+            try await first.write { try $0.prepare("UPDATE store SET version = version + 1").run() }
+            let error = await #expect(throws: StoreError.self) { _ = try await second.value }
+            #expect(error?.code == .newerSchema)
+            // It may still write.
+            try await first.write { try $0.prepare("UPDATE store SET version = version - 1").run() }
+            try await first.close()
+        }
+    }
+
     @Test("an earlier life of the same data directory is not waited for")
     func sameInstance() async throws {
         try await Self.atLocation { location in
