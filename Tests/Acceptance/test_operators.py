@@ -86,7 +86,8 @@ def test_a_wrong_configuration_is_refused_with_78_in_one_line(tmp_path, text, wo
     (tmp_path / "master.yaml").write_text(text)
     done = run("master", "--config", tmp_path / "master.yaml", "--check-config")
     assert done.returncode == 78 and not done.stdout
-    [line] = done.stderr.splitlines()
+    # Another program of this machine may have one of the default ports, and the check says so as well.
+    [line] = [line for line in done.stderr.splitlines() if "is taken now" not in line]
     assert line.startswith("telstar: ") and words in line
 
 
