@@ -145,7 +145,7 @@ final class Granting {
                 at: self.time.now(),
                 lifetime: self.configuration.leasing.lifetime
             )
-        } catch let error as StoreError where !error.isOutage {
+        } catch let error as StoreError where error.code == .corrupt {
             return try await self.claimSingly(batch, after: error)
         } catch {
             // What was planned and not claimed is still in the store.

@@ -109,11 +109,8 @@ final class StoreTransaction {
     /// Gives a mailing a partition of its own, from a bucket on.
     func openPartition(of id: MailingID, from start: UInt16) throws {
         try self.connection.makePartition(Partition(owner: id))
-        try self.prepare("UPDATE mailing SET segment = ? WHERE id = ?").bind(1, Int(start)).bind(
-            2,
-            Int(id.rawValue)
-        )
-        .run()
+        try self.prepare("UPDATE mailing SET segment = ? WHERE id = ?").bind(1, Int(start)).bind(2, Int(id.rawValue))
+            .run()
         try self.update(id) { $0.partitionStart = start }
     }
 

@@ -58,7 +58,7 @@ enum PostgreSQLSchema {
     /// Brings the tables up to date, in the open transaction of the master.
     ///
     /// - Throws: ``StoreError/Code/newerSchema`` if they were written by a newer version.
-    static func migrate(_ connection: PostgreSQLConnection, onStep: (SchemaProgress) -> Void = { _ in }) throws {
+    static func migrate(_ connection: PostgreSQLConnection, onStep: (SchemaProgress) -> Void) throws {
         let version = try Self.version(connection)
         guard version < Self.newest else { return }
         let limit = connection.statementTimeout
