@@ -223,7 +223,7 @@ let package = Package(
         tests("RecordFormat", ["RecordFormat", "TestKit"]),
         tests(
             "SMTP",
-            ["MailFormat", "SMTP", nioCore, nioEmbedded, nioPosix, "TestKit"],
+            ["Listening", "MailFormat", "SMTP", nioCore, nioEmbedded, nioPosix, "TestKit"],
             resources: [.copy("Dialogues")]
         ),
         tests("SMTPSink", ["MailFormat", "SMTP", "SMTPSink", logging, nioCore, nioPosix]),

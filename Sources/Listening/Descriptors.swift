@@ -12,7 +12,7 @@ import Darwin
 ///
 /// A process without a free descriptor does not only refuse connections: the database cannot open its log, and the thread
 /// pool under Swift's tasks (libdispatch), which reads /proc/self/task once a second under load, ends the process with
-/// SIGILL. So everything that takes descriptors from strangers stops ``reserve`` below the limit.
+/// SIGILL. So everything that takes many descriptors, for strangers or for mail, stops ``reserve`` below the limit.
 public enum Descriptors {
     /// Raises the soft limit of open descriptors to the hard one; called first thing in a process.
     ///
@@ -53,7 +53,7 @@ public enum Descriptors {
     /// How many descriptors are left to the process itself: an eighth of the limit, 16 to 512.
     public static var reserve: Int { min(512, max(16, Self.limit / 8)) }
 
-    /// Whether so few descriptors are free that none may be given to a stranger.
+    /// Whether so few descriptors are free that no connection may have one, be it taken or made.
     public static var areShort: Bool {
         guard let inUse = Self.inUse else { return false }
         return inUse > Self.limit - Self.reserve

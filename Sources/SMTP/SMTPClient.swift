@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Listening
 public import NIOCore
 import NIOPosix
 
@@ -17,7 +18,8 @@ public enum SMTPClient {
     /// Begins to connect; the delegate hears the rest.
     ///
     /// Must be called on `eventLoop`. If the connection cannot be made, `connectionClosed` says so, never before this
-    /// call has returned.
+    /// call has returned. It is not even tried while the process has few descriptors left (``Descriptors/areShort``), which
+    /// is reported as any other lack of resources.
     ///
     /// - Parameters:
     ///   - host: The server's name, for logs and as the name asked for in TLS.
@@ -40,6 +42,10 @@ public enum SMTPClient {
         let connection = SMTPConnection(eventLoop: eventLoop, host: host, address: address, port: port)
         let handler = SMTPClientHandler(connection: connection, configuration: configuration, delegate: delegate)
         let bound = NIOLoopBound(handler, eventLoop: eventLoop)
+        guard !Descriptors.areShort else {
+            eventLoop.execute { bound.value.connectFailed(.lacksResources(Self.fewDescriptors)) }
+            return connection
+        }
         do {
             let remote = try SocketAddress(ipAddress: address, port: port)
             var bootstrap = ClientBootstrap(group: eventLoop)
@@ -62,6 +68,9 @@ public enum SMTPClient {
         }
         return connection
     }
+
+    private static let fewDescriptors =
+        "few file descriptors are left; raise the limit (ulimit -n, LimitNOFILE=) or lower smtp.maxConnections"
 
     /// What a failure to connect says: something about the server or the way to it, or about this process only.
     ///

@@ -300,6 +300,8 @@ struct SatelliteSettings: Sendable {
         core.localAddress = local.isEmpty ? nil : local
         core.usesTLS = self.values[Self.tls]
         core.maximumConnections = Descriptors.share(self.wantedConnections, part: 2)
+        // Each look-up has a socket of its own; together they stay within what is kept back for the process itself.
+        core.maximumLookups = Descriptors.share(core.maximumLookups, part: 16)
         core.connectionsPerSite = self.values[Self.connectionsPerSite]
         core.messagesPerConnection = self.values[Self.messagesPerConnection]
         core.connectTimeout = self.values[Self.connectTimeout]

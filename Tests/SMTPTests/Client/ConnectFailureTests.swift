@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import Listening
 import NIOCore
+import NIOPosix
 import Testing
 
 @testable import SMTP
@@ -38,6 +40,57 @@ struct ConnectFailureTests {
     func servers(code: Int32) {
         #expect(self.end(code) == .connectFailed(String(cString: strerror(code))))
     }
+}
+
+@Suite("Connections while few descriptors are left")
+struct FewDescriptorsTests {
+    @Test("none is made, so that what the process itself needs is there")
+    func reserve() async {
+        // The limit is the whole process's, so it is lowered in one of its own.
+        await #expect(processExitsWith: .success) {
+            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let loop = group.any()
+            // Whatever the event loop opens when it starts is open.
+            try await loop.submit {}.get()
+            let used = try #require(Descriptors.inUse)
+            var limit = rlimit()
+            try #require(getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+            limit.rlim_cur = rlim_t(used + 12)
+            try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+
+            let end = try await loop.flatSubmit { () -> EventLoopFuture<SMTPConnectionEnd> in
+                let promise = loop.makePromise(of: SMTPConnectionEnd.self)
+                // Were it tried, this would be refused by the kernel, which is about the server.
+                SMTPClient.connect(
+                    host: "mx.test",
+                    address: "127.0.0.1",
+                    port: 1,
+                    on: loop,
+                    configuration: SMTPClientConfiguration(heloName: "client.test"),
+                    delegate: EndOnly(promise)
+                )
+                return promise.futureResult
+            }.get()
+            guard case .lacksResources(let reason) = end else {
+                Issue.record("it ended with \(end)")
+                return
+            }
+            #expect(reason.contains("file descriptors"))
+        }
+    }
+}
+
+/// Hears how a connection ended.
+private final class EndOnly: SMTPConnectionDelegate {
+    private let promise: EventLoopPromise<SMTPConnectionEnd>
+
+    init(_ promise: EventLoopPromise<SMTPConnectionEnd>) { self.promise = promise }
+
+    func connectionReady(_ connection: SMTPConnection) {}
+    func nextTransaction(_ connection: SMTPConnection) -> SMTPTransaction? { nil }
+    func willSendFinalDot(_ connection: SMTPConnection, _ id: UInt64) {}
+    func transactionEnded(_ connection: SMTPConnection, _ id: UInt64, _ end: SMTPTransactionEnd) {}
+    func connectionClosed(_ connection: SMTPConnection, _ reason: SMTPConnectionEnd) { self.promise.succeed(reason) }
 }
 
 @Suite("The name given with EHLO (RFC 5321 §4.1.4)")
