@@ -140,7 +140,7 @@ let package = Package(
         library("MailFormat", ["CIDN2"]),
         library("DKIM", ["MailFormat", crypto, cryptoExtras]),
         library("SMTP", ["Listening", "MailFormat", nioCore, nioPosix, nioSSL, nioTLS]),
-        library("SMTPSink", ["DKIM", "Listening", "SMTP", crypto, logging, nioCore, nioPosix]),
+        library("SMTPSink", ["DKIM", "Listening", "MailingModel", "SMTP", crypto, logging, nioCore, nioPosix]),
         library("MailDNS", ["CUnbound"]),
         library("PostgreSQL", ["CPostgreSQL"]),
         library("XMLRPC", []),
@@ -226,7 +226,7 @@ let package = Package(
             ["Listening", "MailFormat", "SMTP", nioCore, nioEmbedded, nioPosix, "TestKit"],
             resources: [.copy("Dialogues")]
         ),
-        tests("SMTPSink", ["MailFormat", "SMTP", "SMTPSink", logging, nioCore, nioPosix]),
+        tests("SMTPSink", ["MailFormat", "MailingModel", "SMTP", "SMTPSink", logging, nioCore, nioPosix]),
         tests(
             "SatelliteCore",
             [

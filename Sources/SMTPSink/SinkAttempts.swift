@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MailingModel
 import Synchronization
 
 /// How often each recipient was named in a RCPT, over all connections.
@@ -18,14 +19,9 @@ final class SinkAttempts: Sendable {
     }
 }
 
-/// FNV-1a with a final mix: the same on every run and machine, unlike Swift's own hashes.
-enum StableHash {
-    /// The hash of `text` under `seed`.
+extension StableHash {
+    /// The hash of `text` under `seed`: the same on every run and machine, unlike Swift's own hashes.
     static func of(_ text: String, seed: UInt64 = 0) -> UInt64 {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ (seed &* 0x9E37_79B9_7F4A_7C15)
-        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
-        hash = (hash ^ (hash >> 33)) &* 0xFF51_AFD7_ED55_8CCD
-        hash = (hash ^ (hash >> 33)) &* 0xC4CE_B9FE_1A85_EC53
-        return hash ^ (hash >> 33)
+        Self.mixed(Self.fnv1a(text.utf8) ^ (seed &* 0x9E37_79B9_7F4A_7C15))
     }
 }

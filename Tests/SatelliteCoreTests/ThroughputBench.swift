@@ -45,7 +45,7 @@ struct ThroughputBench {
                     state.reports.count >= Self.recipients
                 }
             }
-            let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
+            let seconds = elapsed / .seconds(1)
             let size = cluster.sink.state.value.lastMessage.count
             print("\(signature): \(Int(Double(Self.recipients) / seconds)) messages/s of \(size) bytes, sink included")
             #expect(cluster.master.outcomes.summary == "delivered \(Self.recipients)")

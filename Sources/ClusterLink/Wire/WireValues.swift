@@ -26,9 +26,7 @@ enum WireValue {
     static func duration(milliseconds: UInt64) -> Duration { .milliseconds(Int64(min(milliseconds, 8_640_000_000))) }
 
     static func milliseconds(_ duration: Duration) -> UInt64 {
-        let (seconds, attoseconds) = duration.components
-        guard seconds >= 0, attoseconds >= 0 else { return 0 }
-        return UInt64(min(seconds, 8_640_000)) * 1000 + UInt64(attoseconds / 1_000_000_000_000_000)
+        UInt64(min(max(duration.milliseconds, 0), 8_640_000_000))
     }
 
     static func leases(_ serials: [Int64]) -> [LeaseSerial] { serials.map(LeaseSerial.init(rawValue:)) }

@@ -108,10 +108,7 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
 
     /// The timestamp that lies `duration` later; saturates.
     public func advanced(by duration: Duration) -> Timestamp {
-        let (seconds, attoseconds) = duration.components
-        let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1000)
-        guard !overflow else { return Timestamp(milliseconds: seconds < 0 ? .min : .max) }
-        let delta = scaled + attoseconds / 1_000_000_000_000_000
+        let delta = duration.milliseconds
         let (sum, sumOverflow) = self.milliseconds.addingReportingOverflow(delta)
         return Timestamp(milliseconds: sumOverflow ? (delta < 0 ? .min : .max) : sum)
     }
@@ -123,4 +120,15 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
 
     /// Orders by time.
     public static func < (left: Timestamp, right: Timestamp) -> Bool { left.milliseconds < right.milliseconds }
+}
+
+extension Duration {
+    /// Whole milliseconds, towards zero; saturates.
+    public var milliseconds: Int64 {
+        let (seconds, attoseconds) = self.components
+        let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1000)
+        let (sum, sumOverflow) = scaled.addingReportingOverflow(attoseconds / 1_000_000_000_000_000)
+        guard !overflow, !sumOverflow else { return seconds < 0 ? .min : .max }
+        return sum
+    }
 }

@@ -18,23 +18,16 @@ import Darwin
 enum Rendezvous {
     /// What a bucket is known by across mailings: hashed buckets by their number, a bucket of one domain by that domain.
     static func key(bucket: Bucket, domain: String?) -> UInt64 {
-        guard let domain else { return Self.mixed(UInt64(bucket.rawValue) &+ 0x51_7C_C1_B7) }
-        return Self.mixed(StableHash.fnv1a(domain.utf8))
+        guard let domain else { return StableHash.mixed(UInt64(bucket.rawValue) &+ 0x51_7C_C1_B7) }
+        return StableHash.mixed(StableHash.fnv1a(domain.utf8))
     }
 
     /// A satellite's draw; positive, and the greatest of all wins.
     static func draw(key: UInt64, satellite: SatelliteID, weight: Int) -> Double {
-        let hash = Self.mixed(key ^ Self.mixed(UInt64(UInt32(bitPattern: satellite.rawValue)) &+ 0x9E37_79B9_7F4A_7C15))
+        let own = UInt64(UInt32(bitPattern: satellite.rawValue)) &+ 0x9E37_79B9_7F4A_7C15
+        let hash = StableHash.mixed(key ^ StableHash.mixed(own))
         // 53 bits and a half step keep the fraction strictly between 0 and 1.
         let fraction = (Double(hash >> 11) + 0.5) * 0x1p-53
         return Double(max(weight, 1)) / -log(fraction)
-    }
-
-    /// The finaliser of SplitMix64: every bit of the input reaches every bit of the output.
-    private static func mixed(_ value: UInt64) -> UInt64 {
-        var hash = value
-        hash = (hash ^ (hash >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        hash = (hash ^ (hash >> 27)) &* 0x94D0_49BB_1331_11EB
-        return hash ^ (hash >> 31)
     }
 }

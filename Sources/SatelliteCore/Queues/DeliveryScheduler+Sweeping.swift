@@ -6,7 +6,7 @@ extension DeliveryScheduler {
     /// Looks at every deadline and measures rates over the time `elapsed` since the last call; called a few times a second.
     mutating func tick(_ elapsed: Duration, now: ContinuousClock.Instant) -> SchedulerActions {
         var actions = SchedulerActions()
-        let seconds = max(elapsed.seconds, 0.001)
+        let seconds = max(elapsed / .seconds(1), 0.001)
         var ended = 0
         for key in Array(self.sites.keys) {
             guard let site = self.sites[key] else { continue }

@@ -319,7 +319,7 @@ struct DeliveryScheduler {
             self.requestStart(recipient, site: nil, &plan)
         }
         var outstanding = self.requestedCount + self.readyCount
-        let ahead = self.limits.startAhead.seconds
+        let ahead = self.limits.startAhead / .seconds(1)
         for _ in 0..<self.rotation.count {
             guard outstanding < self.limits.maximumStarted, let key = self.rotation.popFirst() else { break }
             guard let site = self.sites[key] else { continue }
@@ -617,9 +617,4 @@ struct DeliveryScheduler {
         self.sites[key] = nil
         self.rotation.removeAll { $0 == key }
     }
-}
-
-extension Duration {
-    /// Seconds, as a floating-point number.
-    var seconds: Double { Double(self.components.seconds) + Double(self.components.attoseconds) / 1e18 }
 }

@@ -103,7 +103,7 @@ final class SharedScheduler: Sendable {
     private func log(_ pause: SitePause) {
         var metadata: Logger.Metadata = [
             "site": "\(pause.site)", "stage": "\(pause.trace.stage.rawValue)", "reason": "\(pause.trace.summary)",
-            "about": "\(pause.subject.rawValue)", "seconds": "\(Int(pause.duration.seconds.rounded(.up)))",
+            "about": "\(pause.subject.rawValue)", "seconds": "\(Int((pause.duration / .seconds(1)).rounded(.up)))",
             "waiting_again": "\(pause.held)", "deferred": "\(pause.deferred)",
         ]
         if let host = pause.trace.mxHost { metadata["mx"] = "\(host)" }

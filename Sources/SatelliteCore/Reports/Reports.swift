@@ -141,7 +141,7 @@ struct AttemptCounters: Sendable {
     private var totals: [UInt64] = []
     private let ticksPerMinute: Int
 
-    init(tick: Duration) { self.ticksPerMinute = max(1, Int(60 / max(0.01, tick.seconds))) }
+    init(tick: Duration) { self.ticksPerMinute = max(1, Int(60 / max(0.01, tick / .seconds(1)))) }
 
     var total: UInt64 { self.delivered + self.deferred + self.failed + self.unrenderable + self.uncertain }
 

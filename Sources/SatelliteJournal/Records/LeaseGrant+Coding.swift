@@ -91,13 +91,3 @@ extension LeaseGrant {
         return hash
     }
 }
-
-extension Duration {
-    /// Whole milliseconds; saturates.
-    fileprivate var milliseconds: Int64 {
-        let (seconds, attoseconds) = self.components
-        let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1000)
-        guard !overflow else { return seconds < 0 ? .min / 2 : .max / 2 }
-        return scaled.addingReportingOverflow(attoseconds / 1_000_000_000_000_000).partialValue
-    }
-}

@@ -143,7 +143,7 @@ struct ImportOutput {
 
     private mutating func show(_ progress: Counts, sent: Int) {
         let elapsed = self.began.duration(to: .now)
-        let seconds = max(0.001, Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18)
+        let seconds = max(0.001, elapsed / .seconds(1))
         let rate = Int(Double(progress.lines) / seconds)
         let counts = "\(progress.accepted) accepted, \(progress.refused) refused, \(rate) lines/s"
         if self.isTerminal {

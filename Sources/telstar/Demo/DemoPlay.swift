@@ -150,7 +150,7 @@ struct DemoPlay: Sendable {
     }
 
     private func tellCost(_ took: Duration, before: [String: ProcessUsage], after: [String: ProcessUsage]) {
-        let seconds = Double(took.components.seconds) + Double(took.components.attoseconds) / 1e18
+        let seconds = took / .seconds(1)
         let count = Double(self.stage.recipients)
         print("sent in \(Self.seconds(took)) s: \(Int(count / max(seconds, 0.001))) messages a second")
         let rows = after.keys.sorted().compactMap { name -> [String]? in
@@ -180,6 +180,6 @@ struct DemoPlay: Sendable {
     }
 
     private static func seconds(_ duration: Duration) -> String {
-        String(format: "%.1f", Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18)
+        String(format: "%.1f", duration / .seconds(1))
     }
 }

@@ -19,7 +19,7 @@ struct ProgressLine {
     /// Shows how many are done.
     mutating func show(_ done: Int) {
         let elapsed = self.began.duration(to: .now)
-        let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
+        let seconds = elapsed / .seconds(1)
         let rate = seconds > 0 ? Int(Double(done) / seconds) : 0
         if self.isTerminal {
             let width = 40
