@@ -123,6 +123,15 @@ class PostgreSQL:
         self._run("pg_restore", *self._access, "--no-owner", "--exit-on-error", "-d", database, self.directory / name)
         return self.url.removesuffix("store") + database
 
+    @contextlib.contextmanager
+    def fresh_database(self, name="fresh"):
+        """An empty database beside the store; yields its URL."""
+        self._run("createdb", *self._access, name)
+        try:
+            yield self.url.removesuffix("store") + name
+        finally:
+            self._run("dropdb", *self._access, "--force", name)
+
     @property
     def _access(self):
         return "-h", self.directory, "-p", self.port, "-U", "telstar"
