@@ -88,7 +88,11 @@ package struct APIRefusal: Error, Sendable {
     }
 
     /// The refusal for what the master refused.
-    package init(_ error: MasterError) {
+    ///
+    /// - Parameters:
+    ///   - error: The master's.
+    ///   - message: For people; by default the error's own, without the cause of a failure.
+    package init(_ error: MasterError, message: String? = nil) {
         let (status, code): (HTTPResponse.Status, String) =
             switch error.code {
             case .unknownMailing: (.notFound, "unknown_mailing")
@@ -108,7 +112,7 @@ package struct APIRefusal: Error, Sendable {
             case .storeFailed: (.serviceUnavailable, "store_failed")
             case .safeMode: (.serviceUnavailable, "safe_mode")
             }
-        self.init(status, code, error.message)
+        self.init(status, code, message ?? error.message)
     }
 
     /// A decoding error in one line: where and what.

@@ -51,7 +51,10 @@ struct AccessMiddleware: RouterMiddleware {
             context.caller?.channel = context.channel
             return try await Self.routed(request, context, family, next)
         } catch {
-            if let refusal = family.response(to: error, of: request) { return refusal }
+            if let refusal = family.response(to: error, of: request) {
+                if (error as? MasterError)?.cause != nil { self.log.failed(request, id, context, error) }
+                return refusal
+            }
             self.log.failed(request, id, context, error)
             return family.failure(request: id)
         }

@@ -52,7 +52,7 @@ package struct RequestLog: Sendable {
         self.logger.info("request", metadata: metadata)
     }
 
-    /// Notes that a request failed for a reason that no API knows; hardly worth a line if it was given up.
+    /// Notes that a request failed for a reason that its caller is not told; hardly worth a line if it was given up.
     func failed(_ request: Request, _ id: String, _ context: APIContext, _ error: any Error) {
         var metadata = Self.metadata(request, id, context)
         metadata["reason"] = "\(error)"

@@ -129,9 +129,6 @@ public final class Master: Sendable {
             guard let mailing else { throw MasterError(.storeFailed, "\(refusal)") }
             throw MasterError(refusal, of: mailing)
         } catch let error as StoreError {
-            if error.code == .corrupt || error.code == .database {
-                self.logger.error("a call has failed in the store", metadata: ["error": "\(error)"])
-            }
             throw MasterError(error, mailing: mailing)
         }
     }

@@ -59,15 +59,20 @@ public struct MasterError: Error, Sendable, Hashable, CustomStringConvertible {
     public var code: Code
     /// The reason, for people: what failed, on what, and what to do.
     public var message: String
+    /// What the store said, for the log and for operators; `nil` if it did not fail.
+    ///
+    /// It may name files, tables and hosts, so it is not for clients.
+    public var cause: String?
 
     /// Composes an error.
-    public init(_ code: Code, _ message: String) {
+    public init(_ code: Code, _ message: String, cause: String? = nil) {
         self.code = code
         self.message = message
+        self.cause = cause
     }
 
-    /// The message.
-    public var description: String { self.message }
+    /// The message with its cause.
+    public var description: String { self.cause.map { "\(self.message): \($0)" } ?? self.message }
 }
 
 extension MasterError {
@@ -83,10 +88,10 @@ extension MasterError {
         switch (error.code, mailing) {
         case (.unknownMailing, let id?): self = .unknown(id)
         case (.mailingFinished, let id?): self.init(.mailingFinished(id), "mailing \(id) is finished")
-        case (.full, _): self.init(.storeFull, "the store has no space left: \(error.message)")
+        case (.full, _): self.init(.storeFull, "the store has no space left", cause: error.message)
         case (.unknownRecord, _), (.conflict, _), (.newerSchema, _), (.locked, _), (.database, _), (.corrupt, _),
             (.fenced, _), (.refused, _), (.unknownMailing, nil), (.mailingFinished, nil):
-            self.init(.storeFailed, "the store failed: \(error)")
+            self.init(.storeFailed, "the store failed", cause: "\(error)")
         }
     }
 }

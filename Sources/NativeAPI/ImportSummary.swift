@@ -2,6 +2,7 @@
 
 import APIServing
 import HTTPTypes
+import Logging
 import MailingModel
 import MasterCore
 import RecordFormat
@@ -29,6 +30,8 @@ struct ImportSummary: Sendable {
     private var rowBytes = 0
     /// Why the import ended early, or `nil`.
     private(set) var failure: APIRefusal?
+    /// What the store said of the failure, if it was the store's.
+    private var cause: String?
 
     /// Counts refused records.
     mutating func refuse(_ refusals: [ImportRefusal]) {
@@ -45,11 +48,22 @@ struct ImportSummary: Sendable {
         guard self.failure == nil else { return }
         switch error {
         case let refusal as APIRefusal: self.failure = refusal
-        case let error as MasterError: self.failure = APIRefusal(error)
+        case let error as MasterError: (self.failure, self.cause) = (APIRefusal(error), error.cause)
         case let error as TooManyRecords:
             self.failure = APIRefusal(.contentTooLarge, "too_many_records", "\(error)")
         default: self.failure = APIRefusal(.badRequest, "cut", "the body ended before its end")
         }
+    }
+
+    /// Logs an import that ended early; a failure of the store with its cause, which the client is not told.
+    func log(of mailing: MailingID, _ logger: Logger) {
+        guard let failure = self.failure else { return }
+        let reason = self.cause.map { "\(failure.message): \($0)" } ?? failure.message
+        logger.log(
+            level: self.cause == nil ? .notice : .error,
+            "an import ended before its end",
+            metadata: ["mailing": "\(mailing)", "line": "\(self.lines)", "error": "\(reason)"]
+        )
     }
 
     /// The complete answer as JSON.

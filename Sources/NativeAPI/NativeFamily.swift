@@ -91,12 +91,7 @@ package struct NativeFamily: APIFamily {
                         let text = lines.text(of: progress)
                         if !text.isEmpty { try await writer.write(ByteBuffer(bytes: text)) }
                     }
-                    if let failure = summary.failure {
-                        logger.notice(
-                            "an import ended before its end",
-                            metadata: ["mailing": "\(id)", "line": "\(summary.lines)", "error": "\(failure.message)"]
-                        )
-                    }
+                    summary.log(of: id, logger)
                     try await writer.write(ByteBuffer(bytes: summary.json(of: id, withErrors: false).line))
                     try await writer.finish(nil)
                 }
@@ -105,6 +100,7 @@ package struct NativeFamily: APIFamily {
         let answer = caller.begin()
         defer { answer.end() }
         let summary = await work.run(request.body, length: length) { _ in }
+        summary.log(of: id, self.logger)
         return Self.json(summary.failure?.status ?? .ok, summary.json(of: id))
     }
 

@@ -51,7 +51,11 @@ package struct OperatorFamily: APIFamily {
     package func failure(request id: String) -> Response { APIRefusal.failure(request: id).response() }
 
     package func response(to error: any Error, of request: Request) -> Response? {
-        APIRefusal.response(to: error)
+        // Who may open the socket may read the log as well.
+        if self.transport == .controlSocket, let error = error as? MasterError {
+            return APIRefusal(error, message: "\(error)").response()
+        }
+        return APIRefusal.response(to: error)
     }
 
     private func body<Body: Decodable>(_ request: Request, _ context: APIContext, as: Body.Type) async throws -> Body {
@@ -224,7 +228,7 @@ extension OperatorFamily {
         do {
             try await self.master.backup(to: path)
         } catch let error as MasterError {
-            throw MasterError(error.code, "the copy \(path) cannot be made: \(error.message)")
+            throw MasterError(error.code, "the copy \(path) cannot be made: \(error.message)", cause: error.cause)
         }
         return try Self.json(["path": path])
     }

@@ -23,6 +23,9 @@ struct RequestLogTests {
                 Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: "fine")))
             },
             APIRoute(.get, "/one/fails") { _, _, _ in throw Unexpected() },
+            APIRoute(.get, "/one/stored") { _, _, _ in
+                throw MasterError(.storeFailed, "the store failed", cause: "writing /var/lib/telstar: disk I/O error")
+            },
         ]
 
         let master: Master
@@ -89,6 +92,19 @@ struct RequestLogTests {
             let line = try #require(memory.entries.first)
             #expect(line.level == .error && line.metadata["request"] == "\(id)")
             #expect("\(line.metadata["reason"] ?? "")".contains("cheese"))
+        }
+    }
+
+    @Test("what the store says of a failure stands in the log under the request's id, and not in the answer")
+    func storeFailure() async throws {
+        try await Self.run(isComplete: false) { api, memory in
+            let answer = try await api.send("GET /one/stored")
+            #expect(answer.status == .serviceUnavailable)
+            let reason = try #require(try answer.json["error"] as? [String: Any])
+            #expect(reason["message"] as? String == "the store failed")
+            let line = try #require(memory.entries.first)
+            #expect(line.level == .error && line.metadata["request"] == "\(try Self.id(answer))")
+            #expect("\(line.metadata["reason"] ?? "")".contains("disk I/O error"))
         }
     }
 

@@ -34,7 +34,7 @@ struct CommandFailure: Sendable, Equatable {
         case let error as SettingsError: self.init(.configuration, error.problems)
         case let refusal as ControlClient.Refusal:
             self.init(refusal.status == 503 ? .unavailable : .refused, code: refusal.code, [refusal.description])
-        case let error as MasterError: self.init(.refused, [error.message])
+        case let error as MasterError: self.init(.refused, ["\(error)"])
         case let error as StoreError: self.init(.unavailable, ["the store: \(error)"])
         case let error as SecretsError:
             let isReading = error.code == .missing || error.code == .unreadable || error.code == .unsafePermissions
