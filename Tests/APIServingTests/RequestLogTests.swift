@@ -103,7 +103,8 @@ struct RequestLogTests {
             let reason = try #require(try answer.json["error"] as? [String: Any])
             #expect(reason["message"] as? String == "the store failed")
             let line = try #require(memory.entries.first)
-            #expect(line.level == .error && line.metadata["request"] == "\(try Self.id(answer))")
+            let id = try Self.id(answer)
+            #expect(line.level == .error && line.metadata["request"] == "\(id)")
             #expect("\(line.metadata["reason"] ?? "")".contains("disk I/O error"))
         }
     }
