@@ -3,6 +3,8 @@
 import Logging
 public import MailingModel
 import MasterStore
+import Secrets
+import Synchronization
 
 /// A new API key with its secret, which is shown only once.
 public struct CreatedKey: Sendable, Hashable {
@@ -100,4 +102,127 @@ extension Master {
 
     /// Returns the key with this secret, or `nil`; takes the same time for every wrong secret, and never waits.
     public func authenticate(secret: String) -> APIKeyRecord? { self.keys.authenticate(secret: secret) }
+}
+
+/// The API keys that are in force, in memory, so that authentication never waits.
+final class APIKeyCache: Sendable {
+    private struct Contents {
+        var records: [String: APIKeyRecord] = [:]
+        /// Counts changes, so that a stale read of the store can't restore a revoked key.
+        var changes = 0
+        var observers: [UInt64: (publicID: String, revoked: @Sendable () -> Void)] = [:]
+        var nextObserver: UInt64 = 0
+
+        /// Removes and returns the observers of revoked keys, so that each is notified once.
+        mutating func takeBereaved() -> [@Sendable () -> Void] {
+            let bereaved = self.observers.filter { self.records[$0.value.publicID] == nil }
+            for number in bereaved.keys { self.observers[number] = nil }
+            return bereaved.values.map(\.revoked)
+        }
+    }
+
+    private let contents = Mutex(Contents())
+    /// A hash to compare with when there is no such key, so that an unknown key takes as long as a wrong one.
+    private let decoy = APIKey.generate().hash
+
+    /// Takes the keys of the store that are not revoked.
+    func reload(from store: MailingStore) async throws {
+        while true {
+            let changes = self.contents.withLock { $0.changes }
+            let keys = try await store.keys().filter { $0.revoked == nil }
+            let bereaved = self.contents.withLock { contents -> [@Sendable () -> Void]? in
+                guard contents.changes == changes else { return nil }
+                contents.records = Dictionary(keys.map { ($0.publicID, $0) }) { _, last in last }
+                return contents.takeBereaved()
+            }
+            guard let bereaved else { continue }
+            return bereaved.forEach { $0() }
+        }
+    }
+
+    func insert(_ record: APIKeyRecord) { self.change { $0[record.publicID] = record } }
+
+    func remove(_ publicID: String) { self.change { $0[publicID] = nil } }
+
+    private func change(_ change: (inout [String: APIKeyRecord]) -> Void) {
+        let bereaved = self.contents.withLock { contents in
+            contents.changes += 1
+            change(&contents.records)
+            return contents.takeBereaved()
+        }
+        bereaved.forEach { $0() }
+    }
+
+    // MARK: Watching a key
+
+    func isInForce(_ publicID: String) -> Bool { self.contents.withLock { $0.records[publicID] != nil } }
+
+    /// Calls `revoked` once, when the key is revoked; immediately if it already is.
+    ///
+    /// - Returns: The observer's number, for ``forget(_:)``.
+    func observe(_ publicID: String, revoked: @escaping @Sendable () -> Void) -> UInt64 {
+        let (number, bereaved) = self.contents.withLock { contents in
+            contents.nextObserver += 1
+            contents.observers[contents.nextObserver] = (publicID, revoked)
+            return (contents.nextObserver, contents.takeBereaved())
+        }
+        bereaved.forEach { $0() }
+        return number
+    }
+
+    func forget(_ observer: UInt64) { self.contents.withLock { _ = $0.observers.removeValue(forKey: observer) } }
+
+    func authenticate(secret: String) -> APIKeyRecord? {
+        guard let key = APIKey(parsing: secret) else { return self.chosen(secret) }
+        let record = self.contents.withLock { $0.records[key.publicID] }
+        guard let record, let hash = KeyHash(stored: record.secretHash) else {
+            _ = self.decoy.matches(key)
+            return nil
+        }
+        return hash.matches(key) ? record : nil
+    }
+
+    /// The key with a secret that its owner chose; every such key is compared with, whichever it is.
+    private func chosen(_ secret: String) -> APIKeyRecord? {
+        let bytes = Array(secret.utf8)
+        var found: APIKeyRecord?
+        for record in self.contents.withLock({ $0.records.values.filter { $0.publicID.hasPrefix(Self.chosenPrefix) } })
+        where KeyHash(stored: record.secretHash)?.matches(secret: bytes) == true {
+            found = record
+        }
+        return found
+    }
+
+    /// What the public ids of keys with chosen secrets begin with; no generated id has a dash.
+    private static let chosenPrefix = "chosen-"
+
+    /// The record of a key whose secret its owner chose.
+    static func record(
+        chosenSecret secret: String,
+        name: String,
+        account: AccountID,
+        at now: Timestamp
+    ) -> APIKeyRecord {
+        APIKeyRecord(
+            publicID: self.chosenPrefix + name,
+            secretHash: KeyHash(of: Array(secret.utf8)).bytes,
+            name: name,
+            account: account,
+            created: now
+        )
+    }
+
+    /// A new key and its record.
+    static func makeKey(name: String, account: AccountID, autoescape: Bool?, at now: Timestamp) -> CreatedKey {
+        let key = APIKey.generate()
+        let record = APIKeyRecord(
+            publicID: key.publicID,
+            secretHash: key.hash.bytes,
+            name: name,
+            account: account,
+            autoescape: autoescape,
+            created: now
+        )
+        return CreatedKey(record: record, secret: key.text)
+    }
 }
