@@ -303,3 +303,13 @@ def test_every_exit_status_is_in_the_table_and_only_those():
     literal = {int(number) for number in re.findall(r"ExitCode\((\d+)\)", text)}
     table = page("operations/README.md").split("### Exit statuses")[1].split("| status | meaning |")[1].split("\n\n")[0]
     assert {int(number) for number in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == declared | literal | {0}
+
+
+def test_the_files_of_one_recipient_s_walk_exist_and_are_as_many_as_the_page_says():
+    walk = page("architecture.md").split("## One recipient's walk, file by file\n", 1)[1].split("\n## ", 1)[0]
+    listed = re.findall(r"^(\d+)\. `([^`]+)`( \*form:\*)?", walk, re.MULTILINE)
+    assert [int(number) for number, _, _ in listed] == list(range(1, len(listed) + 1))
+    assert [file for _, file, _ in listed if not (telstar.ROOT / "Sources" / file).is_file()] == []
+    forms = sum(form != "" for _, _, form in listed)
+    assert re.findall(r"(\d+) files, (\d+) of them", walk) == [(str(len(listed)), str(forms))]
+    assert f"The other {len(listed) - forms} " in walk
