@@ -6,7 +6,9 @@ package import Hummingbird
 package import MasterCore
 import NIOCore
 
-/// A refusal of the APIs that are ours, in JSON: `{"error": {"code": …, "message": …}}`.
+/// A refusal of the APIs that are ours: what is wrong, for programs and for people.
+///
+/// The operators' API writes it as `{"error": {"code": …, "message": …}}`, the native one as a problem (RFC 9457).
 package struct APIRefusal: Error, Sendable {
     /// No valid key was given.
     package static let unauthorized = APIRefusal(.unauthorized, "unauthorized", "the API key is wrong or missing")
@@ -17,6 +19,8 @@ package struct APIRefusal: Error, Sendable {
     package var code: String
     /// The reason, for people.
     package var message: String
+    /// The methods that the path is served for, of a refusal with 405.
+    package var allowed: [HTTPRequest.Method] = []
 
     /// Composes a refusal.
     package init(_ status: HTTPResponse.Status, _ code: String, _ message: String) {
@@ -32,26 +36,17 @@ package struct APIRefusal: Error, Sendable {
         case .methodNotAllowed:
             self.init(.methodNotAllowed, "method_not_allowed", "this path does not accept this HTTP method")
         }
+        if case .methodNotAllowed(let methods) = refusal { self.allowed = methods }
     }
 
-    /// The answer for an error of a route, of its authentication or of the router.
-    ///
-    /// - Parameters:
-    ///   - error: What was thrown.
-    ///   - challenge: The field `WWW-Authenticate` of a 401.
-    /// - Returns: The answer in JSON; `nil` for an error that is no refusal.
-    package static func response(to error: any Error, challenge: String? = nil) -> Response? {
-        let refusal: APIRefusal
-        var allow: String?
+    /// The refusal for an error of a route, of its authentication or of the router; `nil` for an error that is none.
+    package init?(_ error: any Error) {
         switch error {
-        case let error as APIRefusal: refusal = error
-        case let error as MasterError: refusal = APIRefusal(error)
-        case let error as RouteRefusal:
-            refusal = APIRefusal(error)
-            if case .methodNotAllowed(let methods) = error { allow = methods.map(\.rawValue).joined(separator: ", ") }
+        case let error as APIRefusal: self = error
+        case let error as MasterError: self.init(error)
+        case let error as RouteRefusal: self.init(error)
         default: return nil
         }
-        return refusal.response(allow: allow, challenge: challenge)
     }
 
     /// The refusal of a request that failed for a reason that is in the log, under the request's id.
@@ -59,13 +54,19 @@ package struct APIRefusal: Error, Sendable {
         APIRefusal(.internalServerError, "internal", "the request failed inside the server, whose log names it: \(id)")
     }
 
-    /// The answer in JSON.
+    /// The header fields of the answer, but for its type: `Allow` of a 405, `WWW-Authenticate` of a 401.
     ///
-    /// - Parameters:
-    ///   - allow: The field `Allow` of a 405.
-    ///   - challenge: The field `WWW-Authenticate` of a 401.
-    /// - Returns: The answer.
-    package func response(allow: String? = nil, challenge: String? = nil) -> Response {
+    /// - Parameter challenge: How to authenticate; `nil` if the API does not say.
+    /// - Returns: The fields.
+    package func headers(challenge: String? = nil) -> HTTPFields {
+        var headers = HTTPFields()
+        if !self.allowed.isEmpty { headers[.allow] = self.allowed.map(\.rawValue).joined(separator: ", ") }
+        if self.status == .unauthorized { headers[.wwwAuthenticate] = challenge }
+        return headers
+    }
+
+    /// The answer as `{"error": {"code": …, "message": …}}`.
+    package var response: Response {
         struct Envelope: Encodable {
             struct Reason: Encodable {
                 var code, message: String
@@ -77,9 +78,8 @@ package struct APIRefusal: Error, Sendable {
         guard let body = try? encoder.encode(Envelope(error: .init(code: self.code, message: self.message))) else {
             preconditionFailure("two texts are always encoded")
         }
-        var headers: HTTPFields = [.contentType: "application/json; charset=utf-8"]
-        headers[.allow] = allow
-        if self.status == .unauthorized { headers[.wwwAuthenticate] = challenge }
+        var headers = self.headers()
+        headers[.contentType] = "application/json; charset=utf-8"
         return Response(
             status: self.status,
             headers: headers,

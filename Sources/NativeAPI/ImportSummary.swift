@@ -68,6 +68,11 @@ struct ImportSummary: Sendable {
 
     /// The complete answer as JSON.
     func json(of mailing: MailingID, withErrors: Bool = true) -> JSONValue {
+        .object(self.members(of: mailing, withErrors: withErrors))
+    }
+
+    /// The members of the answer.
+    func members(of mailing: MailingID, withErrors: Bool = true) -> [JSONValue.Member] {
         var members: [JSONValue.Member] = [
             .init("mailing", .integer(Int64(mailing.rawValue))), .init("accepted", .integer(Int64(self.accepted))),
             .init("repeated", .integer(Int64(self.repeated))), .init("refused", .integer(Int64(self.refused))),
@@ -76,7 +81,7 @@ struct ImportSummary: Sendable {
         ]
         if withErrors { members.append(.init("errors", .array(self.errors.map(\.json)))) }
         if let failure = self.failure { members.append(.init("error", failure.reason)) }
-        return .object(members)
+        return members
     }
 }
 

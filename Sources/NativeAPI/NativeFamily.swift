@@ -48,10 +48,10 @@ package struct NativeFamily: APIFamily {
         return Caller(master: self.master, key: key)
     }
 
-    package func failure(request id: String) -> Response { APIRefusal.failure(request: id).response() }
+    package func failure(request id: String) -> Response { APIRefusal.failure(request: id).problem() }
 
     package func response(to error: any Error, of request: Request) -> Response? {
-        APIRefusal.response(to: error, challenge: "Basic realm=\"Telstar\", Bearer realm=\"Telstar\"")
+        APIRefusal(error)?.problem()
     }
 
     // MARK: Recipients
@@ -101,7 +101,8 @@ package struct NativeFamily: APIFamily {
         defer { answer.end() }
         let summary = await work.run(request.body, length: length) { _ in }
         summary.log(of: id, self.logger)
-        return Self.json(summary.failure?.status ?? .ok, summary.json(of: id))
+        guard let failure = summary.failure else { return Self.json(summary.json(of: id)) }
+        return failure.problem(with: summary.members(of: id))
     }
 
     /// The value of a boolean query parameter; `false` if it is absent.
@@ -186,18 +187,11 @@ package struct NativeFamily: APIFamily {
 
     // MARK: Answers
 
-    private static func json(_ status: HTTPResponse.Status, _ value: JSONValue) -> Response {
+    private static func json(_ value: JSONValue) -> Response {
         Response(
-            status: status,
+            status: .ok,
             headers: [.contentType: "application/json; charset=utf-8"],
             body: .init(byteBuffer: ByteBuffer(bytes: value.line))
         )
-    }
-}
-
-extension APIRefusal {
-    /// The value of the `error` member.
-    var reason: JSONValue {
-        .object([.init("code", .string(self.code)), .init("message", .string(self.message))])
     }
 }

@@ -48,14 +48,14 @@ package struct OperatorFamily: APIFamily {
         return Caller(master: self.master, key: key)
     }
 
-    package func failure(request id: String) -> Response { APIRefusal.failure(request: id).response() }
+    package func failure(request id: String) -> Response { APIRefusal.failure(request: id).response }
 
     package func response(to error: any Error, of request: Request) -> Response? {
         // Who may open the socket may read the log as well.
         if self.transport == .controlSocket, let error = error as? MasterError {
-            return APIRefusal(error, message: "\(error)").response()
+            return APIRefusal(error, message: "\(error)").response
         }
-        return APIRefusal.response(to: error)
+        return APIRefusal(error)?.response
     }
 
     private func body<Body: Decodable>(_ request: Request, _ context: APIContext, as: Body.Type) async throws -> Body {

@@ -31,8 +31,8 @@ struct RequestLogTests {
         let master: Master
 
         func authenticate(_ request: Request) throws -> Caller? { Caller(master: self.master, key: nil) }
-        func response(to error: any Error, of request: Request) -> Response? { APIRefusal.response(to: error) }
-        func failure(request id: String) -> Response { APIRefusal.failure(request: id).response() }
+        func response(to error: any Error, of request: Request) -> Response? { APIRefusal(error)?.response }
+        func failure(request id: String) -> Response { APIRefusal.failure(request: id).response }
     }
 
     private static let idName = "X-Request-ID"

@@ -26,10 +26,11 @@ struct RoutingTests {
         }
 
         func response(to error: any Error, of request: Request) -> Response? {
-            APIRefusal.response(to: error, challenge: "Test")
+            guard let refusal = APIRefusal(error) else { return nil }
+            return Response(status: refusal.status, headers: refusal.headers(challenge: "Test"))
         }
 
-        func failure(request id: String) -> Response { APIRefusal.failure(request: id).response() }
+        func failure(request id: String) -> Response { APIRefusal.failure(request: id).response }
 
         private static func answer(_ text: String) -> Response {
             Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: text)))

@@ -180,8 +180,9 @@ def test_only_the_first_thousand_errors_are_reported(shared, mailing):
 def test_a_body_that_is_not_what_it_says_is_refused_whole(shared, mailing, body, content_type, status, code, words):
     headers = {"Content_Type": content_type} if content_type else {}
     got, _, text = call(shared[0], "POST", f"/api/mailings/{mailing}/recipients", body.encode(), **headers)
-    error = json.loads(text)["error"]
-    assert (got, error["code"]) == (status, code) and words in error["message"], error
+    problem = json.loads(text)
+    assert (got, problem["status"], problem["code"]) == (status, status, code) and words in problem["detail"], problem
+    assert problem["type"].endswith(code) and problem["title"], problem
     assert total(shared[0], mailing) == 0
 
 
@@ -192,7 +193,7 @@ def test_mailings_that_take_nobody_and_callers_without_a_key_are_reported(shared
     done = telstar.make_mailing(cluster.api(), telstar.people(1, prefix="done"))
     cluster.await_status(done, "FINISHED")
     status, answer = add(cluster, done, "email\na@one.test\n")
-    assert (status, answer["error"]["code"]) == (409, "mailing_finished")
+    assert (status, answer["code"]) == (409, "mailing_finished")
     assert add(cluster, mailing, "email\na@one.test\n", Idempotency_Key="a b")[0] == 400
     assert call(cluster, "GET", f"/api/mailings/{mailing}/recipients")[0] == 405
     assert call(cluster, "GET", "/api/nothing")[0] == 404
@@ -373,7 +374,7 @@ def test_pages_add_up_to_the_whole_and_states_are_chosen(reported):
 def test_a_bad_question_is_refused(shared, query, status, code):
     for path in ["/api/reports", *(["/api/reports/stream"] if code in ("bad_cursor", "bad_mailing") else [])]:
         got, _, text = call(shared[0], "GET", f"{path}?{query}")
-        assert (got, json.loads(text)["error"]["code"]) == (status, code)
+        assert (got, json.loads(text)["code"]) == (status, code)
 
 
 # The command line

@@ -37,13 +37,34 @@ struct NativeFamilyTests {
                     #expect(
                         refused.status == .unauthorized && refused.headers[.wwwAuthenticate]?.contains("Bearer") == true
                     )
-                    #expect(try (refused.json["error"] as? [String: String])?["code"] == "unauthorized")
+                    #expect(try refused.json["code"] as? String == "unauthorized")
                 }
                 for authorization in [api.basic, api.bearer] {
                     let taken = try await api.send(line, authorization: authorization)
                     #expect(taken.status != .unauthorized)
                 }
             }
+        }
+    }
+
+    @Test(
+        "a refusal is a problem (RFC 9457)",
+        arguments: [
+            ("GET /api/nothing", 404, "not_found"), ("DELETE /api/reports", 405, "method_not_allowed"),
+            ("GET /api/reports?limit=0", 400, "bad_limit"), ("GET /api/reports?cursor=x", 410, "bad_cursor"),
+            ("POST /api/mailings/2000000000/recipients", 415, "bad_content_type"),
+        ]
+    )
+    func problem(line: String, status: Int, code: String) async throws {
+        try await self.run { api, _ in
+            let answer = try await api.send(line, authorization: api.basic)
+            #expect(answer.status.code == status)
+            #expect(answer.headers[.contentType] == "application/problem+json")
+            let problem = try answer.json
+            #expect(problem["type"] as? String == "urn:telstar:problem:\(code)")
+            #expect(problem["status"] as? Int == status && problem["code"] as? String == code)
+            for name in ["title", "detail"] { #expect((problem[name] as? String)?.isEmpty == false, "\(name)") }
+            #expect((answer.headers[.allow] == "GET") == (status == 405))
         }
     }
 

@@ -238,7 +238,15 @@ struct ControlClient {
             }
             var error: Body
         }
-        guard let envelope = try? JSONDecoder().decode(Envelope.self, from: body) else {
+        /// What the bulk API answers.
+        struct Problem: Decodable {
+            var code, detail: String
+        }
+        let decoder = JSONDecoder()
+        if let problem = try? decoder.decode(Problem.self, from: body) {
+            return Refusal(status: status, code: problem.code, message: problem.detail)
+        }
+        guard let envelope = try? decoder.decode(Envelope.self, from: body) else {
             // Not our envelope (a proxy's page, say): its first line is the best explanation there is.
             let text = String(decoding: body.prefix(500), as: UTF8.self).split(whereSeparator: \.isNewline).first ?? ""
             let said = text.isEmpty ? "" : ": \(text.prefix(200))"
