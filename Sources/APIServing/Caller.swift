@@ -29,6 +29,9 @@ package struct Caller: Sendable {
     package let master: Master
     /// The key; `nil` for the operator's socket, which has none.
     package let key: APIKeyRecord?
+    /// What the caller may do with mailings, recipients and events: those of the key's account, of every account over the
+    /// operator's socket.
+    package let operations: AccountOperations
     /// The connection; set before a route sees the caller.
     var channel: (any Channel)?
 
@@ -36,7 +39,13 @@ package struct Caller: Sendable {
     package init(master: Master, key: APIKeyRecord?) {
         self.master = master
         self.key = key
+        self.operations =
+            key.map { master.account(Principal(account: $0.account, credential: $0.publicID)) }
+            ?? master.operator.everyAccount
     }
+
+    /// Whether the caller may run the cluster, and not only send for an account.
+    package var isOperator: Bool { self.key.map { $0.account == .root } ?? true }
 
     /// Whether the caller is still authorised; to be checked before every piece of a long answer.
     package var mayGoOn: Bool { self.key.map { self.master.isInForce(key: $0.publicID) } ?? true }

@@ -24,8 +24,12 @@ struct CloudMailingCalls: Sendable {
         "create_mailing_ext", "set_mailing_properties", "delete_mailing", "start_mailing", "pause_mailing",
     ]
 
-    let master: Master
-    let key: APIKeyRecord
+    /// The root account's operations, whose API this is.
+    let operations: AccountOperations
+    /// Satellites are managed by the same clients.
+    let cluster: OperatorOperations
+    /// What the key says of escaping in the mailings that are created with it.
+    let autoescape: Bool?
 
     /// Executes a call and returns its result.
     ///
@@ -51,11 +55,11 @@ struct CloudMailingCalls: Sendable {
         case "list_mailings": return try await self.listMailings(call)
         case "get_mailings_count":
             var arguments = try CloudMailingArguments(call, 0...1)
-            return .int(try await self.master.countMailings(try CloudMailingFilters.mailings(arguments.value())))
+            return .int(try await self.operations.countMailings(try CloudMailingFilters.mailings(arguments.value())))
         case "delete_mailing":
             var arguments = try CloudMailingArguments(call, 1...1)
             let id = try arguments.mailing()
-            try await self.named(id) { try await self.master.deleteMailing(id) }
+            try await self.named(id) { try await self.operations.deleteMailing(id) }
             return .int(0)
         case "delete_all_mailings_for_domain": return try await self.deleteMailings(call)
         case "start_mailing": return try await self.start(call)
@@ -65,21 +69,21 @@ struct CloudMailingCalls: Sendable {
         case "get_recipients_status_updated_since": return try await self.feed(call)
         case "reset_recipients_status":
             var arguments = try CloudMailingArguments(call, 1...1)
-            _ = try await self.master.resetRecipients(try Self.texts(try arguments.array() ?? []))
+            _ = try await self.operations.resetRecipients(try Self.texts(try arguments.array() ?? []))
             return .int(0)
         case "get_recipients_count":
             var arguments = try CloudMailingArguments(call, 0...1)
-            let filter = try await CloudMailingFilters.recipients(arguments.value(), master: self.master)
+            let filter = try await CloudMailingFilters.recipients(arguments.value(), in: self.operations)
             guard let filter else { return .int(0) }
-            return .int(try await self.master.countRecipients(filter))
+            return .int(try await self.operations.countRecipients(filter))
         case "update_statistics", "mailing_manager_force_check":
             return .int(0)
         case "force_purge_empty_mailings":
-            _ = try await self.master.finishCompleteMailings()
+            _ = try await self.operations.finishCompleteMailings()
             return .int(0)
         default:
             if call.method.hasPrefix("cloud_") {
-                return try await CloudMailingSatellites(master: self.master).answer(call)
+                return try await CloudMailingSatellites(cluster: self.cluster).answer(call)
             }
             throw Self.unknown(call.method)
         }
@@ -126,15 +130,14 @@ extension CloudMailingCalls {
             let subject = try arguments.text(charset: charset), let html = try arguments.text(charset: charset)
         else { throw CloudMailingFault(8002, "create_mailing(): the first four arguments have to be strings") }
         let plain = try arguments.text(charset: charset)
-        let mailing = try await self.master.createMailing(
+        let mailing = try await self.operations.createMailing(
             MailingDraft(
                 content: .alternative(html: html, plain: plain),
                 mailFrom: mailFrom,
                 senderName: senderName,
                 subject: subject,
-                autoescape: self.key.autoescape
-            ),
-            account: self.key.account
+                autoescape: self.autoescape
+            )
         )
         return .int(Int(mailing.id.rawValue))
     }
@@ -151,9 +154,8 @@ extension CloudMailingCalls {
         let message =
             Data(base64Encoded: Data(bytes), options: .ignoreUnknownCharacters)
             .map { Array($0) }.flatMap { Self.looksLikeMessage($0) ? $0 : nil } ?? bytes
-        let mailing = try await self.master.createMailing(
-            MailingDraft(content: .message(message), autoescape: self.key.autoescape),
-            account: self.key.account
+        let mailing = try await self.operations.createMailing(
+            MailingDraft(content: .message(message), autoescape: self.autoescape)
         )
         return .int(Int(mailing.id.rawValue))
     }
@@ -174,7 +176,7 @@ extension CloudMailingCalls {
         }
         let change = try CloudMailingProperties.change(properties)
         do {
-            _ = try await self.named(id) { try await self.master.setProperties(of: id, to: change) }
+            _ = try await self.named(id) { try await self.operations.setProperties(of: id, to: change) }
         } catch let error as MasterError {
             switch error.code {
             case .mailingFinished: throw CloudMailingFault(403, error.message)
@@ -187,7 +189,7 @@ extension CloudMailingCalls {
 
     private func listMailings(_ call: XMLRPCCall) async throws -> XMLRPCValue {
         var arguments = try CloudMailingArguments(call, 0...1)
-        let mailings = try await self.master.mailings(try CloudMailingFilters.mailings(arguments.value()))
+        let mailings = try await self.operations.mailings(try CloudMailingFilters.mailings(arguments.value()))
         return .array(mailings.map { CloudMailingMapping.record($0, header: nil) })
     }
 
@@ -198,8 +200,8 @@ extension CloudMailingCalls {
         }
         var filter = MailingFilter()
         filter.domains = [domain]
-        let mailings = try await self.master.mailings(filter)
-        for mailing in mailings { try await self.master.deleteMailing(mailing.id) }
+        let mailings = try await self.operations.mailings(filter)
+        for mailing in mailings { try await self.operations.deleteMailing(mailing.id) }
         return .int(mailings.count)
     }
 
@@ -207,7 +209,7 @@ extension CloudMailingCalls {
         var arguments = try CloudMailingArguments(call, 1...2)
         let id = try arguments.mailing()
         do {
-            let status = try await self.named(id) { try await self.master.startMailing(id) }
+            let status = try await self.named(id) { try await self.operations.startMailing(id) }
             return .string(CloudMailingMapping.name(for: status))
         } catch let error as MasterError {
             guard case .badStatus = error.code else { throw error }
@@ -219,7 +221,7 @@ extension CloudMailingCalls {
         var arguments = try CloudMailingArguments(call, 1...1)
         let id = try arguments.mailing()
         do {
-            let status = try await self.named(id) { try await self.master.pauseMailing(id) }
+            let status = try await self.named(id) { try await self.operations.pauseMailing(id) }
             return .string(CloudMailingMapping.name(for: status))
         } catch let error as MasterError {
             let given: String
@@ -254,7 +256,7 @@ extension CloudMailingCalls {
             }
             let batch = CloudMailingRecipients(items)
             results = batch.answers(
-                to: try await self.master.addRecipients(batch.submissions, to: id, test: test)
+                to: try await self.operations.addRecipients(batch.submissions, to: id, test: test)
             )
         } catch let error as MasterError {
             switch error.code {
@@ -272,23 +274,23 @@ extension CloudMailingCalls {
             throw CloudMailingFault(8002, "get_recipients_status(): argument 1 has to be an array")
         }
         _ = try arguments.structure()
-        let reports = try await self.master.reports(of: try Self.texts(ids), account: self.key.account)
+        let reports = try await self.operations.reports(of: try Self.texts(ids))
         return .array(reports.map(CloudMailingMapping.record))
     }
 
     private func feed(_ call: XMLRPCCall) async throws -> XMLRPCValue {
         var arguments = try CloudMailingArguments(call, 0...4)
         let cursor = try arguments.text()
-        let filter = try await CloudMailingFilters.recipients(arguments.value(), master: self.master)
+        let filter = try await CloudMailingFilters.recipients(arguments.value(), in: self.operations)
         let limit = try arguments.integer() ?? 1000
         _ = try arguments.structure()
         guard let filter else {
             // No mailing has these owners or domains: nothing is reported, and the position in the feed stays. The cursor is
             // validated all the same.
-            _ = try await self.master.feed(after: cursor, filter: RecipientFilter(), limit: 1)
+            _ = try await self.operations.feed(after: cursor, filter: RecipientFilter(), limit: 1)
             return .structure(["cursor": .string(cursor ?? ""), "recipients": .array([])])
         }
-        let page = try await self.master.feed(
+        let page = try await self.operations.feed(
             after: cursor,
             filter: filter,
             limit: Int(clamping: min(max(limit, 1), 1000))

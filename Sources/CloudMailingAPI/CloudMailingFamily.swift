@@ -39,7 +39,7 @@ package struct CloudMailingFamily: APIFamily {
     package func authenticate(_ request: Request) throws -> Caller? {
         guard request.method == .post else { return nil }
         // The body is not read: whoever has no key shall not cost memory.
-        guard let key = Credentials(request.headers)?.key(of: self.master, user: "admin") else {
+        guard let key = Credentials(request.headers)?.key(of: self.master, user: "admin"), key.account == .root else {
             throw APIRefusal.unauthorized
         }
         return Caller(master: self.master, key: key)
@@ -71,7 +71,12 @@ package struct CloudMailingFamily: APIFamily {
         let call = try await self.read(request)
         // The key may have been revoked while the body came.
         guard let key = caller.key, caller.mayGoOn else { throw APIRefusal.unauthorized }
-        let value = try await CloudMailingCalls(master: self.master, key: key).answer(call)
+        let calls = CloudMailingCalls(
+            operations: caller.operations,
+            cluster: self.master.operator,
+            autoescape: key.autoescape
+        )
+        let value = try await calls.answer(call)
         return Self.xml(.ok, try XMLRPCWriter.response(value))
     }
 

@@ -43,7 +43,7 @@ enum CloudMailingFilters {
     ///
     /// - Returns: `nil` if owners or domains were named and no mailing has them.
     /// - Throws: Fault 406 for an unknown name or status.
-    static func recipients(_ value: XMLRPCValue?, master: Master) async throws -> RecipientFilter? {
+    static func recipients(_ value: XMLRPCValue?, in operations: AccountOperations) async throws -> RecipientFilter? {
         var filter = RecipientFilter()
         filter.states = RecipientState.allCases.filter { $0 != .waiting }
         switch value {
@@ -63,7 +63,7 @@ enum CloudMailingFilters {
                     var wanted = MailingFilter()
                     let names = try self.texts(member.value, of: member.name)
                     if member.name == "owners" { wanted.owners = names } else { wanted.domains = names }
-                    mailings = (mailings ?? []).union(try await master.mailings(wanted).map(\.id))
+                    mailings = (mailings ?? []).union(try await operations.mailings(wanted).map(\.id))
                 default:
                     throw CloudMailingFault(
                         406,

@@ -6,16 +6,16 @@ import XMLRPC
 
 /// CloudMailing's `cloud_` methods.
 struct CloudMailingSatellites: Sendable {
-    let master: Master
+    let cluster: OperatorOperations
 
     func answer(_ call: XMLRPCCall) async throws -> XMLRPCValue {
         switch call.method {
         case "cloud_get_satellites_count":
             _ = try CloudMailingArguments(call, 0...0)
-            return .int(try await self.master.satellites().count)
+            return .int(try await self.cluster.satellites().count)
         case "cloud_list_satellites":
             _ = try CloudMailingArguments(call, 0...0)
-            return .array(try await self.master.satellites().map(Self.record))
+            return .array(try await self.cluster.satellites().map(Self.record))
         case "cloud_add_satellite":
             var arguments = try CloudMailingArguments(call, 1...2)
             guard let serial = try arguments.text() else {
@@ -31,7 +31,7 @@ struct CloudMailingSatellites: Sendable {
                 default: throw CloudMailingFault(406, "Property '\(member.name)' is unknown or can't be changed.")
                 }
             }
-            return .int(Int(try await self.master.addSatellite(draft).id.rawValue))
+            return .int(Int(try await self.cluster.addSatellite(draft).id.rawValue))
         case "cloud_set_satellite_properties":
             var arguments = try CloudMailingArguments(call, 2...2)
             let id = try Self.satellite(try arguments.integer())
@@ -46,11 +46,11 @@ struct CloudMailingSatellites: Sendable {
                 default: throw CloudMailingFault(406, "Property '\(member.name)' is unknown or can't be changed.")
                 }
             }
-            _ = try await self.master.setSatellite(id, to: change)
+            _ = try await self.cluster.setSatellite(id, to: change)
             return .int(0)
         case "cloud_delete_satellite":
             var arguments = try CloudMailingArguments(call, 1...1)
-            try await self.master.removeSatellite(try Self.satellite(try arguments.integer()))
+            try await self.cluster.removeSatellite(try Self.satellite(try arguments.integer()))
             return .int(0)
         default:
             throw CloudMailingCalls.unknown(call.method)

@@ -68,9 +68,9 @@ package struct NativeFamily: APIFamily {
         let format = try RecipientFormat(request.headers[.contentType])
         let key = try Self.idempotencyKey(request)
         // What can be refused before the body is read keeps its status however the answer is written.
-        try await self.master.checkTakesRecipients(id)
+        try await caller.operations.checkTakesRecipients(id)
         let work = RecipientImport(
-            master: self.master,
+            operations: caller.operations,
             mailing: id,
             key: key,
             format: format,

@@ -27,7 +27,7 @@ struct RecipientImport: Sendable {
     /// A step that takes so many bytes of memory is large enough, however few recipients it has.
     private static let largestFootprint = 2 << 20
 
-    let master: Master
+    let operations: AccountOperations
     let mailing: MailingID
     /// The idempotency key; `nil` if the import can't be repeated.
     let key: String?
@@ -145,7 +145,7 @@ struct RecipientImport: Sendable {
         _ summary: inout ImportSummary,
         _ report: @concurrent (ImportProgress) async throws -> Void
     ) async throws {
-        let limit = self.master.maximumRecipientsPerImportStep
+        let limit = self.operations.maximumRecipientsPerImportStep
         while let line = try source.next() {
             switch line {
             case .recipient(let recipient):
@@ -195,7 +195,11 @@ struct RecipientImport: Sendable {
         group.addTask {
             do {
                 guard !full.recipients.isEmpty else { return CompletedStep(step: full, results: .success([])) }
-                let results = try await self.master.importRecipients(full.recipients, to: self.mailing, key: self.key)
+                let results = try await self.operations.importRecipients(
+                    full.recipients,
+                    to: self.mailing,
+                    key: self.key
+                )
                 return CompletedStep(step: full, results: .success(results))
             } catch {
                 return CompletedStep(step: full, results: .failure(error))

@@ -49,8 +49,8 @@ struct ReportExport: Sendable {
     /// - Returns: The answer, its first page read.
     /// - Throws: ``MasterError`` for a bad cursor.
     func response(after cursor: String?, limit: Int?) async throws -> Response {
-        let head = try await self.master.newest()
-        let first = try await self.master.feed(after: cursor, filter: self.filter, limit: limit ?? Self.page)
+        let head = try await self.operations.newest()
+        let first = try await self.operations.feed(after: cursor, filter: self.filter, limit: limit ?? Self.page)
         let next = limit == nil ? head.cursor : first.cursor
         var headers: HTTPFields = [.contentType: self.format.contentType]
         if let name = Self.nextCursor { headers[name] = next }
@@ -71,7 +71,7 @@ struct ReportExport: Sendable {
                     count += entries.count
                     if !entries.isEmpty { try await writer.write(ByteBuffer(bytes: self.text(of: entries))) }
                     guard limit == nil, entries.count == page.entries.count else { break }
-                    page = try await self.master.feed(after: page.cursor, filter: self.filter, limit: Self.page)
+                    page = try await self.operations.feed(after: page.cursor, filter: self.filter, limit: Self.page)
                 }
                 if case .ndjson = self.format {
                     let end: JSONValue = .object([
@@ -84,7 +84,7 @@ struct ReportExport: Sendable {
         )
     }
 
-    private var master: Master { self.caller.master }
+    private var operations: AccountOperations { self.caller.operations }
 
     private var header: [UInt8]? {
         guard case .csv(let csv) = self.format else { return nil }

@@ -20,7 +20,7 @@ struct ReportStream: Sendable {
     let caller: Caller
     let filter: RecipientFilter
 
-    private var master: Master { self.caller.master }
+    private var operations: AccountOperations { self.caller.operations }
 
     /// The answer; it ends when the reader leaves, its key is revoked, or the master stops.
     ///
@@ -28,9 +28,9 @@ struct ReportStream: Sendable {
     /// - Returns: The answer, its first page read.
     /// - Throws: ``MasterError`` for a bad cursor.
     func response(after cursor: String?) async throws -> Response {
-        let cursor = cursor == "newest" ? try await self.master.newest().cursor : cursor
-        let seen = self.master.feedVersion
-        let first = try await self.master.feed(after: cursor, filter: self.filter, limit: Self.page)
+        let cursor = cursor == "newest" ? try await self.operations.newest().cursor : cursor
+        let seen = self.operations.feedVersion
+        let first = try await self.operations.feed(after: cursor, filter: self.filter, limit: Self.page)
         return Response(
             status: .ok,
             headers: [.contentType: "text/event-stream", .cacheControl: "no-store"],
@@ -49,8 +49,8 @@ struct ReportStream: Sendable {
                         if !waited { try await writer.write(ByteBuffer(string: ": nothing new\n\n")) }
                     }
                     // Looked at before the feed is read, so that what comes in between is not slept through.
-                    seen = self.master.feedVersion
-                    page = try await self.master.feed(after: page.cursor, filter: self.filter, limit: Self.page)
+                    seen = self.operations.feedVersion
+                    page = try await self.operations.feed(after: page.cursor, filter: self.filter, limit: Self.page)
                 }
                 try await writer.write(ByteBuffer(string: ": the API key was revoked\n\n"))
                 try await writer.finish(nil)
@@ -61,7 +61,7 @@ struct ReportStream: Sendable {
     /// Waits for events for at most ``heartbeat``; returns whether there may be any.
     private func waitForEvents(past seen: FeedVersion) async throws -> Bool {
         try await cancelWhenGracefulShutdown {
-            let isNew = await self.master.waitForEvents(past: seen, atMost: Self.heartbeat)
+            let isNew = await self.operations.waitForEvents(past: seen, atMost: Self.heartbeat)
             try Task.checkCancellation()
             return isNew
         }
@@ -70,7 +70,7 @@ struct ReportStream: Sendable {
     private func text(of page: FeedAnswer, cursor sentCursor: inout String) -> [UInt8] {
         var text: [UInt8] = []
         for entry in page.entries {
-            sentCursor = self.master.cursor(of: entry)
+            sentCursor = self.operations.cursor(of: entry)
             text += Array("id: \(sentCursor)\nevent: report\ndata: ".utf8)
             ReportRecord(entry.report).json.write(to: &text)
             text += [0x0A, 0x0A]

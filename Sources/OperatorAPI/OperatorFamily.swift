@@ -19,7 +19,7 @@ package struct OperatorFamily: APIFamily {
             APIRoute(.get, "/telstar/v1/feed") { family, request, _ in try await family.feed(request) },
             APIRoute(.post, "/telstar/v1/backup") { try await $0.backup($1, $2) },
             APIRoute(.post, "/telstar/v1/confirm-store") { family, _, _ in
-                try await family.master.confirmStore()
+                try await family.master.operator.confirmStore()
                 return try Self.json(["confirmed": true])
             },
         ] + Self.keyRoutes + Self.satelliteRoutes + Self.mailingRoutes
@@ -40,9 +40,13 @@ package struct OperatorFamily: APIFamily {
         self.maximumBodyBytes = maximumBodyBytes
     }
 
+    /// The mailings of every account.
+    private var mailings: AccountOperations { self.master.operator.everyAccount }
+
     package func authenticate(_ request: Request) throws -> Caller? {
         guard self.transport == .network else { return Caller(master: self.master, key: nil) }
-        guard let key = Credentials(request.headers)?.key(of: self.master, user: nil) else {
+        // To a key of another account this API does not exist, no more than to a wrong one.
+        guard let key = Credentials(request.headers)?.key(of: self.master, user: nil), key.account == .root else {
             throw APIRefusal.unauthorized
         }
         return Caller(master: self.master, key: key)
@@ -105,36 +109,36 @@ package struct OperatorFamily: APIFamily {
 extension OperatorFamily {
     private static let mailingRoutes: [APIRoute<OperatorFamily>] = [
         APIRoute(.get, "/telstar/v1/mailings") { family, _, _ in
-            try Self.json(MailingsView(mailings: try await family.master.mailings().map { MailingView($0) }))
+            try Self.json(MailingsView(mailings: try await family.mailings.mailings().map { MailingView($0) }))
         },
         APIRoute(.post, "/telstar/v1/mailings") { try await $0.createMailing($1, $2) },
         APIRoute(.get, "/telstar/v1/mailings/{id}") { family, _, context in
-            try Self.json(MailingView(try await family.master.mailing(try Self.mailing(context))))
+            try Self.json(MailingView(try await family.mailings.mailing(try Self.mailing(context))))
         },
         APIRoute(.patch, "/telstar/v1/mailings/{id}") { family, request, context in
             let id = try Self.mailing(context)
             let change = try await family.body(request, context, as: MailingBody.self).change
-            let changed = try await family.master.setProperties(of: id, to: change)
+            let changed = try await family.mailings.setProperties(of: id, to: change)
             return try Self.json(MailingView(changed.mailing, warnings: changed.warnings))
         },
         APIRoute(.delete, "/telstar/v1/mailings/{id}") { family, _, context in
             let id = try Self.mailing(context)
-            try await family.master.deleteMailing(id)
+            try await family.mailings.deleteMailing(id)
             return try Self.json(["deleted": id.rawValue])
         },
         APIRoute(.post, "/telstar/v1/mailings/{id}/start") { family, _, context in
             let id = try Self.mailing(context)
-            _ = try await family.master.startMailing(id)
-            let started = try await family.master.mailing(id)
+            _ = try await family.mailings.startMailing(id)
+            let started = try await family.mailings.mailing(id)
             return try Self.json(MailingView(started, warnings: started.startWarnings))
         },
         APIRoute(.post, "/telstar/v1/mailings/{id}/pause") { family, _, context in
             let id = try Self.mailing(context)
-            _ = try await family.master.pauseMailing(id)
-            return try Self.json(MailingView(try await family.master.mailing(id)))
+            _ = try await family.mailings.pauseMailing(id)
+            return try Self.json(MailingView(try await family.mailings.mailing(id)))
         },
         APIRoute(.post, "/telstar/v1/mailings/{id}/close") { family, _, context in
-            try Self.json(MailingView(try await family.master.closeMailing(try Self.mailing(context))))
+            try Self.json(MailingView(try await family.mailings.closeMailing(try Self.mailing(context))))
         },
         APIRoute(.post, "/telstar/v1/mailings/{id}/resolve") { family, request, context in
             let id = try Self.mailing(context)
@@ -142,7 +146,7 @@ extension OperatorFamily {
             guard let resolution = wanted["as"].flatMap(UncertainResolution.init) else {
                 throw APIRefusal(.badRequest, "bad_body", "`as` is one of delivered, failed, resend")
             }
-            return try Self.json(["changed": try await family.master.resolveUncertain(id, as: resolution)])
+            return try Self.json(["changed": try await family.mailings.resolveUncertain(id, as: resolution)])
         },
         APIRoute(.post, "/telstar/v1/mailings/{id}/recipients") { try await $0.addRecipients($1, $2, test: false) },
         APIRoute(.post, "/telstar/v1/mailings/{id}/test") { try await $0.addRecipients($1, $2, test: true) },
@@ -157,14 +161,14 @@ extension OperatorFamily {
 
     private func createMailing(_ request: Request, _ context: APIContext) async throws -> Response {
         let draft = try await self.body(request, context, as: MailingDraftBody.self)
-        let mailing = try await self.master.createMailing(draft.draft)
+        let mailing = try await self.mailings.createMailing(draft.draft)
         guard draft.change != MailingChange() else { return try Self.json(MailingView(mailing)) }
         do {
-            let changed = try await self.master.setProperties(of: mailing.id, to: draft.change)
+            let changed = try await self.mailings.setProperties(of: mailing.id, to: draft.change)
             return try Self.json(MailingView(changed.mailing, warnings: changed.warnings))
         } catch {
             // A mailing that lacks what was asked of it would only surprise its maker.
-            try await self.master.deleteMailing(mailing.id)
+            try await self.mailings.deleteMailing(mailing.id)
             throw error
         }
     }
@@ -172,7 +176,7 @@ extension OperatorFamily {
     private func addRecipients(_ request: Request, _ context: APIContext, test: Bool) async throws -> Response {
         let id = try Self.mailing(context)
         let batch = try await self.body(request, context, as: [RecipientBody].self)
-        let results = try await self.master.addRecipients(batch.map(\.submission), to: id, test: test)
+        let results = try await self.mailings.addRecipients(batch.map(\.submission), to: id, test: test)
         return try Self.json(
             RecipientAnswers(recipients: zip(batch, results).map { RecipientAnswer($0.email, $1) })
         )
@@ -192,7 +196,7 @@ extension OperatorFamily {
                 return state
             }
         }
-        let page = try await self.master.feed(
+        let page = try await self.mailings.feed(
             after: query.get("cursor"),
             filter: filter,
             limit: query.get("limit", as: Int.self) ?? 1000
@@ -226,7 +230,7 @@ extension OperatorFamily {
             )
         }
         do {
-            try await self.master.backup(to: path)
+            try await self.master.operator.backup(to: path)
         } catch let error as MasterError {
             throw MasterError(error.code, "the copy \(path) cannot be made: \(error.message)", cause: error.cause)
         }
@@ -239,7 +243,7 @@ extension OperatorFamily {
 extension OperatorFamily {
     private static let keyRoutes: [APIRoute<OperatorFamily>] = [
         APIRoute(.get, "/telstar/v1/keys") { family, _, _ in
-            try Self.json(KeysView(keys: try await family.master.apiKeys().map { KeyView($0) }))
+            try Self.json(KeysView(keys: try await family.master.operator.apiKeys().map { KeyView($0) }))
         },
         APIRoute(.post, "/telstar/v1/keys") { family, request, context in
             struct Body: Decodable {
@@ -247,12 +251,16 @@ extension OperatorFamily {
                 var autoescape: Bool?
             }
             let wanted = try await family.body(request, context, as: Body.self)
-            let created = try await family.master.createKey(name: wanted.name, autoescape: wanted.autoescape)
+            let created = try await family.master.operator.createKey(
+                name: wanted.name,
+                account: .root,
+                autoescape: wanted.autoescape
+            )
             return try Self.json(KeyView(created.record, secret: created.secret))
         },
         APIRoute(.delete, "/telstar/v1/keys/{id}") { family, _, context in
             let id = context.parameters.get("id") ?? ""
-            try await family.master.revokeKey(id)
+            try await family.master.operator.revokeKey(id)
             return try Self.json(["revoked": id])
         },
     ]
@@ -262,7 +270,7 @@ extension OperatorFamily {
             let connected = try await family.connected()
             return try Self.json(
                 SatellitesView(
-                    satellites: try await family.master.satellites().map {
+                    satellites: try await family.master.operator.satellites().map {
                         SatelliteView($0, connected: connected.contains($0.id.rawValue))
                     }
                 )
@@ -270,19 +278,19 @@ extension OperatorFamily {
         },
         APIRoute(.post, "/telstar/v1/satellites") { family, request, context in
             let draft = try await family.body(request, context, as: SatelliteDraftBody.self).draft()
-            return try Self.json(SatelliteView(try await family.master.addSatellite(draft), connected: false))
+            return try Self.json(SatelliteView(try await family.master.operator.addSatellite(draft), connected: false))
         },
         APIRoute(.patch, "/telstar/v1/satellites/{serial}") { family, request, context in
             let record = try await family.satellite(context)
             let change = try await family.body(request, context, as: SatelliteBody.self).change
-            let changed = try await family.master.setSatellite(record.id, to: change)
+            let changed = try await family.master.operator.setSatellite(record.id, to: change)
             let isConnected = try await family.connected().contains(changed.id.rawValue)
             return try Self.json(SatelliteView(changed, connected: isConnected))
         },
         APIRoute(.delete, "/telstar/v1/satellites/{serial}") { family, request, context in
             let record = try await family.satellite(context)
             let force = request.uri.queryParameters.get("force") == "true"
-            try await family.master.removeSatellite(record.id, force: force)
+            try await family.master.operator.removeSatellite(record.id, force: force)
             return try Self.json(["removed": record.serial])
         },
     ]
@@ -294,7 +302,7 @@ extension OperatorFamily {
     private func satellite(_ context: APIContext) async throws -> SatelliteRecord {
         let parameter = context.parameters.get("serial") ?? ""
         let serial = parameter.removingPercentEncoding ?? parameter
-        guard let record = try await self.master.satellites().first(where: { $0.hasSerial(serial) }) else {
+        guard let record = try await self.master.operator.satellites().first(where: { $0.hasSerial(serial) }) else {
             throw APIRefusal(.notFound, "not_found", "there is no satellite \(serial)")
         }
         return record

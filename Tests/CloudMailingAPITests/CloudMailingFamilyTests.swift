@@ -43,7 +43,7 @@ struct CloudMailingFamilyTests {
                 body: Self.call("delete_mailing", "<int>1</int>")
             )
             #expect(!deleted.text.contains("<fault>"))
-            #expect(try await api.master.mailings().isEmpty)
+            #expect(try await api.master.operator.everyAccount.mailings().isEmpty)
         }
     }
 

@@ -41,7 +41,13 @@ struct MigrationTests {
                 mergeFields: [],
                 attachments: Array(attachments[..<2])
             )
-            _ = try await fixture.store.addRecipients([draft], to: waiting, deliveryClass: .bulk, at: fixture.now)
+            _ = try await fixture.store.addRecipients(
+                [draft],
+                to: waiting,
+                in: .everything,
+                deliveryClass: .bulk,
+                at: fixture.now
+            )
             fixture.pass(.seconds(60))
 
             try await fixture.undoSteps(to: older.version)
@@ -54,7 +60,7 @@ struct MigrationTests {
             _ = try await fixture.store.purgeBlobs(before: fixture.now)
             for hash in attachments[..<2] { #expect(try await fixture.store.blob(hash) != nil) }
             #expect(try await fixture.store.blob(attachments[2]) == nil)
-            for id in [sent, waiting] { #expect(try await fixture.store.content(of: id) != nil) }
+            for id in [sent, waiting] { #expect(try await fixture.store.content(of: id, in: .everything) != nil) }
             let grants = try await fixture.claimAll(satellite)
             #expect(grants.flatMap(\.entries).map(\.attachments) == [Array(attachments[..<2])])
         }

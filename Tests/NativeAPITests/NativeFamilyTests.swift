@@ -23,7 +23,7 @@ struct NativeFamilyTests {
                 senderName: "News",
                 subject: "Hello"
             )
-            try await body(api, try await api.master.createMailing(draft).id)
+            try await body(api, try await api.master.operator.everyAccount.createMailing(draft).id)
         }
     }
 
@@ -117,7 +117,10 @@ struct NativeFamilyTests {
     @Test("the feed is exported as lines that end with the next cursor, or as CSV")
     func export() async throws {
         try await self.run { api, id in
-            _ = try await api.master.addRecipients([RecipientSubmission(address: "a@example.org")], to: id)
+            _ = try await api.master.operator.everyAccount.addRecipients(
+                [RecipientSubmission(address: "a@example.org")],
+                to: id
+            )
             let lines = try await api.send("GET /api/reports?status=READY", authorization: api.bearer)
             #expect(lines.headers[.contentType] == "application/x-ndjson")
             let last = try #require(lines.text.split(separator: "\n").last)

@@ -97,7 +97,7 @@ struct OperatorFamilyTests {
         try await self.run { api in
             let refused = try await api.send("POST /telstar/v1/mailings", body: body)
             #expect(refused.status == .badRequest)
-            #expect(try await api.master.mailings().isEmpty)
+            #expect(try await api.master.operator.everyAccount.mailings().isEmpty)
         }
     }
 

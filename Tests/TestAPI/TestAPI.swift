@@ -56,7 +56,7 @@ package struct TestAPI {
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         )
         if isLoaded { try await master.load() }
-        let key = isLoaded ? try await master.createKey(name: "test").secret : ""
+        let key = isLoaded ? try await master.operator.createKey(name: "test", account: .root).secret : ""
         let application = Application(responder: APIRouter.responder(families(master), master: master, log: log))
         try await application.test(.router) { client in
             try await body(TestAPI(master: master, key: key, client: client))

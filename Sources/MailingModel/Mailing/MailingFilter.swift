@@ -12,8 +12,6 @@ public struct MailingFilter: Sendable, Hashable {
     public var owners: [String]?
     /// Any of these satellite groups.
     public var satelliteGroups: [String]?
-    /// Of this account only.
-    public var account: AccountID?
     /// Only those that ended before this timestamp.
     public var endedBefore: Timestamp?
     /// Only numbers above this.

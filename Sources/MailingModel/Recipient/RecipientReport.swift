@@ -6,8 +6,6 @@ public struct RecipientFilter: Sendable, Hashable {
     public var mailings: [MailingID]?
     /// In any of these states.
     public var states: [RecipientState]?
-    /// Of this account only.
-    public var account: AccountID?
 
     /// Matches everything.
     public init() {}

@@ -96,7 +96,7 @@ actor MailingScheduler {
     func turn() async throws -> (effects: Effects, next: Timestamp?) {
         try await self.readOpenMailings()
         while let id = self.toReadAgain.first {
-            if let mailing = try await self.store.mailing(id) { self.note(mailing) }
+            if let mailing = try await self.store.mailing(id, in: .everything) { self.note(mailing) }
             self.toReadAgain.remove(id)
         }
         var effects = Effects()
@@ -153,7 +153,7 @@ actor MailingScheduler {
         var filter = MailingFilter()
         filter.statuses = [.filling, .ready, .running, .paused]
         let now = self.time.now()
-        for mailing in try await self.store.mailings(filter) {
+        for mailing in try await self.store.mailings(filter, in: .everything) {
             self.note(mailing)
             if mailing.status != .filling { self.candidates[mailing.id] = now }
         }
@@ -200,7 +200,7 @@ actor MailingScheduler {
     }
 
     private func check(_ id: MailingID) async throws {
-        guard let mailing = try await self.store.mailing(id) else {
+        guard let mailing = try await self.store.mailing(id, in: .everything) else {
             self.forget(id)
             return
         }

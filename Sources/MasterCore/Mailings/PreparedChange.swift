@@ -20,10 +20,13 @@ struct PreparedChange: Sendable {
     init(
         _ change: MailingChange,
         mailing id: MailingID,
+        in scope: AccountScope,
         store: MailingStore,
         configuration: MasterConfiguration
     ) async throws {
-        guard let mailing = try await store.mailing(id), let former = try await store.content(of: id) else {
+        guard let mailing = try await store.mailing(id, in: scope),
+            let former = try await store.content(of: id, in: scope)
+        else {
             throw MasterError.unknown(id)
         }
         try MailingLifecycle.checkChange(of: mailing)

@@ -55,7 +55,7 @@ final class RecountJob: Sendable {
         var filter = MailingFilter()
         filter.limit = Self.page
         while true {
-            let mailings = try await self.store.mailings(filter)
+            let mailings = try await self.store.mailings(filter, in: .everything)
             for mailing in mailings { try await self.check(mailing.id) }
             guard mailings.count == Self.page else { return }
             filter.after = mailings.last?.id

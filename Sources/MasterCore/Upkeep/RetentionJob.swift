@@ -49,7 +49,7 @@ struct RetentionJob: Sendable {
         filter.endedBefore = self.time.now().advanced(by: .zero - age)
         filter.limit = Self.page
         while true {
-            let mailings = try await self.store.mailings(filter)
+            let mailings = try await self.store.mailings(filter, in: .everything)
             for mailing in mailings { try await self.delete(mailing) }
             guard mailings.count == Self.page else { return }
             filter.after = mailings.last?.id
@@ -58,7 +58,7 @@ struct RetentionJob: Sendable {
 
     private func delete(_ mailing: Mailing) async throws {
         do {
-            let revoked = try await self.store.deleteMailing(mailing.id, at: self.time.now())
+            let revoked = try await self.store.deleteMailing(mailing.id, in: .everything, at: self.time.now())
             await self.deleted(mailing.id, revoked)
             self.logger.info("old mailing deleted", metadata: ["mailing": "\(mailing.id)"])
         } catch let error as StoreError where error.code == .unknownMailing {

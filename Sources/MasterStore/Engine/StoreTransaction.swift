@@ -90,9 +90,14 @@ final class StoreTransaction {
         return row
     }
 
-    /// The mailing, which must exist.
-    func requireMailing(_ id: MailingID) throws -> MailingRow {
-        guard let row = try self.mailing(id) else { throw StoreError(.unknownMailing, "there is no mailing \(id)") }
+    /// The mailing, which must exist, whosever it is: for the master's own work.
+    func requireMailing(_ id: MailingID) throws -> MailingRow { try self.requireMailing(id, in: .everything) }
+
+    /// The mailing, which must exist in the scope.
+    func requireMailing(_ id: MailingID, in scope: AccountScope) throws -> MailingRow {
+        guard let row = try self.mailing(id), scope.contains(row.mailing.account) else {
+            throw StoreError(.unknownMailing, "there is no mailing \(id)")
+        }
         return row
     }
 

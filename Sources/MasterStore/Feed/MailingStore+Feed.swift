@@ -4,11 +4,18 @@ public import MailingModel
 
 extension MailingStore {
     /// Events after a position, ascending; an empty page means the head is reached.
-    public func feed(after position: Int64, filter: RecipientFilter, limit: Int) async throws -> FeedPage {
-        var page = try await self.read { try Reporting.page(after: position, filter: filter, limit: limit, $0) }
+    public func feed(
+        after position: Int64,
+        filter: RecipientFilter,
+        in scope: AccountScope,
+        limit: Int
+    ) async throws -> FeedPage {
+        var page = try await self.read {
+            try Reporting.page(after: position, filter: filter, in: scope, limit: limit, $0)
+        }
         while page.entries.isEmpty, page.next < page.head, limit > 0 {
             let next = page.next
-            page = try await self.read { try Reporting.page(after: next, filter: filter, limit: limit, $0) }
+            page = try await self.read { try Reporting.page(after: next, filter: filter, in: scope, limit: limit, $0) }
         }
         return page
     }
@@ -84,9 +91,9 @@ enum Reporting {
     }
 
     /// How many recipients match; computed from the counters, never by looking at recipients.
-    static func count(_ filter: RecipientFilter, _ transaction: StoreTransaction) throws -> Int {
+    static func count(_ filter: RecipientFilter, in scope: AccountScope, _ transaction: StoreTransaction) throws -> Int {
         let states = Set(filter.states ?? RecipientState.allCases)
-        return try MailingRow.fetch(filter, transaction).reduce(0) { sum, mailing in
+        return try MailingRow.fetch(filter, in: scope, transaction).reduce(0) { sum, mailing in
             states.reduce(sum) { $0 + mailing.count(of: $1) }
         }
     }
@@ -97,6 +104,7 @@ enum Reporting {
     static func page(
         after position: Int64,
         filter: RecipientFilter,
+        in scope: AccountScope,
         limit: Int,
         _ transaction: StoreTransaction
     ) throws -> FeedPage {
@@ -104,6 +112,7 @@ enum Reporting {
         let horizon = try transaction.stored(.horizon)
         let mailings = filter.mailings.map(Set.init)
         let states = filter.states.map(Set.init)
+        let owner: Int64? = if case .account(let account) = scope { Int64(account.rawValue) } else { nil }
         var page = FeedPage(entries: [], next: position, head: head, horizon: horizon)
         guard position < head, limit > 0 else { return page }
 
@@ -134,7 +143,7 @@ enum Reporting {
                 let matches =
                     (states?.contains { Int64($0.rawValue) == state } ?? true)
                     && (mailings?.contains { Int64($0.rawValue) == mailing } ?? true)
-                    && (filter.account.map { Int64($0.rawValue) == account } ?? true)
+                    && (owner.map { $0 == account } ?? true)
                 if matches {
                     page.entries.append(
                         FeedEntry(position: page.next, report: try ReportSnapshot.decode(try row.blob(4), ids: ids))

@@ -89,7 +89,7 @@ extension MailingStore {
         var filter = MailingFilter()
         filter.statuses = [.filling, .ready, .running, .paused]
         var count = 0
-        for mailing in try await self.mailings(filter).map(\.id)
+        for mailing in try await self.mailings(filter, in: .everything).map(\.id)
         where try await self.read({ try Redating.isNeeded(of: mailing, at: now, $0) }) {
             var dated = 0
             repeat {

@@ -24,10 +24,11 @@ enum Deletion {
 
     static func delete(
         _ id: MailingID,
+        in scope: AccountScope,
         at now: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> [RevokedLease] {
-        let row = try transaction.requireMailing(id)
+        let row = try transaction.requireMailing(id, in: scope)
         let mailing = row.mailing
         let leases = try transaction.leases(of: id).map { RevokedLease(serial: $0.serial, satellite: $0.satellite) }
         let number = Int(id.rawValue)

@@ -11,11 +11,12 @@ enum Ending {
 
     static func pause(
         _ id: MailingID,
+        in scope: AccountScope,
         at now: Timestamp,
         decide: (Mailing) throws -> Void,
         _ transaction: StoreTransaction
     ) throws -> (mailing: Mailing, revoked: [RevokedLease]) {
-        try decide(try transaction.requireMailing(id).mailing)
+        try decide(try transaction.requireMailing(id, in: scope).mailing)
         try transaction.update(id) { $0.mailing.status = .paused }
         let revoked = try Revoking.revoke(transaction.leases(of: id).map(\.serial), at: now, transaction)
         return (try transaction.requireMailing(id).mailing, revoked)

@@ -33,26 +33,37 @@ struct MailingRow {
     }
 
     /// The mailings that a filter matches, in ascending order of number.
-    static func fetch(_ filter: MailingFilter, _ transaction: StoreTransaction) throws -> [MailingRow] {
-        let (condition, values) = Self.condition(filter)
+    static func fetch(
+        _ filter: MailingFilter,
+        in scope: AccountScope,
+        _ transaction: StoreTransaction
+    ) throws -> [MailingRow] {
+        let (condition, values) = Self.condition(filter, scope)
         var rows: [MailingRow] = []
         let sql = "SELECT \(Self.columns) FROM mailing WHERE \(condition) ORDER BY id LIMIT ?"
         try Self.bind(values, transaction.prepare(sql)).rows { rows.append(try MailingRow(row: $0)) }
         return rows
     }
 
-    static func count(_ filter: MailingFilter, _ transaction: StoreTransaction) throws -> Int {
-        let (condition, values) = Self.condition(filter)
+    static func count(
+        _ filter: MailingFilter,
+        in scope: AccountScope,
+        _ transaction: StoreTransaction
+    ) throws -> Int {
+        let (condition, values) = Self.condition(filter, scope)
         let sql = "SELECT count(*) FROM (SELECT 1 FROM mailing WHERE \(condition) LIMIT ?) AS found"
         return try Self.bind(values, transaction.prepare(sql)).first { try $0.int(0) } ?? 0
     }
 
     /// Numbers and counters of the mailings that a recipient filter may reach.
-    static func fetch(_ filter: RecipientFilter, _ transaction: StoreTransaction) throws -> [MailingRow] {
+    static func fetch(
+        _ filter: RecipientFilter,
+        in scope: AccountScope,
+        _ transaction: StoreTransaction
+    ) throws -> [MailingRow] {
         var mailings = MailingFilter()
         mailings.ids = filter.mailings
-        mailings.account = filter.account
-        return try self.fetch(mailings, transaction)
+        return try self.fetch(mailings, in: scope, transaction)
     }
 
     // MARK: Writing
@@ -245,7 +256,7 @@ struct MailingRow {
 
     /// The condition of a filter and what to bind to it, the limit last; each list is one parameter, so that a filter's
     /// length does not make a new statement.
-    private static func condition(_ filter: MailingFilter) -> (sql: String, values: [Value]) {
+    private static func condition(_ filter: MailingFilter, _ scope: AccountScope) -> (sql: String, values: [Value]) {
         var terms = ["TRUE"]
         var values: [Value] = []
         func anyOf(_ column: String, _ list: Value?) {
@@ -258,7 +269,10 @@ struct MailingRow {
         anyOf("domain", filter.domains.map { .texts($0.map { $0.lowercased() }) })
         anyOf("owner", filter.owners.map { .texts($0) })
         anyOf("satellite_group", filter.satelliteGroups.map { .texts($0) })
-        anyOf("account", filter.account.map { .numbers([Int64($0.rawValue)]) })
+        if case .account(let account) = scope {
+            terms.append("account = ?")
+            values.append(.number(Int64(account.rawValue)))
+        }
         if let timestamp = filter.endedBefore {
             terms.append("ended < ?")
             values.append(.number(timestamp.milliseconds))

@@ -36,18 +36,23 @@ extension MailingStore {
     }
 
     /// The mailing of that number, or `nil`; a deleted one is gone.
-    public func mailing(_ id: MailingID) async throws -> Mailing? {
-        try await self.read { try $0.mailing(id)?.mailing }
+    public func mailing(_ id: MailingID, in scope: AccountScope) async throws -> Mailing? {
+        try await self.read { transaction in
+            guard let mailing = try transaction.mailing(id)?.mailing, scope.contains(mailing.account) else {
+                return nil
+            }
+            return mailing
+        }
     }
 
     /// Mailings in ascending order of number.
-    public func mailings(_ filter: MailingFilter) async throws -> [Mailing] {
-        try await self.read { try MailingRow.fetch(filter, $0).map(\.mailing) }
+    public func mailings(_ filter: MailingFilter, in scope: AccountScope) async throws -> [Mailing] {
+        try await self.read { try MailingRow.fetch(filter, in: scope, $0).map(\.mailing) }
     }
 
     /// How many mailings match.
-    public func countMailings(_ filter: MailingFilter) async throws -> Int {
-        try await self.read { try MailingRow.count(filter, $0) }
+    public func countMailings(_ filter: MailingFilter, in scope: AccountScope) async throws -> Int {
+        try await self.read { try MailingRow.count(filter, in: scope, $0) }
     }
 
     /// Reads, changes and writes one mailing (properties, status, times) in one transaction, serialised with every other write.
@@ -61,11 +66,12 @@ extension MailingStore {
     ///   ``StoreError/Code/unknownMailing``, and whatever `change` throws.
     public func updateMailing(
         _ id: MailingID,
+        in scope: AccountScope,
         at now: Timestamp,
         _ change: @escaping @Sendable (inout Mailing) throws -> MailingContent?
     ) async throws -> Mailing {
         try await self.write { transaction in
-            var row = try transaction.requireMailing(id)
+            var row = try transaction.requireMailing(id, in: scope)
             let old = row.mailing
             let content = try change(&row.mailing)
             row.keepWhatTheStoreOwns(of: old)
@@ -84,9 +90,9 @@ extension MailingStore {
     }
 
     /// The newest content revision of a mailing.
-    public func content(of id: MailingID) async throws -> MailingContent? {
+    public func content(of id: MailingID, in scope: AccountScope) async throws -> MailingContent? {
         try await self.read { transaction in
-            guard let mailing = try transaction.mailing(id) else { return nil }
+            guard let mailing = try transaction.mailing(id), scope.contains(mailing.mailing.account) else { return nil }
             return try Registry.blob(mailing.mailing.content, transaction).map {
                 try MailingContent(canonicalBytes: $0)
             }
@@ -98,15 +104,20 @@ extension MailingStore {
     /// `decide` throws if the mailing may not be paused.
     public func pauseMailing(
         _ id: MailingID,
+        in scope: AccountScope,
         at now: Timestamp,
         decide: @escaping @Sendable (Mailing) throws -> Void
     ) async throws -> (mailing: Mailing, revoked: [RevokedLease]) {
-        try await self.write { try Ending.pause(id, at: now, decide: decide, $0) }
+        try await self.write { try Ending.pause(id, in: scope, at: now, decide: decide, $0) }
     }
 
     /// Removes a mailing and leaves a tombstone, so that late reports are acknowledged, counted and dropped.
-    public func deleteMailing(_ id: MailingID, at now: Timestamp) async throws -> [RevokedLease] {
-        let revoked = try await self.write { try Deletion.delete(id, at: now, $0) }
+    public func deleteMailing(
+        _ id: MailingID,
+        in scope: AccountScope,
+        at now: Timestamp
+    ) async throws -> [RevokedLease] {
+        let revoked = try await self.write { try Deletion.delete(id, in: scope, at: now, $0) }
         self.purgeDeleted()
         return revoked
     }
@@ -135,7 +146,7 @@ extension MailingStore {
     }
 
     /// Finishes a regular mailing if every recipient is terminal and `grace` has passed since its start and its last
-    /// accepted recipients; one transaction, serialised with ``addRecipients(_:to:deliveryClass:at:)``.
+    /// accepted recipients; one transaction, serialised with ``addRecipients(_:to:in:deliveryClass:at:)``.
     ///
     /// - Returns: The mailing as it stands after, or `nil` if it did not finish.
     public func finishIfComplete(_ id: MailingID, at now: Timestamp, grace: Duration) async throws -> Mailing? {
@@ -150,7 +161,7 @@ extension MailingStore {
     /// Recounts every mailing and returns how many counters differed (0 in health) after repairing them.
     public func reconcileCounters() async throws -> Int {
         var differences = 0
-        for mailing in try await self.mailings(MailingFilter()).map(\.id) {
+        for mailing in try await self.mailings(MailingFilter(), in: .everything).map(\.id) {
             differences += try await self.reconcileCounters(of: mailing)
         }
         return differences

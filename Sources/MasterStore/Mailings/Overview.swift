@@ -74,7 +74,7 @@ enum Overview {
     ) throws -> [MailingRow] {
         var filter = MailingFilter()
         filter.statuses = [.filling, .ready, .running] + (includingPaused ? [.paused] : [])
-        return try MailingRow.fetch(filter, transaction)
+        return try MailingRow.fetch(filter, in: .everything, transaction)
     }
 
     private static func countDue(

@@ -50,12 +50,13 @@ struct Admission {
     static func add(
         _ drafts: [RecipientDraft],
         to id: MailingID,
+        in scope: AccountScope,
         _ deliveryClass: DeliveryClass,
         from source: ImportSource? = nil,
         at now: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> [ImportAdmission] {
-        let mailing = try transaction.requireMailing(id)
+        let mailing = try transaction.requireMailing(id, in: scope)
         guard mailing.mailing.status != .finished, mailing.mailing.ending == nil else {
             throw StoreError(.mailingFinished, "mailing \(id) takes no more recipients")
         }

@@ -12,10 +12,13 @@ extension MailingStore {
     public func addRecipients(
         _ drafts: [RecipientDraft],
         to mailing: MailingID,
+        in scope: AccountScope,
         deliveryClass: DeliveryClass,
         at now: Timestamp
     ) async throws -> [RecipientAdmission] {
-        let admissions = try await self.write { try Admission.add(drafts, to: mailing, deliveryClass, at: now, $0) }
+        let admissions = try await self.write {
+            try Admission.add(drafts, to: mailing, in: scope, deliveryClass, at: now, $0)
+        }
         let ids = self.context.secrets.recipientIDs
         return zip(drafts, admissions).map { draft, admission in
             guard case .accepted(let id) = admission else { return .trackingIDTaken }
@@ -28,6 +31,7 @@ extension MailingStore {
     /// - Parameters:
     ///   - drafts: The recipients.
     ///   - mailing: The mailing that they are added to.
+    ///   - scope: Where the mailing has to exist.
     ///   - source: Where they come from, if the import may be repeated: a line that has become a recipient becomes no
     ///     second one. Drafts with ids of their own are distinguished by those.
     ///   - now: The time.
@@ -36,10 +40,11 @@ extension MailingStore {
     public func importRecipients(
         _ drafts: [RecipientDraft],
         to mailing: MailingID,
+        in scope: AccountScope,
         from source: ImportSource?,
         at now: Timestamp
     ) async throws -> [ImportAdmission] {
-        try await self.write { try Admission.add(drafts, to: mailing, .bulk, from: source, at: now, $0) }
+        try await self.write { try Admission.add(drafts, to: mailing, in: scope, .bulk, from: source, at: now, $0) }
     }
 
     /// The current reports of the recipients found among those ids (generated ones or the client's own).
@@ -48,8 +53,8 @@ extension MailingStore {
     }
 
     /// How many recipients match.
-    public func countRecipients(_ filter: RecipientFilter) async throws -> Int {
-        try await self.read { try Reporting.count(filter, $0) }
+    public func countRecipients(_ filter: RecipientFilter, in scope: AccountScope) async throws -> Int {
+        try await self.read { try Reporting.count(filter, in: scope, $0) }
     }
 
     /// Resolves recipients held as uncertain.
@@ -57,12 +62,13 @@ extension MailingStore {
     /// - Returns: How many changed.
     public func resolveUncertain(
         _ mailing: MailingID,
+        in scope: AccountScope,
         as resolution: UncertainResolution,
         at now: Timestamp
     ) async throws -> Int {
         var changed = 0
         while true {
-            let step = try await self.write { try Resending.resolve(mailing, as: resolution, at: now, $0) }
+            let step = try await self.write { try Resending.resolve(mailing, in: scope, as: resolution, at: now, $0) }
             changed += step
             if step < Resending.step { return changed }
         }

@@ -12,11 +12,12 @@ enum Resending {
     /// - Returns: How many changed; less than ``step`` once none is left.
     static func resolve(
         _ id: MailingID,
+        in scope: AccountScope,
         as resolution: UncertainResolution,
         at now: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> Int {
-        let mailing = try transaction.requireMailing(id).mailing
+        let mailing = try transaction.requireMailing(id, in: scope).mailing
         // A finished mailing has no waiting recipients, so nothing in it can be sent again.
         if resolution == .resend, mailing.status == .finished || mailing.ending != nil { return 0 }
         let held = try DeliveryRow.fetchUncertain(id, limit: Self.step, transaction)

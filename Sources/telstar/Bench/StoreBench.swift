@@ -35,7 +35,7 @@ struct StoreBench: Sendable {
             figures[Self.key(name)] = value
             say("\(name): \(value)")
         }
-        guard try await self.store.countMailings(MailingFilter()) == 0 else {
+        guard try await self.store.countMailings(MailingFilter(), in: .everything) == 0 else {
             throw StartFailure(.usage, "the store holds mailings already; give an empty one")
         }
         if self.smallMailings > 0 {
@@ -60,7 +60,7 @@ struct StoreBench: Sendable {
         var first = Latencies()
         let start = try await first.measure {
             let now = Self.now()
-            _ = try await self.store.updateMailing(mailing, at: now) {
+            _ = try await self.store.updateMailing(mailing, in: .everything, at: now) {
                 try MailingLifecycle.start(&$0, at: now)
                 return nil
             }
@@ -96,7 +96,7 @@ struct StoreBench: Sendable {
         note("feed page of 1,000 at a random cursor", try await self.readFeed().summary)
         note(
             "list of mailings",
-            try await self.repeated(10) { _ = try await self.store.mailings(MailingFilter()) }.summary
+            try await self.repeated(10) { _ = try await self.store.mailings(MailingFilter(), in: .everything) }.summary
         )
         note(
             "list of 100 mailings at a random position",
@@ -104,7 +104,7 @@ struct StoreBench: Sendable {
                 var filter = MailingFilter()
                 filter.after = MailingID(rawValue: .random(in: 0...Int32(clamping: max(0, self.smallMailings - 100))))
                 filter.limit = 100
-                _ = try await self.store.mailings(filter)
+                _ = try await self.store.mailings(filter, in: .everything)
             }.summary
         )
         note(
@@ -113,7 +113,7 @@ struct StoreBench: Sendable {
                 _ = try await self.store.summary(at: Self.now())
             }.summary
         )
-        let counters = try await self.store.mailing(mailing)?.counters
+        let counters = try await self.store.mailing(mailing, in: .everything)?.counters
         note("delivered", "\(counters?.delivered ?? -1) of \(counters?.total ?? -1)")
         note("counters that differ from a recount", "\(try await self.store.reconcileCounters())")
         note("peak memory", Self.peakMemory())
@@ -150,7 +150,13 @@ struct StoreBench: Sendable {
             let domain = number % 10 < 6 ? "provider\(number % 4).test" : "d\(number % Self.domains).test"
             return RecipientDraft(address: "user\(number)@\(domain)", domain: domain, mergeFields: merge)
         }
-        _ = try await self.store.addRecipients(drafts, to: mailing, deliveryClass: .bulk, at: Self.now())
+        _ = try await self.store.addRecipients(
+            drafts,
+            to: mailing,
+            in: .everything,
+            deliveryClass: .bulk,
+            at: Self.now()
+        )
     }
 
     /// Works on so many items in batches, with as many under way as there are writers.
@@ -242,7 +248,7 @@ struct StoreBench: Sendable {
         for _ in 0..<200 {
             let cursor = Int64.random(in: 0...max(0, head - 1_000))
             let page = try await pages.measure {
-                try await self.store.feed(after: cursor, filter: RecipientFilter(), limit: 1_000)
+                try await self.store.feed(after: cursor, filter: RecipientFilter(), in: .everything, limit: 1_000)
             }
             guard page.entries.count == min(1_000, Int(head)) else {
                 throw StartFailure(.unavailable, "a page of the feed after \(cursor) has \(page.entries.count) events")

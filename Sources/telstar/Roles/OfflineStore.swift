@@ -81,15 +81,15 @@ struct OfflineStore: Sendable {
     }
 
     func createKey(name: String, autoescape: Bool?) async throws -> KeyView {
-        let created = try await self.master.createKey(name: name, autoescape: autoescape)
+        let created = try await self.master.operator.createKey(name: name, account: .root, autoescape: autoescape)
         return KeyView(created.record, secret: created.secret)
     }
 
     /// Makes sure that a key with this secret exists; makes one if no secret is given.
     func ensureKey(secret: String?, name: String) async throws -> String {
-        guard let secret else { return try await self.master.createKey(name: name).secret }
+        guard let secret else { return try await self.master.operator.createKey(name: name, account: .root).secret }
         // The name carries a part of the secret's digest, so that a cluster started with another key gets another record.
-        try await self.master.ensureKey(secret: secret, name: name + "-" + Self.mark(secret))
+        try await self.master.operator.ensureKey(secret: secret, name: name + "-" + Self.mark(secret), account: .root)
         return secret
     }
 
@@ -99,11 +99,13 @@ struct OfflineStore: Sendable {
             .map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
     }
 
-    func keys() async throws -> [KeyView] { try await self.master.apiKeys().map { KeyView($0) } }
+    func keys() async throws -> [KeyView] { try await self.master.operator.apiKeys().map { KeyView($0) } }
 
-    func revokeKey(_ id: String) async throws { try await self.master.revokeKey(id) }
+    func revokeKey(_ id: String) async throws { try await self.master.operator.revokeKey(id) }
 
-    func satellites() async throws -> [SatelliteView] { try await self.master.satellites().map { SatelliteView($0) } }
+    func satellites() async throws -> [SatelliteView] {
+        try await self.master.operator.satellites().map { SatelliteView($0) }
+    }
 
     func addSatellite(_ body: SatellitesCommand.Add.Body) async throws -> SatelliteView {
         var draft = SatelliteDraft(serial: body.serial)
@@ -117,7 +119,7 @@ struct OfflineStore: Sendable {
         draft.sharedKey = body.sharedKey
         draft.group = body.group
         draft.weight = body.weight
-        return SatelliteView(try await self.master.addSatellite(draft))
+        return SatelliteView(try await self.master.operator.addSatellite(draft))
     }
 
     func setSatellite(_ serial: String, _ requested: SatellitesCommand.Set.Change) async throws -> SatelliteView {
@@ -132,15 +134,15 @@ struct OfflineStore: Sendable {
                 exclude: requested.exclude ?? record.affinity.exclude
             )
         }
-        return SatelliteView(try await self.master.setSatellite(record.id, to: change))
+        return SatelliteView(try await self.master.operator.setSatellite(record.id, to: change))
     }
 
     func removeSatellite(_ serial: String, force: Bool) async throws {
-        try await self.master.removeSatellite(try await self.satellite(serial).id, force: force)
+        try await self.master.operator.removeSatellite(try await self.satellite(serial).id, force: force)
     }
 
     private func satellite(_ serial: String) async throws -> SatelliteRecord {
-        guard let record = try await self.master.satellites().first(where: { $0.hasSerial(serial) }) else {
+        guard let record = try await self.master.operator.satellites().first(where: { $0.hasSerial(serial) }) else {
             throw StartFailure(.refused, "there is no satellite \(serial)")
         }
         return record

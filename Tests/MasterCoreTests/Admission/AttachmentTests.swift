@@ -30,12 +30,12 @@ struct AttachmentTests {
                 RecipientSubmission(address: "none@example.org"),
                 RecipientSubmission(address: "second@example.org", attachments: [offer]),
             ]
-            let results = try await test.master.addRecipients(submissions, to: id)
+            let results = try await test.operations.addRecipients(submissions, to: id)
             let accepted = results.map { if case .accepted = $0 { true } else { false } }
             #expect(accepted == [true, false, true, true])
             #expect(test.faults.calls(of: "putBlobs") == 1)
 
-            _ = try await test.master.startMailing(id)
+            _ = try await test.operations.startMailing(id)
             let entries = try await satellite.take(3).flatMap(\.entries)
             let attachments = Dictionary(uniqueKeysWithValues: entries.map { ($0.address, $0.attachments) })
             let hashes = [terms, offer].map { TestMaster.secrets.digest($0.encoded) }
@@ -56,11 +56,11 @@ struct AttachmentTests {
             let submission = RecipientSubmission(address: "a@example.org", attachments: [Self.attachment("terms")])
             test.faults.fail(["putBlobs"], with: .full)
             let error = await #expect(throws: MasterError.self) {
-                _ = try await test.master.addRecipients([submission], to: id)
+                _ = try await test.operations.addRecipients([submission], to: id)
             }
             #expect(error?.code == .storeFull)
             test.faults.fail([], with: nil)
-            #expect(try await test.master.mailing(id).counters.total == 0)
+            #expect(try await test.operations.mailing(id).counters.total == 0)
         }
     }
 }

@@ -23,10 +23,10 @@ struct ImportTests {
         try await TestMaster.run { test in
             let mailing = try await test.mailing()
             let people = Self.recipients(["a@one.test", "b@one.test", "nobody"])
-            let first = try await test.master.importRecipients(people, to: mailing, key: "k")
+            let first = try await test.operations.importRecipients(people, to: mailing, key: "k")
             #expect(first.prefix(2) == [.accepted, .accepted])
             #expect(Self.codes(first) == [nil, nil, .badAddress])
-            let again = try await test.master.importRecipients(
+            let again = try await test.operations.importRecipients(
                 people + [ImportedRecipient(line: 5, RecipientSubmission(address: "c@one.test"))],
                 to: mailing,
                 key: "k"
@@ -34,11 +34,11 @@ struct ImportTests {
             #expect(again.prefix(2) == [.repeated, .repeated])
             #expect(again.last == .accepted)
             let shifted = Self.recipients(["b@one.test", "a@one.test"])
-            let reused = try await test.master.importRecipients(shifted, to: mailing, key: "k")
+            let reused = try await test.operations.importRecipients(shifted, to: mailing, key: "k")
             #expect(Self.codes(reused) == [.keyReused, .keyReused])
-            let other = try await test.master.importRecipients(shifted, to: mailing, key: "l")
+            let other = try await test.operations.importRecipients(shifted, to: mailing, key: "l")
             #expect(other == [.accepted, .accepted])
-            #expect(try await test.master.mailing(mailing).counters.total == 5)
+            #expect(try await test.operations.mailing(mailing).counters.total == 5)
         }
     }
 
@@ -46,15 +46,17 @@ struct ImportTests {
     func limit() async throws {
         try await TestMaster.run { test in
             let mailing = try await test.mailing()
-            let limit = test.master.maximumRecipientsPerImportStep
+            let limit = test.operations.maximumRecipientsPerImportStep
             let people = Self.recipients((0...limit).map { "person\($0)@one.test" })
             let error = await #expect(throws: MasterError.self) {
-                _ = try await test.master.importRecipients(people, to: mailing, key: nil)
+                _ = try await test.operations.importRecipients(people, to: mailing, key: nil)
             }
             #expect(error?.code == .tooMany(limit: limit))
-            #expect(try await test.master.mailing(mailing).counters.total == 0)
+            #expect(try await test.operations.mailing(mailing).counters.total == 0)
             let most = Array(people.dropLast())
-            #expect(try await test.master.importRecipients(most, to: mailing, key: nil).allSatisfy { $0 == .accepted })
+            #expect(
+                try await test.operations.importRecipients(most, to: mailing, key: nil).allSatisfy { $0 == .accepted }
+            )
         }
     }
 
@@ -64,7 +66,7 @@ struct ImportTests {
             let people = Self.recipients(["a@one.test"])
             for _ in 0..<2 {
                 let mailing = try await test.mailing()
-                #expect(try await test.master.importRecipients(people, to: mailing, key: "k") == [.accepted])
+                #expect(try await test.operations.importRecipients(people, to: mailing, key: "k") == [.accepted])
             }
         }
     }
@@ -74,15 +76,19 @@ struct ImportTests {
         try await TestMaster.run { test in
             let mailing = try await test.mailing()
             let people = Self.recipients(["a@one.test", "b@one.test"], ids: ["one", "two"])
-            #expect(try await test.master.importRecipients(people, to: mailing, key: "k") == [.accepted, .accepted])
-            #expect(try await test.master.importRecipients(people, to: mailing, key: "l") == [.repeated, .repeated])
-            let unnamed = try await test.master.importRecipients(people, to: mailing, key: nil)
+            #expect(
+                try await test.operations.importRecipients(people, to: mailing, key: "k") == [.accepted, .accepted]
+            )
+            #expect(
+                try await test.operations.importRecipients(people, to: mailing, key: "l") == [.repeated, .repeated]
+            )
+            let unnamed = try await test.operations.importRecipients(people, to: mailing, key: nil)
             #expect(Self.codes(unnamed) == [.trackingIDTaken, .trackingIDTaken])
             let moved = Self.recipients(["c@one.test"], ids: ["one"])
-            let taken = try await test.master.importRecipients(moved, to: mailing, key: "k")
+            let taken = try await test.operations.importRecipients(moved, to: mailing, key: "k")
             #expect(Self.codes(taken) == [.trackingIDTaken])
             let elsewhere = try await test.mailing()
-            let other = try await test.master.importRecipients(people, to: elsewhere, key: "k")
+            let other = try await test.operations.importRecipients(people, to: elsewhere, key: "k")
             #expect(Self.codes(other) == [.trackingIDTaken, .trackingIDTaken])
         }
     }

@@ -122,14 +122,14 @@ struct ClockTests {
             let id = try await test.running(1)
             var change = MailingChange()
             change.scheduledEnd = .set(manual.civil.advanced(by: .seconds(3_600)))
-            _ = try await test.master.setProperties(of: id, to: change)
+            _ = try await test.operations.setProperties(of: id, to: change)
             manual.set(wrongBy: Self.day)
             manual.advance(by: .seconds(120))
             _ = try await test.master.status()
             manual.set(wrongBy: .zero)
             let satellite = try await test.connected("a")
             try await satellite.deliver(try await satellite.take(1))
-            #expect(try await test.master.mailing(id).counters.delivered == 1)
+            #expect(try await test.operations.mailing(id).counters.delivered == 1)
         }
     }
 }

@@ -15,7 +15,7 @@ struct CopyTests {
         defer { for path in directories { try? FileManager.default.removeItem(atPath: path) } }
         try await TestMaster.run(path: directories[0]) { test in
             _ = try await test.running(5)
-            try await test.master.backup(to: directories[1] + "/store.sqlite")
+            try await test.master.operator.backup(to: directories[1] + "/store.sqlite")
             #expect(test.master.isReady)
         }
         try await TestMaster.run(path: directories[1]) { test in
@@ -27,7 +27,7 @@ struct CopyTests {
             #expect(try await first.rejected().code == .safeMode)
             first.vanish(.rejected)
             await #expect(throws: MasterError.self) { _ = try await test.running(1) }
-            try await test.master.confirmStore()
+            try await test.master.operator.confirmStore()
             let again = ScriptedSatellite(test.channel, record, incarnation: 2)
             try await again.welcomed()
             again.credit(bulk: 100)

@@ -32,7 +32,7 @@ struct DeliveryTests {
             #expect(grants.allSatisfy { $0.deliveryClass == .express })
             try await satellite.deliver(grants)
             #expect(try await test.state(id) == .filling)
-            #expect(try await test.master.mailing(id).counters.total == 13)
+            #expect(try await test.operations.mailing(id).counters.total == 13)
             #expect(satellite.grants.reduce(0) { $0 + $1.entries.count } == 3)
         }
     }
@@ -43,7 +43,7 @@ struct DeliveryTests {
             let satellite = try await test.connected("a")
             let id = try await test.running(40)
             try await satellite.deliver(try await satellite.take(40))
-            #expect(try await test.master.mailing(id).counters.delivered == 40)
+            #expect(try await test.operations.mailing(id).counters.delivered == 40)
             #expect(try await test.state(id) == .running)
             test.clock.advance(by: .seconds(29))
             #expect(try await test.state(id) == .running)
@@ -65,7 +65,7 @@ struct DeliveryTests {
             #expect(try await test.state(id) == .running)
             test.clock.advance(by: .seconds(21))
             try await test.until("finished") { try await test.state(id) == .finished }
-            #expect(try await test.master.mailing(id).counters.delivered == 10)
+            #expect(try await test.operations.mailing(id).counters.delivered == 10)
         }
     }
 
@@ -114,14 +114,14 @@ struct DeliveryTests {
             let id = try await test.mailing()
             var change = MailingChange()
             change.dontCloseIfEmpty = true
-            _ = try await test.master.setProperties(of: id, to: change)
+            _ = try await test.operations.setProperties(of: id, to: change)
             try await test.add(3, to: id)
-            _ = try await test.master.startMailing(id)
+            _ = try await test.operations.startMailing(id)
             try await satellite.deliver(try await satellite.take(3))
             test.clock.advance(by: .seconds(3_600))
             #expect(try await test.state(id) == .running)
             change.dontCloseIfEmpty = false
-            _ = try await test.master.setProperties(of: id, to: change)
+            _ = try await test.operations.setProperties(of: id, to: change)
             try await test.until("finished") { try await test.state(id) == .finished }
         }
     }
@@ -130,7 +130,7 @@ struct DeliveryTests {
     func emptyMailing() async throws {
         try await TestMaster.run { test in
             let id = try await test.mailing()
-            _ = try await test.master.startMailing(id)
+            _ = try await test.operations.startMailing(id)
             #expect(try await test.state(id) == .ready)
             test.clock.advance(by: .seconds(31))
             try await test.until("finished") { try await test.state(id) == .finished }
@@ -191,9 +191,9 @@ struct DeliveryTests {
             let report = TestValues.delivered(grant.entries[0].recipient, lease: grant.serial)
             for _ in 0..<3 { try await satellite.acknowledged(satellite.report([report])) }
             try await satellite.acknowledged(satellite.report([report], as: 1))
-            let counters = try await test.master.mailing(id).counters
+            let counters = try await test.operations.mailing(id).counters
             #expect(counters.delivered == 1)
-            let feed = try await test.master.feed(after: nil, filter: RecipientFilter(), limit: 100)
+            let feed = try await test.operations.feed(after: nil, filter: RecipientFilter(), limit: 100)
             #expect(feed.entries.filter { $0.report.state == .delivered }.count == 1)
         }
     }
@@ -218,9 +218,9 @@ struct DeliveryTests {
                     )
                 ])
             )
-            #expect(try await test.master.mailing(id).counters.deferred == 1)
+            #expect(try await test.operations.mailing(id).counters.deferred == 1)
             let due = try #require(
-                try await test.master.reports(of: [entry.trackingID]).first?.nextTry
+                try await test.operations.reports(of: [entry.trackingID]).first?.nextTry
             )
             test.clock.advance(by: due.duration(since: test.clock.civil) - .seconds(1))
             #expect(satellite.arrived.isEmpty)

@@ -24,11 +24,11 @@ struct LongLeaseTests {
                     ])
                 )
             }
-            for result in try await test.master.addRecipients(submissions, to: id) {
+            for result in try await test.operations.addRecipients(submissions, to: id) {
                 guard case .accepted = result else { throw TestFailure("refused: \(result)") }
             }
         }
-        _ = try await test.master.startMailing(id)
+        _ = try await test.operations.startMailing(id)
         return id
     }
 
@@ -54,7 +54,7 @@ struct LongLeaseTests {
                     unaccepted = []
                 }
             }
-            #expect(try await test.master.mailing(id).counters.pending == 900)
+            #expect(try await test.operations.mailing(id).counters.pending == 900)
         }
     }
 
@@ -69,7 +69,7 @@ struct LongLeaseTests {
             #expect(grants.allSatisfy { $0.bytes <= 300_000 })
             #expect(Set(grants.flatMap(\.entries).map(\.recipient)).count == 20)
             try await satellite.deliver(grants)
-            #expect(try await test.master.mailing(id).counters.delivered == 20)
+            #expect(try await test.operations.mailing(id).counters.delivered == 20)
         }
     }
 

@@ -145,7 +145,7 @@ struct OldCopyTests {
             let first = ScriptedSatellite(test.channel, record, holding: [grant.serial], incarnation: 2) { change(&$0) }
             #expect(try await first.rejected().code == .safeMode)
             first.vanish(.rejected)
-            try await test.master.confirmStore()
+            try await test.master.operator.confirmStore()
             let second = ScriptedSatellite(test.channel, record, holding: [grant.serial], incarnation: 2) {
                 change(&$0)
             }
@@ -178,7 +178,7 @@ struct OldCopyTests {
             let first = ScriptedSatellite(test.channel, record, incarnation: 2) { change(&$0) }
             _ = try await first.rejected()
             first.vanish(.rejected)
-            try await test.master.confirmStore()
+            try await test.master.operator.confirmStore()
             let second = ScriptedSatellite(test.channel, record, incarnation: 2) { change(&$0) }
             try await second.welcomed()
             second.credit(bulk: 100)
@@ -192,8 +192,8 @@ struct OldCopyTests {
     private static func startMailing(_ test: TestMaster) async throws {
         let id = try await test.mailing()
         let submissions = (0..<5).map { RecipientSubmission(address: "user\($0)@one.example") }
-        _ = try await test.master.addRecipients(submissions, to: id, test: false)
-        _ = try await test.master.startMailing(id)
+        _ = try await test.operations.addRecipients(submissions, to: id, test: false)
+        _ = try await test.operations.startMailing(id)
     }
 
     private final class Position {
@@ -214,7 +214,7 @@ struct OldCopyTests {
             let satellite = try await test.connected("a", bulk: 100)
             let grant = try await satellite.take(5)[0]
             before(test)
-            try await test.master.backup(to: directories[1] + "/store.sqlite")
+            try await test.master.operator.backup(to: directories[1] + "/store.sqlite")
             memory = (satellite.record, grant, try await play(test, satellite, grant))
         }
         // As if the files themselves had been copied, which leaves no trace.

@@ -14,7 +14,7 @@ struct RevokingTests {
     private static func count(_ test: TestMaster, _ state: RecipientState) async throws -> Int {
         var filter = RecipientFilter()
         filter.states = [state]
-        return try await test.master.countRecipients(filter)
+        return try await test.operations.countRecipients(filter)
     }
 
     @Test("a lost satellite's never-started recipients go to others after the lease's lifetime, its started ones never")
@@ -49,7 +49,7 @@ struct RevokingTests {
             let id = try await test.running(20)
             let grants = try await satellite.take(20)
             for grant in grants { _ = try await satellite.start(grant.serial, grant.entries.indices) }
-            _ = try await test.master.pauseMailing(id)
+            _ = try await test.operations.pauseMailing(id)
             let sent = grants[0].entries[0].recipient
             for grant in grants {
                 let indices = grant.entries.indices.filter { grant.entries[$0].recipient != sent }
@@ -59,12 +59,12 @@ struct RevokingTests {
             let report = TestValues.delivered(sent, lease: grants[0].serial, attempt: 1)
             try await satellite.acknowledged(satellite.report([report]))
             try await test.until("nothing is held") { try await test.store.leases(of: nil).allSatisfy { $0.open == 0 } }
-            #expect(try await test.master.mailing(id).counters.pending == 19)
-            _ = try await test.master.startMailing(id)
+            #expect(try await test.operations.mailing(id).counters.pending == 19)
+            _ = try await test.operations.startMailing(id)
             let again = try await satellite.take(19)
             #expect(!again.flatMap(\.entries).contains { $0.recipient == sent })
             try await satellite.deliver(again)
-            let counters = try await test.master.mailing(id).counters
+            let counters = try await test.operations.mailing(id).counters
             #expect(counters.delivered == 20 && counters.pending == 0)
         }
     }
@@ -76,12 +76,12 @@ struct RevokingTests {
             let id = try await test.running(20)
             let grants = try await satellite.take(20)
             for grant in grants { _ = try await satellite.start(grant.serial, grant.entries.indices) }
-            #expect(try await test.master.closeMailing(id).status != .finished)
+            #expect(try await test.operations.closeMailing(id).status != .finished)
             for grant in grants {
                 satellite.say(.returned(grant.serial, neverStarted: EntryBitmap(grant.entries.indices)))
             }
             try await test.until("finished") { try await test.state(id) == .finished }
-            let counters = try await test.master.mailing(id).counters
+            let counters = try await test.operations.mailing(id).counters
             #expect(counters.expired == 20 && counters.uncertain == 0)
         }
     }
@@ -93,13 +93,13 @@ struct RevokingTests {
             let id = try await test.running(20)
             let grants = try await satellite.take(20)
             for grant in grants { _ = try await satellite.start(grant.serial, grant.entries.indices) }
-            try await test.master.deleteMailing(id)
+            try await test.operations.deleteMailing(id)
             for grant in grants {
                 satellite.say(.returned(grant.serial, neverStarted: EntryBitmap(grant.entries.indices)))
             }
             let other = try await test.running(5)
             try await satellite.deliver(try await satellite.take(5))
-            #expect(try await test.master.mailing(other).counters.delivered == 5)
+            #expect(try await test.operations.mailing(other).counters.delivered == 5)
             #expect(try await test.store.leases(of: nil).isEmpty)
         }
     }
@@ -124,7 +124,7 @@ struct RevokingTests {
             #expect(Set(again.welcome?.knownLeases ?? []) == Set(grants.map(\.serial)))
             again.credit(bulk: 10_000)
             try await again.deliver(grants)
-            #expect(try await test.master.mailing(id).counters.delivered == 20)
+            #expect(try await test.operations.mailing(id).counters.delivered == 20)
         }
     }
 
@@ -195,7 +195,7 @@ struct RevokingTests {
             #expect(satellite.arrived.isEmpty, "the absent one may still come")
             clock.advance(by: .seconds(2))
             try await satellite.deliver(try await satellite.take(10))
-            #expect(try await test.master.mailing(id).counters.delivered == 20)
+            #expect(try await test.operations.mailing(id).counters.delivered == 20)
         }
     }
 
@@ -207,8 +207,8 @@ struct RevokingTests {
             let grants = try await satellite.take(12)
             let grant = try #require(grants.first { !$0.entries.isEmpty })
             _ = try await satellite.start(grant.serial, [0])
-            #expect(try await test.master.pauseMailing(id) == .paused)
-            #expect(try await test.master.pauseMailing(id) == .paused)
+            #expect(try await test.operations.pauseMailing(id) == .paused)
+            #expect(try await test.operations.pauseMailing(id) == .paused)
             #expect(try await satellite.revoked().reason == .paused)
             for other in grants.dropFirst() {
                 let (granted, refused) = try await satellite.start(other.serial, other.entries.indices)
@@ -218,10 +218,10 @@ struct RevokingTests {
             try await satellite.acknowledged(
                 satellite.report([TestValues.delivered(grant.entries[0].recipient, lease: grant.serial)])
             )
-            #expect(try await test.master.mailing(id).counters.delivered == 1)
-            #expect(try await test.master.startMailing(id) == .running)
+            #expect(try await test.operations.mailing(id).counters.delivered == 1)
+            #expect(try await test.operations.startMailing(id) == .running)
             try await satellite.deliver(try await satellite.take(11))
-            #expect(try await test.master.mailing(id).counters.delivered == 12)
+            #expect(try await test.operations.mailing(id).counters.delivered == 12)
         }
     }
 
@@ -232,13 +232,13 @@ struct RevokingTests {
             let id = try await test.running(3)
             let grants = try await satellite.take(3)
             _ = try await satellite.start(grants[0].serial, [0])
-            try await test.master.deleteMailing(id)
+            try await test.operations.deleteMailing(id)
             #expect(try await satellite.revoked().reason == .deleted)
             try await satellite.acknowledged(
                 satellite.report([TestValues.delivered(grants[0].entries[0].recipient, lease: grants[0].serial)])
             )
             try await test.until("the drop is counted") { try await test.master.status().droppedReports == 1 }
-            await #expect(throws: MasterError.self) { try await test.master.mailing(id) }
+            await #expect(throws: MasterError.self) { try await test.operations.mailing(id) }
         }
     }
 
@@ -250,13 +250,13 @@ struct RevokingTests {
             try await test.add(10, to: id)
             var change = MailingChange()
             change.scheduledEnd = .set(test.clock.civil.advanced(by: .seconds(600)))
-            _ = try await test.master.setProperties(of: id, to: change)
-            _ = try await test.master.startMailing(id)
+            _ = try await test.operations.setProperties(of: id, to: change)
+            _ = try await test.operations.startMailing(id)
             let grants = try await satellite.take(3)
             let all = grants.flatMap { grant in grant.entries.indices.map { (grant, $0) } }
             for (grant, index) in all.prefix(2) { _ = try await satellite.start(grant.serial, [index]) }
             test.clock.advance(by: .seconds(601))
-            try await test.until("expired") { try await test.master.mailing(id).counters.expired == 8 }
+            try await test.until("expired") { try await test.operations.mailing(id).counters.expired == 8 }
             #expect(try await satellite.revoked().reason == .ended)
             let (grant, index) = all[0]
             try await satellite.acknowledged(
@@ -265,7 +265,7 @@ struct RevokingTests {
             #expect(try await test.state(id) != .finished)
             test.clock.advance(by: .seconds(15 * 60 + 1))
             try await test.until("finished") { try await test.state(id) == .finished }
-            let counters = try await test.master.mailing(id).counters
+            let counters = try await test.operations.mailing(id).counters
             #expect(counters.delivered == 1)
             #expect(counters.uncertain == 1)
             #expect(counters.expired == 8)
@@ -279,16 +279,16 @@ struct RevokingTests {
             try await test.add(4, to: id)
             var change = MailingChange()
             change.scheduledDurationMinutes = .set(10)
-            _ = try await test.master.setProperties(of: id, to: change)
-            _ = try await test.master.startMailing(id)
+            _ = try await test.operations.setProperties(of: id, to: change)
+            _ = try await test.operations.startMailing(id)
             test.clock.advance(by: .seconds(3_600))
             let satellite = try await test.connected("a", bulk: 4)
             try await satellite.take(4)
-            try await test.until("the first lease is known") { try await test.master.mailing(id).started != nil }
+            try await test.until("the first lease is known") { try await test.operations.mailing(id).started != nil }
             for _ in 0..<100 { await Task.yield() }
             test.clock.advance(by: .seconds(601))
             try await test.until("finished") { try await test.state(id) == .finished }
-            #expect(try await test.master.mailing(id).counters.expired == 4)
+            #expect(try await test.operations.mailing(id).counters.expired == 4)
         }
     }
 
@@ -297,11 +297,11 @@ struct RevokingTests {
         try await TestMaster.run { test in
             let id = try await test.mailing()
             try await test.add(5, to: id)
-            let closed = try await test.master.closeMailing(id)
+            let closed = try await test.operations.closeMailing(id)
             #expect(closed.status == .finished)
             #expect(closed.counters.expired == 5)
             await #expect(throws: MasterError.self) { try await test.add(1, to: id, from: 99) }
-            await #expect(throws: MasterError.self) { try await test.master.closeMailing(id) }
+            await #expect(throws: MasterError.self) { try await test.operations.closeMailing(id) }
         }
     }
 
@@ -313,7 +313,7 @@ struct RevokingTests {
             let before = try await satellite.take(5)
             var change = MailingChange()
             change.html = "<p>new</p>"
-            _ = try await test.master.setProperties(of: id, to: change)
+            _ = try await test.operations.setProperties(of: id, to: change)
             try await satellite.deliver(before)
             let after = try await satellite.take(5)
             #expect(Set(before.map(\.content)).count == 1)
@@ -330,14 +330,14 @@ struct RevokingTests {
             _ = try await satellite.start(grants[0].serial, [0])
             await #expect(throws: MasterError(.satelliteBusy(started: 1), "")) {
                 do {
-                    try await test.master.removeSatellite(satellite.record.id)
+                    try await test.master.operator.removeSatellite(satellite.record.id)
                 } catch let error as MasterError {
                     throw MasterError(error.code, "")
                 }
             }
             #expect(try await satellite.revoked().reason == .removed)
-            try await test.master.removeSatellite(satellite.record.id, force: true)
-            #expect(try await test.master.satellites().isEmpty)
+            try await test.master.operator.removeSatellite(satellite.record.id, force: true)
+            #expect(try await test.master.operator.satellites().isEmpty)
             #expect(try await Self.count(test, .uncertain) == 1)
             _ = try #require(await test.channel.dropped.next())
         }

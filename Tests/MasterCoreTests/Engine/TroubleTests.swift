@@ -39,7 +39,7 @@ struct TroubleTests {
             first.vanish(.rejected)
             other.vanish(.rejected)
 
-            try await test.master.confirmStore()
+            try await test.master.operator.confirmStore()
             let again = ScriptedSatellite(test.channel, record, term: term, highest: lease, incarnation: 2)
             try await again.welcomed()
             again.credit(bulk: 100)
@@ -60,7 +60,7 @@ struct TroubleTests {
         try await TestMaster.run(path: directory, key: key) { test in
             let ahead = FeedCursorCodec(storeID: test.store.identity.storeID, key: key).cursor(at: 1_000)
             let code = await Self.code {
-                try await test.master.feed(after: ahead, filter: RecipientFilter(), limit: 10)
+                try await test.operations.feed(after: ahead, filter: RecipientFilter(), limit: 10)
             }
             #expect(code == .badCursor(.aheadOfHead))
             let status = try await test.master.status()
@@ -79,14 +79,14 @@ struct TroubleTests {
             var cursor: String? = ""
             var seen: [String] = []
             while true {
-                let page = try await test.master.feed(after: cursor, filter: filter, limit: 7)
+                let page = try await test.operations.feed(after: cursor, filter: filter, limit: 7)
                 cursor = page.cursor
                 if page.entries.isEmpty { break }
                 seen += page.entries.map(\.report.trackingID)
             }
             #expect(seen.count == 30)
             #expect(Set(seen).count == 30)
-            let empty = try await test.master.feed(after: cursor, filter: filter, limit: 7)
+            let empty = try await test.operations.feed(after: cursor, filter: filter, limit: 7)
             #expect(empty.entries.isEmpty)
             #expect(empty.cursor == cursor)
         }
@@ -114,7 +114,7 @@ struct TroubleTests {
             test.faults.fail([], with: nil)
             try await test.until("applied") {
                 test.clock.advance(by: .milliseconds(100))
-                return try await test.master.mailing(id).counters.delivered == 2
+                return try await test.operations.mailing(id).counters.delivered == 2
             }
             try await satellite.acknowledged(number)
             try await test.until("ready") { test.master.isReady }
@@ -191,7 +191,7 @@ struct TroubleTests {
                 happened.put(())
             }
             // The revocation makes the master count anew.
-            _ = try await test.master.pauseMailing(paused)
+            _ = try await test.operations.pauseMailing(paused)
             _ = await happened.next()
             try await test.until("one recipient is left") { try await outstanding() == 1 }
         }
@@ -206,7 +206,7 @@ struct TroubleTests {
             try await test.store.write { transaction in
                 try transaction.prepare("UPDATE recipient SET attachments = x'0102'").run()
             }
-            _ = try await test.master.startMailing(damaged)
+            _ = try await test.operations.startMailing(damaged)
             let sound = try await test.running(3)
             let grants = try await satellite.take(3)
             #expect(Set(grants.map(\.mailing)) == [sound])
@@ -249,7 +249,7 @@ struct TroubleTests {
             #expect(!test.master.isReady)
         }
         try await TestMaster.run(path: directory) { test in
-            let mailing = try await test.master.mailing(id)
+            let mailing = try await test.operations.mailing(id)
             #expect(mailing.status == .running)
             #expect(mailing.counters.delivered == 4)
             #expect(mailing.counters.pending == 6)
@@ -268,7 +268,7 @@ struct TroubleTests {
             try await satellite.acknowledged(satellite.report([good]))
             test.faults.fail([], with: nil)
             try await satellite.acknowledged(satellite.report([good]))
-            #expect(try await test.master.mailing(id).counters.delivered == 1)
+            #expect(try await test.operations.mailing(id).counters.delivered == 1)
         }
     }
 
@@ -291,7 +291,7 @@ struct TroubleTests {
                 return !satellite.arrived.isEmpty
             }
             try await satellite.deliver(try await satellite.take(1))
-            #expect(try await test.master.mailing(id).counters.delivered == 1)
+            #expect(try await test.operations.mailing(id).counters.delivered == 1)
         }
     }
 
@@ -301,9 +301,9 @@ struct TroubleTests {
             let id = try await test.mailing()
             let stranger = ScriptedSatellite(test.channel, try await test.satellite("a"), term: 9)
             #expect(try await stranger.rejected().code == .safeMode)
-            #expect(await Self.code { try await test.master.startMailing(id) } == .safeMode)
-            try await test.master.confirmStore()
-            #expect(try await test.master.startMailing(id) == .ready)
+            #expect(await Self.code { try await test.operations.startMailing(id) } == .safeMode)
+            try await test.master.operator.confirmStore()
+            #expect(try await test.operations.startMailing(id) == .ready)
         }
     }
 
@@ -330,9 +330,9 @@ struct TroubleTests {
             let id = try await test.mailing()
             var change = MailingChange()
             change.satelliteGroup = .set("elsewhere")
-            _ = try await test.master.setProperties(of: id, to: change)
+            _ = try await test.operations.setProperties(of: id, to: change)
             try await test.add(7, to: id)
-            _ = try await test.master.startMailing(id)
+            _ = try await test.operations.startMailing(id)
             try await test.until("unroutable") { try await test.master.status().unroutable == 7 }
         }
     }
@@ -343,7 +343,7 @@ struct TroubleTests {
             let satellite = try await test.connected("a")
             var change = SatelliteChange()
             change.enabled = false
-            _ = try await test.master.setSatellite(satellite.record.id, to: change)
+            _ = try await test.master.operator.setSatellite(satellite.record.id, to: change)
             _ = try #require(await test.channel.dropped.next())
             let again = ScriptedSatellite(test.channel, satellite.record, incarnation: 2)
             #expect(try await again.rejected().code == .disabled)

@@ -158,14 +158,14 @@ struct AdmissionValidationTests {
             let id = try await test.mailing()
             var change = MailingChange()
             row.change(&change)
-            let before = try await test.master.mailing(id)
+            let before = try await test.operations.mailing(id)
             do {
-                _ = try await test.master.setProperties(of: id, to: change)
+                _ = try await test.operations.setProperties(of: id, to: change)
                 #expect(row.refused == nil, "it was accepted")
             } catch let error as MasterError {
                 #expect(Self.name(of: error.code) == row.refused, "\(error.message)")
                 #expect(!error.message.isEmpty && !error.message.contains("\n"))
-                #expect(try await test.master.mailing(id).properties == before.properties)
+                #expect(try await test.operations.mailing(id).properties == before.properties)
                 return
             }
             let message = try await Self.message(of: id, in: test)
@@ -185,7 +185,7 @@ struct AdmissionValidationTests {
 
     /// The message that a satellite makes of a mailing's content; its signatures have been verified.
     private static func message(of id: MailingID, in test: TestMaster) async throws -> String {
-        let content = try await test.master.content(of: id)
+        let content = try await test.operations.content(of: id)
         var scratch = RenderScratch()
         try CompiledContent(content).render(
             RenderRecipient(
@@ -222,11 +222,11 @@ struct AdmissionValidationTests {
             let id = try await test.mailing()
             var change = MailingChange()
             change.dkim = [DKIMSettingDraft(domain: "Example.org", selector: "s", privateKey: Self.ed25519)]
-            _ = try await test.master.setProperties(of: id, to: change)
+            _ = try await test.operations.setProperties(of: id, to: change)
             change.dkim = [
                 DKIMSettingDraft(domain: "example.org", selector: "s", privateKey: nil, identity: "@example.org")
             ]
-            _ = try await test.master.setProperties(of: id, to: change)
+            _ = try await test.operations.setProperties(of: id, to: change)
             #expect(try await Self.message(of: id, in: test).contains("i=@example.org;"))
         }
     }
@@ -235,14 +235,14 @@ struct AdmissionValidationTests {
     func finishedMessages() async throws {
         try await TestMaster.run { test in
             for (name, bytes) in Self.messages {
-                let mailing = try await test.master.createMailing(MailingDraft(content: .message(bytes)))
+                let mailing = try await test.operations.createMailing(MailingDraft(content: .message(bytes)))
                 #expect(mailing.properties.senderName == "Пр", "\(name)")
                 #expect(mailing.subject == "Пр {{ name }}", "\(name)")
                 #expect(mailing.properties.mailFrom == "a@example.org", "\(name)")
             }
             for text in ["Subject: =?klingon?q?x?=\nFrom: a@b.example\n\n", "From: =?klingon?q?x?= <a@b.example>\n\n"] {
                 let error = await #expect(throws: MasterError.self) {
-                    try await test.master.createMailing(MailingDraft(content: .message(Array(text.utf8))))
+                    try await test.operations.createMailing(MailingDraft(content: .message(Array(text.utf8))))
                 }
                 #expect(error?.message.contains("klingon") == true)
             }

@@ -24,16 +24,18 @@ struct OperationTests {
         try await TestMaster.run { test in
             let master = test.master
             let expected = MasterError.Code.unknownMailing(Self.unknown)
-            #expect(await Self.code { try await master.mailing(Self.unknown) } == expected)
-            #expect(await Self.code { try await master.startMailing(Self.unknown) } == expected)
-            #expect(await Self.code { try await master.pauseMailing(Self.unknown) } == expected)
-            #expect(await Self.code { try await master.closeMailing(Self.unknown) } == expected)
-            #expect(await Self.code { try await master.deleteMailing(Self.unknown) } == expected)
+            #expect(await Self.code { try await master.operator.everyAccount.mailing(Self.unknown) } == expected)
+            #expect(await Self.code { try await master.operator.everyAccount.startMailing(Self.unknown) } == expected)
+            #expect(await Self.code { try await master.operator.everyAccount.pauseMailing(Self.unknown) } == expected)
+            #expect(await Self.code { try await master.operator.everyAccount.closeMailing(Self.unknown) } == expected)
+            #expect(await Self.code { try await master.operator.everyAccount.deleteMailing(Self.unknown) } == expected)
             #expect(
-                await Self.code { try await master.setProperties(of: Self.unknown, to: MailingChange()) } == expected
+                await Self.code {
+                    try await master.operator.everyAccount.setProperties(of: Self.unknown, to: MailingChange())
+                } == expected
             )
             #expect(await Self.code { try await test.add(1, to: Self.unknown) } == expected)
-            #expect(await Self.code { try await master.content(of: Self.unknown) } == expected)
+            #expect(await Self.code { try await master.operator.everyAccount.content(of: Self.unknown) } == expected)
         }
     }
 
@@ -41,13 +43,13 @@ struct OperationTests {
     func badStatus() async throws {
         try await TestMaster.run { test in
             let id = try await test.mailing()
-            #expect(await Self.code { try await test.master.pauseMailing(id) } == .badStatus(.filling))
-            _ = try await test.master.startMailing(id)
-            #expect(await Self.code { try await test.master.startMailing(id) } == .badStatus(.ready))
-            _ = try await test.master.closeMailing(id)
-            #expect(await Self.code { try await test.master.startMailing(id) } == .badStatus(.finished))
+            #expect(await Self.code { try await test.operations.pauseMailing(id) } == .badStatus(.filling))
+            _ = try await test.operations.startMailing(id)
+            #expect(await Self.code { try await test.operations.startMailing(id) } == .badStatus(.ready))
+            _ = try await test.operations.closeMailing(id)
+            #expect(await Self.code { try await test.operations.startMailing(id) } == .badStatus(.finished))
             #expect(
-                await Self.code { try await test.master.setProperties(of: id, to: MailingChange()) }
+                await Self.code { try await test.operations.setProperties(of: id, to: MailingChange()) }
                     == .mailingFinished(id)
             )
             #expect(await Self.code { try await test.add(1, to: id) } == .mailingFinished(id))
@@ -59,12 +61,12 @@ struct OperationTests {
         try await TestMaster.run { test in
             let message =
                 "From: =?utf-8?q?Caf=C3=A9?= <cafe@example.org>\r\nSubject: Bonjour {{ name }}\r\n\r\nHello\r\n"
-            let mailing = try await test.master.createMailing(MailingDraft(content: .message(Array(message.utf8))))
+            let mailing = try await test.operations.createMailing(MailingDraft(content: .message(Array(message.utf8))))
             #expect(mailing.properties.mailFrom == "cafe@example.org")
             #expect(mailing.properties.senderName == "Café")
             #expect(mailing.subject == "Bonjour {{ name }}")
             let nobody = MailingDraft(content: .message(Array("Subject: x\r\n\r\ny".utf8)))
-            #expect(await Self.code { try await test.master.createMailing(nobody) } == .badProperty("mail_from"))
+            #expect(await Self.code { try await test.operations.createMailing(nobody) } == .badProperty("mail_from"))
         }
     }
 
@@ -72,7 +74,7 @@ struct OperationTests {
     func sender() async throws {
         try await TestMaster.run { test in
             let id = try await test.mailing { $0.mailFrom = "my-mailing@%example.org" }
-            #expect(try await test.master.mailing(id).properties.mailFrom == "my-mailing@%example.org")
+            #expect(try await test.operations.mailing(id).properties.mailFrom == "my-mailing@%example.org")
             #expect(
                 await Self.code { try await test.mailing { $0.mailFrom = "a@example.org\r\nBcc: x" } }
                     == .badProperty("mail_from")
@@ -88,12 +90,12 @@ struct OperationTests {
             var change = MailingChange()
             change.subject = "Hello {{ }"
             change.senderName = "Other"
-            let code = await Self.code { try await test.master.setProperties(of: id, to: change) }
+            let code = await Self.code { try await test.operations.setProperties(of: id, to: change) }
             guard case .badContent? = code else {
                 Issue.record("got \(String(describing: code))")
                 return
             }
-            #expect(try await test.master.mailing(id).properties.senderName == "News")
+            #expect(try await test.operations.mailing(id).properties.senderName == "News")
             #expect(await Self.code { try await test.mailing { $0.subject = "{{ }" } } != nil)
         }
     }
@@ -107,27 +109,27 @@ struct OperationTests {
             change.trackingURL = .set("https://track.example/t/")
             change.clickTracking = true
             change.scheduledDurationMinutes = .set(5)
-            let changed = try await test.master.setProperties(of: id, to: change).mailing
+            let changed = try await test.operations.setProperties(of: id, to: change).mailing
             #expect(changed.properties.shownName == "Shown")
             #expect(changed.properties.senderName == "News")
-            #expect(try await test.master.content(of: id).clickTracking)
+            #expect(try await test.operations.content(of: id).clickTracking)
             change = MailingChange()
             change.shownName = .clear
             change.scheduledDurationMinutes = .clear
-            let cleared = try await test.master.setProperties(of: id, to: change).mailing
+            let cleared = try await test.operations.setProperties(of: id, to: change).mailing
             #expect(cleared.properties.shownName == nil)
             #expect(cleared.properties.scheduledDurationMinutes == nil)
             #expect(cleared.properties.clickTracking)
             #expect(cleared.content == changed.content, "what shapes no byte makes no revision")
             change.scheduledDurationMinutes = .set(0)
             #expect(
-                await Self.code { try await test.master.setProperties(of: id, to: change) }
+                await Self.code { try await test.operations.setProperties(of: id, to: change) }
                     == .badProperty("scheduled_duration")
             )
             change = MailingChange()
             change.trackingURL = .set("javascript:alert(1)")
             #expect(
-                await Self.code { try await test.master.setProperties(of: id, to: change) }
+                await Self.code { try await test.operations.setProperties(of: id, to: change) }
                     == .badProperty("tracking_url")
             )
         }
@@ -137,7 +139,7 @@ struct OperationTests {
     func recipients() async throws {
         try await TestMaster.run { test in
             let id = try await test.mailing()
-            let results = try await test.master.addRecipients(
+            let results = try await test.operations.addRecipients(
                 [
                     RecipientSubmission(address: "a@example.org", trackingID: "mine"),
                     RecipientSubmission(address: "broken"),
@@ -154,25 +156,25 @@ struct OperationTests {
                 Issue.record("\(results)")
                 return
             }
-            #expect(try await test.master.mailing(id).counters.total == 3)
-            #expect(try await test.master.reports(of: ["mine", "nobody"]).map(\.address) == ["a@example.org"])
-            #expect(try await test.master.addRecipients([], to: id) == [])
+            #expect(try await test.operations.mailing(id).counters.total == 3)
+            #expect(try await test.operations.reports(of: ["mine", "nobody"]).map(\.address) == ["a@example.org"])
+            #expect(try await test.operations.addRecipients([], to: id) == [])
             let many = [RecipientSubmission](repeating: RecipientSubmission(address: "a@example.org"), count: 1_001)
-            #expect(await Self.code { try await test.master.addRecipients(many, to: id) } == .tooMany(limit: 1_000))
+            #expect(await Self.code { try await test.operations.addRecipients(many, to: id) } == .tooMany(limit: 1_000))
         }
     }
 
     @Test("make keys that are accepted until they are revoked")
     func keys() async throws {
         try await TestMaster.run { test in
-            let created = try await test.master.createKey(name: "shop", autoescape: false)
+            let created = try await test.master.operator.createKey(name: "shop", account: .root, autoescape: false)
             #expect(test.master.authenticate(secret: created.secret)?.name == "shop")
             #expect(test.master.authenticate(secret: created.secret)?.autoescape == false)
             #expect(test.master.authenticate(secret: created.secret + "x") == nil)
             #expect(test.master.authenticate(secret: "") == nil)
-            try await test.master.revokeKey(created.record.publicID)
+            try await test.master.operator.revokeKey(created.record.publicID)
             #expect(test.master.authenticate(secret: created.secret) == nil)
-            #expect(await Self.code { try await test.master.revokeKey("nothing") } == .unknownKey("nothing"))
+            #expect(await Self.code { try await test.master.operator.revokeKey("nothing") } == .unknownKey("nothing"))
         }
     }
 
@@ -186,17 +188,20 @@ struct OperationTests {
             var change = SatelliteChange()
             change.publicKeys = [[1, 2, 3]]
             #expect(
-                await Self.code { try await test.master.setSatellite(record.id, to: change) }
+                await Self.code { try await test.master.operator.setSatellite(record.id, to: change) }
                     == .badProperty("public_key")
             )
             change = SatelliteChange()
             change.group = .set("fast")
-            #expect(try await test.master.setSatellite(record.id, to: change).group == "fast")
+            #expect(try await test.master.operator.setSatellite(record.id, to: change).group == "fast")
             let nobody = SatelliteID(rawValue: 99)
             #expect(
-                await Self.code { try await test.master.setSatellite(nobody, to: change) } == .unknownSatellite(nobody)
+                await Self.code { try await test.master.operator.setSatellite(nobody, to: change) }
+                    == .unknownSatellite(nobody)
             )
-            #expect(await Self.code { try await test.master.removeSatellite(nobody) } == .unknownSatellite(nobody))
+            #expect(
+                await Self.code { try await test.master.operator.removeSatellite(nobody) } == .unknownSatellite(nobody)
+            )
         }
     }
 
@@ -213,16 +218,16 @@ struct OperationTests {
             var change = SatelliteChange()
             change.publicKeys = second.publicKeys + [key]
             #expect(
-                await Self.code { try await test.master.setSatellite(second.id, to: change) }
+                await Self.code { try await test.master.operator.setSatellite(second.id, to: change) }
                     == .publicKeyInUse("first")
             )
             change = SatelliteChange()
             change.serial = "FIRST"
             #expect(
-                await Self.code { try await test.master.setSatellite(second.id, to: change) }
+                await Self.code { try await test.master.operator.setSatellite(second.id, to: change) }
                     == .satelliteExists("FIRST")
             )
-            #expect(try await test.master.setSatellite(first.id, to: change).serial == "FIRST")
+            #expect(try await test.master.operator.setSatellite(first.id, to: change).serial == "FIRST")
             #expect(await Self.code { try await test.satellite("Second") } == .satelliteExists("Second"))
         }
     }
@@ -250,19 +255,19 @@ struct OperationTests {
             var change = SatelliteChange()
             change.group = .set("")
             change.affinity = DomainAffinity()
-            let cleared = try await test.master.setSatellite(satellite.id, to: change)
+            let cleared = try await test.master.operator.setSatellite(satellite.id, to: change)
             #expect(cleared.group == nil && cleared.affinity == DomainAffinity())
             #expect(try await test.satellite("two") { $0.group = "" }.group == nil)
             change = SatelliteChange()
             change.affinity = DomainAffinity(include: ["not a domain"], exclude: [])
             #expect(
-                await Self.code { try await test.master.setSatellite(satellite.id, to: change) }
+                await Self.code { try await test.master.operator.setSatellite(satellite.id, to: change) }
                     == .badProperty("domain_affinity")
             )
             let mailing = try await test.mailing()
             var grouped = MailingChange()
             grouped.satelliteGroup = .set("")
-            let changed = try await test.master.setProperties(of: mailing, to: grouped).mailing
+            let changed = try await test.operations.setProperties(of: mailing, to: grouped).mailing
             #expect(changed.properties.satelliteGroup == nil)
         }
     }
@@ -272,22 +277,22 @@ struct OperationTests {
         try await TestMaster.run { test in
             let id = try await test.mailing()
             #expect(try await test.master.status().warnings.isEmpty)
-            _ = try await test.master.startMailing(id)
+            _ = try await test.operations.startMailing(id)
             try await test.until("warnings") { try await !test.master.status().warnings.isEmpty }
             let warnings = try await test.master.status().warnings
             #expect(warnings.count == 2 && warnings.allSatisfy { $0.hasPrefix("mailing \(id): ") })
             #expect(warnings.contains { $0.contains("DKIM") } && warnings.contains { $0.contains("List-Unsubscribe") })
             var change = MailingChange()
             change.trackingURL = .set("https://track.example.org/")
-            _ = try await test.master.setProperties(of: id, to: change)
+            _ = try await test.operations.setProperties(of: id, to: change)
             try await test.until("one warning") { try await test.master.status().warnings.count == 1 }
-            _ = try await test.master.closeMailing(id)
+            _ = try await test.operations.closeMailing(id)
             try await test.until("no warning") { try await test.master.status().warnings.isEmpty }
             let target = try await test.mailing()
             change = MailingChange()
             change.testing = true
-            _ = try await test.master.setProperties(of: target, to: change)
-            _ = try await test.master.startMailing(target)
+            _ = try await test.operations.setProperties(of: target, to: change)
+            _ = try await test.operations.startMailing(target)
             #expect(try await test.master.status().warnings.isEmpty)
         }
     }
@@ -298,9 +303,13 @@ struct OperationTests {
             let id = try await test.mailing()
             var change = MailingChange()
             change.dkim = [DKIMSettingDraft(domain: "example.org", selector: "s1", privateKey: "not a key")]
-            #expect(await Self.code { try await test.master.setProperties(of: id, to: change) } == .badProperty("dkim"))
+            #expect(
+                await Self.code { try await test.operations.setProperties(of: id, to: change) } == .badProperty("dkim")
+            )
             change.dkim = [DKIMSettingDraft(domain: "example.org", selector: "s1", privateKey: nil)]
-            #expect(await Self.code { try await test.master.setProperties(of: id, to: change) } == .badProperty("dkim"))
+            #expect(
+                await Self.code { try await test.operations.setProperties(of: id, to: change) } == .badProperty("dkim")
+            )
         }
     }
 }

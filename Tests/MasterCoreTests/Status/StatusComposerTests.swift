@@ -88,11 +88,11 @@ struct StatusComposerTests {
                 senderName: "News",
                 subject: "Hello"
             )
-            let id = try await master.createMailing(draft).id
+            let id = try await master.operator.everyAccount.createMailing(draft).id
             let submissions = (0..<count).map { RecipientSubmission(address: "user\($0)@example.com") }
-            _ = try await master.addRecipients(submissions, to: id)
-            _ = try await master.startMailing(id)
-            return try await master.mailing(id)
+            _ = try await master.operator.everyAccount.addRecipients(submissions, to: id)
+            _ = try await master.operator.everyAccount.startMailing(id)
+            return try await master.operator.everyAccount.mailing(id)
         }
 
         func status(isStopping: Bool = false) async -> MasterStatus {

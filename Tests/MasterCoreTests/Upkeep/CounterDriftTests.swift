@@ -25,12 +25,12 @@ struct CounterDriftTests {
             try await test.store.write { transaction in
                 try transaction.prepare("UPDATE mailing SET delivered = delivered - 3, failed = 7").run()
             }
-            #expect(try await test.master.mailing(id).counters.delivered == 17)
+            #expect(try await test.operations.mailing(id).counters.delivered == 17)
             try await test.until("repaired") {
                 test.clock.advance(by: .seconds(3_600))
-                return try await test.master.mailing(id).counters.delivered == 20
+                return try await test.operations.mailing(id).counters.delivered == 20
             }
-            #expect(try await test.master.mailing(id).counters.failed == 0)
+            #expect(try await test.operations.mailing(id).counters.failed == 0)
             try await test.until("counted") { try await test.master.status().counterDrift == 2 }
         }
     }

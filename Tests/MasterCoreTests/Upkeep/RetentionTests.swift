@@ -19,7 +19,7 @@ struct RetentionTests {
     }
 
     private func exists(_ test: TestMaster, _ id: MailingID) async throws -> Bool {
-        try await test.store.mailing(id) != nil
+        try await test.store.mailing(id, in: .everything) != nil
     }
 
     @Test("by default nothing is ever deleted or purged")
@@ -66,11 +66,13 @@ struct RetentionTests {
             $0.upkeep.keepEvents = .seconds(1_800)
             $0.upkeep.rest = .zero
         } _: { test in
-            try await test.until("deleted") { try await test.store.countMailings(MailingFilter()) == 0 }
+            try await test.until("deleted") {
+                try await test.store.countMailings(MailingFilter(), in: .everything) == 0
+            }
             try await test.until("purged") { test.faults.calls(of: "purgeEvents") > 0 }
             // Deleting takes the events along, step by step.
             try await test.until("no event is left") {
-                try await test.master.feed(after: nil, filter: RecipientFilter(), limit: 10).entries.isEmpty
+                try await test.operations.feed(after: nil, filter: RecipientFilter(), limit: 10).entries.isEmpty
             }
         }
     }
@@ -84,32 +86,39 @@ struct RetentionTests {
             let id = try await test.running(10)
             let grants = try await satellite.take(10)
             try await satellite.deliver(grants)
-            let early = try await test.master.feed(after: nil, filter: RecipientFilter(), limit: 4)
-            let last = try await test.master.newestCursor()
+            let early = try await test.operations.feed(after: nil, filter: RecipientFilter(), limit: 4)
+            let last = try await test.operations.newestCursor()
             #expect(early.entries.count == 4)
             // The mailing is kept open; its events go nevertheless.
             var change = MailingChange()
             change.dontCloseIfEmpty = true
-            _ = try await test.master.setProperties(of: id, to: change)
+            _ = try await test.operations.setProperties(of: id, to: change)
             test.clock.advance(by: .seconds(2_000))
             try await test.until("purged") {
-                try await test.store.feed(after: 10, filter: RecipientFilter(), limit: 1).horizon == 10
+                try await test.store.feed(after: 10, filter: RecipientFilter(), in: .everything, limit: 1).horizon == 10
             }
             #expect(try await test.state(id) == .running)
             await #expect(throws: MasterError.self) {
-                _ = try await test.master.feed(after: early.cursor, filter: RecipientFilter(), limit: 10)
+                _ = try await test.operations.feed(after: early.cursor, filter: RecipientFilter(), limit: 10)
             }
             do {
-                _ = try await test.master.feed(after: early.cursor, filter: RecipientFilter(), limit: 10)
+                _ = try await test.operations.feed(after: early.cursor, filter: RecipientFilter(), limit: 10)
             } catch let error as MasterError {
                 #expect(error.code == .badCursor(.belowHorizon))
             }
-            #expect(try await test.master.feed(after: last, filter: RecipientFilter(), limit: 10).entries.isEmpty)
+            #expect(
+                try await test.operations.feed(after: last, filter: RecipientFilter(), limit: 10)
+                    .entries.isEmpty
+            )
             try await test.add(2, to: id, from: 500)
             try await satellite.deliver(try await satellite.take(2))
-            let fresh = try await test.master.feed(after: last, filter: RecipientFilter(), limit: 10)
+            let fresh = try await test.operations.feed(
+                after: last,
+                filter: RecipientFilter(),
+                limit: 10
+            )
             #expect(fresh.entries.map(\.position) == [11, 12])
-            #expect(try await test.master.feed(after: nil, filter: RecipientFilter(), limit: 10) == fresh)
+            #expect(try await test.operations.feed(after: nil, filter: RecipientFilter(), limit: 10) == fresh)
         }
     }
 
@@ -128,7 +137,8 @@ struct RetentionTests {
             test.faults.fail([], with: nil)
             try await test.until("purged") {
                 test.clock.advance(by: .seconds(60))
-                return try await test.store.feed(after: 5, filter: RecipientFilter(), limit: 1).horizon == 5
+                return try await test.store.feed(after: 5, filter: RecipientFilter(), in: .everything, limit: 1).horizon
+                    == 5
             }
         }
     }

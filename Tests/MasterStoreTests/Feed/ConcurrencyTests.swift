@@ -81,7 +81,7 @@ struct ConcurrencyTests {
                 prefix: "a\(number)-\(call)-"
             )
             let mailing = mailings[(number + call) % mailings.count]
-            _ = try await store.addRecipients(drafts, to: mailing, deliveryClass: .bulk, at: now)
+            _ = try await store.addRecipients(drafts, to: mailing, in: .everything, deliveryClass: .bulk, at: now)
         }
         return .other
     }
@@ -147,7 +147,7 @@ struct ConcurrencyTests {
         var entries: [FeedEntry] = []
         var position: Int64 = 0
         while entries.count < Self.total {
-            let page = try await store.feed(after: position, filter: RecipientFilter(), limit: 37)
+            let page = try await store.feed(after: position, filter: RecipientFilter(), in: .everything, limit: 37)
             entries += page.entries
             position = page.next
         }

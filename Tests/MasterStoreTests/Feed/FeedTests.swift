@@ -15,9 +15,9 @@ struct FeedTests {
             let entries = try await fixture.replay(limit: 7)
             #expect(entries.map(\.position) == Array(1...50))
             #expect(Set(entries.map(\.report.recipient)).count == 50)
-            let empty = try await fixture.store.feed(after: 50, filter: RecipientFilter(), limit: 10)
+            let empty = try await fixture.store.feed(after: 50, filter: RecipientFilter(), in: .everything, limit: 10)
             #expect(empty.entries.isEmpty && empty.next == 50 && empty.head == 50 && empty.horizon == 0)
-            let ahead = try await fixture.store.feed(after: 99, filter: RecipientFilter(), limit: 10)
+            let ahead = try await fixture.store.feed(after: 99, filter: RecipientFilter(), in: .everything, limit: 10)
             #expect(ahead.entries.isEmpty && ahead.head == 50)
         }
     }
@@ -32,10 +32,13 @@ struct FeedTests {
             let two = try await fixture.makeMailing(account: AccountID(rawValue: 2))
             try await fixture.add(3, to: two)
             try await fixture.deliverAll(satellite, Outcomes.failed)
-            func feed(_ change: (inout RecipientFilter) -> Void) async throws -> FeedPage {
+            func feed(
+                in scope: AccountScope = .everything,
+                _ change: (inout RecipientFilter) -> Void
+            ) async throws -> FeedPage {
                 var filter = RecipientFilter()
                 change(&filter)
-                return try await fixture.store.feed(after: 0, filter: filter, limit: 100)
+                return try await fixture.store.feed(after: 0, filter: filter, in: scope, limit: 100)
             }
             let first = try await feed { $0.mailings = [one] }
             #expect(first.entries.count == 4 && first.next == 7 && first.head == 7)
@@ -43,18 +46,18 @@ struct FeedTests {
             #expect(try await feed { $0.mailings = [one, two] }.entries.count == 7)
             #expect(try await feed { $0.mailings = [] }.entries.isEmpty)
             #expect(try await feed { $0.states = [.failed] }.entries.count == 3)
-            #expect(try await feed { $0.account = .root }.entries.count == 4)
+            #expect(try await feed(in: .account(.root)) { _ in }.entries.count == 4)
             let nothing = try await feed {
                 $0.states = [.failed]
                 $0.mailings = [one]
             }
             #expect(nothing.entries.isEmpty && nothing.next == 7)
             var filter = RecipientFilter()
-            #expect(try await fixture.store.countRecipients(filter) == 7)
-            filter.account = AccountID(rawValue: 2)
-            #expect(try await fixture.store.countRecipients(filter) == 3)
+            #expect(try await fixture.store.countRecipients(filter, in: .everything) == 7)
+            let second = AccountScope.account(AccountID(rawValue: 2))
+            #expect(try await fixture.store.countRecipients(filter, in: second) == 3)
             filter.mailings = [one]
-            #expect(try await fixture.store.countRecipients(filter) == 0)
+            #expect(try await fixture.store.countRecipients(filter, in: second) == 0)
         }
     }
 
@@ -70,7 +73,7 @@ struct FeedTests {
             try await fixture.deliverAll(satellite, Outcomes.failed)
             var filter = RecipientFilter()
             filter.states = [.failed]
-            let page = try await fixture.store.feed(after: 0, filter: filter, limit: 10)
+            let page = try await fixture.store.feed(after: 0, filter: filter, in: .everything, limit: 10)
             #expect(page.entries.map(\.position) == [45_001] && page.next == 45_001)
         }
     }
@@ -84,7 +87,7 @@ struct FeedTests {
             try await fixture.deliverAll(satellite)
             let storeID = fixture.store.identity.storeID
             let term = fixture.store.identity.term
-            _ = try await fixture.store.deleteMailing(id, at: fixture.now)
+            _ = try await fixture.store.deleteMailing(id, in: .everything, at: fixture.now)
             try await fixture.reopen()
             #expect(fixture.store.identity.storeID == storeID && fixture.store.identity.term > term)
             #expect(try await fixture.store.feedHead() == 3)
@@ -107,7 +110,13 @@ struct FeedTests {
                     group.addTask {
                         for part in 0..<(perMailing / 20) {
                             let drafts = Fixture.drafts(part * 20..<part * 20 + 20, domain: "d\(part % 5).example")
-                            _ = try await store.addRecipients(drafts, to: id, deliveryClass: .bulk, at: now)
+                            _ = try await store.addRecipients(
+                                drafts,
+                                to: id,
+                                in: .everything,
+                                deliveryClass: .bulk,
+                                at: now
+                            )
                         }
                         return []
                     }
@@ -149,7 +158,12 @@ struct FeedTests {
                     var entries: [FeedEntry] = []
                     var position: Int64 = 0
                     while entries.count < ids.count * perMailing {
-                        let page = try await store.feed(after: position, filter: RecipientFilter(), limit: 50)
+                        let page = try await store.feed(
+                            after: position,
+                            filter: RecipientFilter(),
+                            in: .everything,
+                            limit: 50
+                        )
                         entries += page.entries
                         position = page.next
                     }

@@ -40,7 +40,13 @@ struct LeasingTests {
                     mergeFields: [UInt8](repeating: 120, count: number == 7 ? 300_000 : 50_000)
                 )
             }
-            _ = try await fixture.store.addRecipients(drafts, to: id, deliveryClass: .bulk, at: fixture.now)
+            _ = try await fixture.store.addRecipients(
+                drafts,
+                to: id,
+                in: .everything,
+                deliveryClass: .bulk,
+                at: fixture.now
+            )
             let satellite = try await fixture.makeSatellite()
             for isRetry in [false, true] {
                 var seen: [RecipientID] = []
@@ -126,7 +132,7 @@ struct LeasingTests {
             fixture.now = start
             #expect(try await works())
             #expect(try await fixture.store.nextDue(after: fixture.now, finishGrace: .seconds(60)) == end)
-            _ = try await fixture.store.pauseMailing(id, at: fixture.now) { _ in }
+            _ = try await fixture.store.pauseMailing(id, in: .everything, at: fixture.now) { _ in }
             #expect(try await !works())
             try await fixture.start(id)
             fixture.now = end
@@ -311,7 +317,7 @@ struct LeasingTests {
                 from: satellite,
                 at: fixture.now
             )
-            _ = try await fixture.store.updateMailing(id, at: fixture.now) {
+            _ = try await fixture.store.updateMailing(id, in: .everything, at: fixture.now) {
                 MailingContent(
                     mailing: $0.id,
                     subject: "2",

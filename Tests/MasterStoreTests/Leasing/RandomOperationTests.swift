@@ -188,7 +188,7 @@ struct RandomOperationTests {
                 try await self.fixture.start(id)
                 self.model.mailings[id]?.status = mailing.hasStarted ? .running : .ready
             } else {
-                _ = try await self.fixture.store.pauseMailing(id, at: self.fixture.now) { _ in }
+                _ = try await self.fixture.store.pauseMailing(id, in: .everything, at: self.fixture.now) { _ in }
                 self.model.mailings[id]?.status = .paused
                 for lease in self.model.leases.values where lease.grant.mailing == id {
                     self.model.revoke(lease.grant.serial, at: self.fixture.now)
@@ -200,7 +200,12 @@ struct RandomOperationTests {
             guard let id = self.model.mailings.keys.sorted().randomElement(using: &self.generator),
                 let resolution = UncertainResolution.allCases.randomElement(using: &self.generator)
             else { return }
-            let changed = try await self.fixture.store.resolveUncertain(id, as: resolution, at: self.fixture.now)
+            let changed = try await self.fixture.store.resolveUncertain(
+                id,
+                in: .everything,
+                as: resolution,
+                at: self.fixture.now
+            )
             let held = self.model.held(id)
             if resolution == .resend {
                 let expected = self.model.requeue(held, at: self.fixture.now)

@@ -55,7 +55,7 @@ struct RevokingTests {
     func pause(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let (id, recipients, satellite, grant) = try await self.threeLeased(fixture)
-            let (mailing, revoked) = try await fixture.store.pauseMailing(id, at: fixture.now) { _ in }
+            let (mailing, revoked) = try await fixture.store.pauseMailing(id, in: .everything, at: fixture.now) { _ in }
             #expect(mailing.status == .paused && revoked.map(\.serial) == [grant.serial])
             let refused = try await fixture.store.start(
                 [StartRequest(lease: grant.serial, entries: EntryBitmap([1]))],
@@ -84,7 +84,7 @@ struct RevokingTests {
         try await factory.withStore { fixture in
             let (id, _, _, grant) = try await self.threeLeased(fixture)
             await #expect(throws: MailingLifecycle.Refusal.self) {
-                _ = try await fixture.store.pauseMailing(id, at: fixture.now) {
+                _ = try await fixture.store.pauseMailing(id, in: .everything, at: fixture.now) {
                     throw MailingLifecycle.Refusal(step: .pause, status: $0.status)
                 }
             }
@@ -119,7 +119,7 @@ struct RevokingTests {
                     )
                 }
                 if round == 5 { break }
-                _ = try await fixture.store.pauseMailing(id, at: fixture.now) { _ in }
+                _ = try await fixture.store.pauseMailing(id, in: .everything, at: fixture.now) { _ in }
                 try await fixture.start(id)
             }
             #expect(started.count == 100 && Set(started) == Set(recipients))
@@ -132,9 +132,9 @@ struct RevokingTests {
     func delete(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let (id, recipients, satellite, grant) = try await self.threeLeased(fixture)
-            let revoked = try await fixture.store.deleteMailing(id, at: fixture.now)
+            let revoked = try await fixture.store.deleteMailing(id, in: .everything, at: fixture.now)
             #expect(revoked.map(\.serial) == [grant.serial])
-            #expect(try await fixture.store.mailing(id) == nil)
+            #expect(try await fixture.store.mailing(id, in: .everything) == nil)
             #expect(try await fixture.store.reports(of: fixture.trackingIDs(recipients), account: .root) == [])
             #expect(try await fixture.store.leases(of: nil).isEmpty)
             let decision = try await fixture.startAll([grant], by: satellite)[0]
@@ -210,10 +210,14 @@ struct RevokingTests {
             let (id, recipients, satellite, grant) = try await self.threeLeased(fixture)
             try await fixture.startAll([grant], by: satellite)
             try await fixture.reportAll([grant], from: satellite, Outcomes.uncertain)
-            #expect(try await fixture.store.resolveUncertain(id, as: row.resolution, at: fixture.now) == 3)
+            #expect(
+                try await fixture.store.resolveUncertain(id, in: .everything, as: row.resolution, at: fixture.now) == 3
+            )
             for recipient in recipients { #expect(try await fixture.state(of: recipient) == row.state) }
             #expect(try await fixture.counters(id).uncertain == 0)
-            #expect(try await fixture.store.resolveUncertain(id, as: row.resolution, at: fixture.now) == 0)
+            #expect(
+                try await fixture.store.resolveUncertain(id, in: .everything, as: row.resolution, at: fixture.now) == 0
+            )
             #expect(try await fixture.claimAll(satellite).flatMap(\.entries).count == (row.state == .waiting ? 3 : 0))
             try await fixture.checkTotals(id)
         }

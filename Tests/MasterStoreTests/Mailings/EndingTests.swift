@@ -48,7 +48,7 @@ struct EndingTests {
             #expect(try await fixture.store.finishIfComplete(id, at: fixture.now, grace: self.grace) == nil)
             try await fixture.add(1, to: id)
             try await fixture.deliverAll(try await fixture.makeSatellite())
-            _ = try await fixture.store.updateMailing(id, at: fixture.now) {
+            _ = try await fixture.store.updateMailing(id, in: .everything, at: fixture.now) {
                 $0.properties.dontCloseIfEmpty = false
                 $0.closesWithoutGrace = true
                 return nil
@@ -179,6 +179,7 @@ struct EndingTests {
                             accepted += try await store.addRecipients(
                                 Fixture.drafts(number..<number + 1),
                                 to: id,
+                                in: .everything,
                                 deliveryClass: .bulk,
                                 at: now
                             ).count

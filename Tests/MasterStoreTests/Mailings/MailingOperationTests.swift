@@ -15,7 +15,7 @@ struct MailingOperationTests {
             let mailing = try await fixture.mailing(id)
             #expect(mailing.status == .filling && mailing.subject == "Hello \(id)")
             #expect(mailing.properties.ownerGUID == "o" && mailing.created == fixture.now)
-            let content = try #require(try await fixture.store.content(of: id))
+            let content = try #require(try await fixture.store.content(of: id, in: .everything))
             #expect(content.mailing == id)
             let blob = try #require(try await fixture.store.blob(mailing.content))
             #expect(try MailingContent(canonicalBytes: blob) == content)
@@ -32,7 +32,7 @@ struct MailingOperationTests {
                     at: fixture.now
                 ) { _ in throw Refused() }
             }
-            #expect(try await fixture.store.countMailings(MailingFilter()) == 0)
+            #expect(try await fixture.store.countMailings(MailingFilter(), in: .everything) == 0)
         }
     }
 
@@ -40,7 +40,7 @@ struct MailingOperationTests {
     func numbers(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
             let first = try await fixture.makeMailing()
-            _ = try await fixture.store.deleteMailing(first, at: fixture.now)
+            _ = try await fixture.store.deleteMailing(first, in: .everything, at: fixture.now)
             try await fixture.reopen()
             let second = try await fixture.makeMailing()
             #expect(second > first)
@@ -53,13 +53,13 @@ struct MailingOperationTests {
             let id = try await fixture.makeMailing(start: false)
             let before = try await fixture.mailing(id)
             await #expect(throws: Refused.self) {
-                _ = try await fixture.store.updateMailing(id, at: fixture.now) {
+                _ = try await fixture.store.updateMailing(id, in: .everything, at: fixture.now) {
                     $0.properties.shownName = "x"
                     throw Refused()
                 }
             }
             #expect(try await fixture.mailing(id) == before)
-            let after = try await fixture.store.updateMailing(id, at: fixture.now) {
+            let after = try await fixture.store.updateMailing(id, in: .everything, at: fixture.now) {
                 $0.properties.shownName = "x"
                 $0.counters.total = 99
                 return MailingContent(
@@ -73,7 +73,7 @@ struct MailingOperationTests {
             #expect(after.properties.shownName == "x" && after.subject == "New" && after.counters.total == 0)
             #expect(after.content != before.content)
             #expect(try await fixture.mailing(id) == after)
-            #expect(try await fixture.store.content(of: id)?.body == .mime([1, 2, 3]))
+            #expect(try await fixture.store.content(of: id, in: .everything)?.body == .mime([1, 2, 3]))
         }
     }
 
@@ -83,7 +83,7 @@ struct MailingOperationTests {
             let id = try await fixture.makeMailing()
             try await fixture.add(1, to: id)
             let error = await #expect(throws: StoreError.self) {
-                _ = try await fixture.store.updateMailing(id, at: fixture.now) {
+                _ = try await fixture.store.updateMailing(id, in: .everything, at: fixture.now) {
                     $0.status = .finished
                     return nil
                 }
@@ -99,11 +99,14 @@ struct MailingOperationTests {
             let one = try await fixture.makeMailing(start: false) { $0.ownerGUID = "a\"'b" }
             let two = try await fixture.makeMailing { $0.satelliteGroup = "g" }
             let three = try await fixture.makeMailing(account: AccountID(rawValue: 5)) { $0.mailFrom = "x@%other.net" }
-            func list(_ change: (inout MailingFilter) -> Void) async throws -> [MailingID] {
+            func list(
+                in scope: AccountScope = .everything,
+                _ change: (inout MailingFilter) -> Void
+            ) async throws -> [MailingID] {
                 var filter = MailingFilter()
                 change(&filter)
-                let found = try await fixture.store.mailings(filter).map(\.id)
-                #expect(try await fixture.store.countMailings(filter) == found.count)
+                let found = try await fixture.store.mailings(filter, in: scope).map(\.id)
+                #expect(try await fixture.store.countMailings(filter, in: scope) == found.count)
                 return found
             }
             #expect(try await list { _ in } == [one, two, three])
@@ -114,7 +117,7 @@ struct MailingOperationTests {
             #expect(try await list { $0.domains = ["%other.net"] } == [three])
             #expect(try await list { $0.owners = ["a\"'b"] } == [one])
             #expect(try await list { $0.satelliteGroups = ["g"] } == [two])
-            #expect(try await list { $0.account = AccountID(rawValue: 5) } == [three])
+            #expect(try await list(in: .account(AccountID(rawValue: 5))) { _ in } == [three])
             #expect(
                 try await list {
                     $0.after = one; $0.limit = 1
@@ -132,12 +135,12 @@ struct MailingOperationTests {
     func unknown(factory: StoreFactory) async throws {
         try await factory.withStore { (fixture: Fixture) async throws in
             let id = MailingID(rawValue: 99)
-            #expect(try await fixture.store.mailing(id) == nil)
-            #expect(try await fixture.store.content(of: id) == nil)
+            #expect(try await fixture.store.mailing(id, in: .everything) == nil)
+            #expect(try await fixture.store.content(of: id, in: .everything) == nil)
             for operation: () async throws -> Void in [
-                { _ = try await fixture.store.updateMailing(id, at: fixture.now) { _ in nil } },
-                { _ = try await fixture.store.deleteMailing(id, at: fixture.now) },
-                { _ = try await fixture.store.pauseMailing(id, at: fixture.now) { _ in } },
+                { _ = try await fixture.store.updateMailing(id, in: .everything, at: fixture.now) { _ in nil } },
+                { _ = try await fixture.store.deleteMailing(id, in: .everything, at: fixture.now) },
+                { _ = try await fixture.store.pauseMailing(id, in: .everything, at: fixture.now) { _ in } },
                 { _ = try await fixture.store.expireRemaining(id, at: fixture.now) },
                 { try await fixture.add(1, to: id) },
             ] {

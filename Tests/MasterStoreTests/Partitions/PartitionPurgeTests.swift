@@ -18,7 +18,13 @@ struct PartitionPurgeTests {
             draft.trackingID = tracked.map { "\($0)\(draft.address)" }
             return draft
         }
-        _ = try await fixture.store.addRecipients(drafts, to: id, deliveryClass: .bulk, at: fixture.now)
+        _ = try await fixture.store.addRecipients(
+            drafts,
+            to: id,
+            in: .everything,
+            deliveryClass: .bulk,
+            at: fixture.now
+        )
         let satellite = try await fixture.makeSatellite("for \(id)")
         for _ in 0..<100 {
             let grants = try await fixture.claimAll(satellite, of: id)
@@ -42,7 +48,7 @@ struct PartitionPurgeTests {
             let others = try await PartitionTables.names(fixture).filter { name in
                 ![gone, plain].contains { name.contains("_\($0)") }
             }
-            for id in [gone, plain] { _ = try await fixture.store.deleteMailing(id, at: fixture.now) }
+            for id in [gone, plain] { _ = try await fixture.store.deleteMailing(id, in: .everything, at: fixture.now) }
             // At once for every reader.
             let left = try await fixture.store.reports(of: ["gone-r2400@example.com"], account: .root)
             #expect(left.isEmpty)
@@ -70,7 +76,7 @@ struct PartitionPurgeTests {
                 // The steps that a master took before it died, with nobody to take the others.
                 let now = fixture.now
                 try await fixture.store.write { transaction in
-                    _ = try Deletion.delete(gone, at: now, transaction)
+                    _ = try Deletion.delete(gone, in: .everything, at: now, transaction)
                 }
                 for _ in 0..<steps {
                     _ = try await fixture.store.write { try Deletion.purge(skipping: [], $0) }
@@ -94,7 +100,7 @@ struct PartitionPurgeTests {
             for id in [gone, kept] { try await fixture.add(30, to: id) }
             let grants = try await fixture.claimAll(satellite)
             try await fixture.startAll(grants, by: satellite)
-            _ = try await fixture.store.deleteMailing(gone, at: fixture.now)
+            _ = try await fixture.store.deleteMailing(gone, in: .everything, at: fixture.now)
             try await PartitionTables.purged(fixture)
             let result = try await fixture.reportAll(grants, from: satellite)
             #expect(result.applied == 30 && result.dropped == 30)
@@ -111,11 +117,17 @@ struct PartitionPurgeTests {
             let kept = try await fixture.makeMailing()
             let satellite = try await fixture.makeSatellite()
             try await withThrowingTaskGroup(of: Void.self) { group in
-                for id in gone { group.addTask { _ = try await store.deleteMailing(id, at: now) } }
+                for id in gone { group.addTask { _ = try await store.deleteMailing(id, in: .everything, at: now) } }
                 for part in 0..<10 {
                     group.addTask {
                         let drafts = Fixture.drafts(part * 20..<part * 20 + 20)
-                        _ = try await store.addRecipients(drafts, to: kept, deliveryClass: .bulk, at: now)
+                        _ = try await store.addRecipients(
+                            drafts,
+                            to: kept,
+                            in: .everything,
+                            deliveryClass: .bulk,
+                            at: now
+                        )
                     }
                     // Readers of what is being removed find it whole or not at all.
                     group.addTask {
@@ -163,7 +175,7 @@ struct PartitionPurgeTests {
             let next = try await self.makeDelivered(200, tracked: "next-", fixture)
             let dump = try PostgreSQLConnection(try PostgreSQLConfiguration(try fixture.location.postgreSQL().url))
             try dump.execute(script: "BEGIN; LOCK TABLE recipient_\(gone) IN ACCESS SHARE MODE")
-            for id in [gone, next] { _ = try await fixture.store.deleteMailing(id, at: fixture.now) }
+            for id in [gone, next] { _ = try await fixture.store.deleteMailing(id, in: .everything, at: fixture.now) }
             // All else goes meanwhile: the rows of this mailing, and the other one.
             while try await PartitionTables.names(fixture).contains(where: { $0.contains("_\(next)") }) {
                 try Task.checkCancellation()
@@ -206,7 +218,7 @@ struct PartitionPurgeTests {
                 }
             }
             for await _ in snapshots { break }
-            _ = try await fixture.store.deleteMailing(gone, at: fixture.now)
+            _ = try await fixture.store.deleteMailing(gone, in: .everything, at: fixture.now)
             try await PartitionTables.purged(fixture)
             mayGoOn.signal()
             #expect(try await found == nil)

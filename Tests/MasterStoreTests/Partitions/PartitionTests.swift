@@ -67,6 +67,7 @@ struct PartitionTests {
         try await fixture.store.addRecipients(
             Self.drafts(range, tracked: tracked),
             to: id,
+            in: .everything,
             deliveryClass: .bulk,
             at: fixture.now
         ).compactMap { if case .accepted(let id, _) = $0 { id } else { nil } }
@@ -163,7 +164,13 @@ struct PartitionTests {
             let id = try await fixture.makeMailing()
             let drafts = names.map { RecipientDraft(address: "r@\($0)", domain: $0, mergeFields: []) }
             for _ in 0..<2 {
-                _ = try await fixture.store.addRecipients(drafts, to: id, deliveryClass: .bulk, at: fixture.now)
+                _ = try await fixture.store.addRecipients(
+                    drafts,
+                    to: id,
+                    in: .everything,
+                    deliveryClass: .bulk,
+                    at: fixture.now
+                )
             }
             #expect(try await PartitionTables.names(fixture) == [])
             try await fixture.deliverAll(satellite)
@@ -187,7 +194,14 @@ struct PartitionTests {
                     group.addTask {
                         await #expect(throws: StoreError.self) {
                             try await database.write { transaction in
-                                _ = try Admission.add(Self.drafts(0..<30), to: id, .bulk, at: now, transaction)
+                                _ = try Admission.add(
+                                    Self.drafts(0..<30),
+                                    to: id,
+                                    in: .everything,
+                                    .bulk,
+                                    at: now,
+                                    transaction
+                                )
                                 try transaction.flush()
                                 throw StoreError(.conflict, "after all")
                             }
@@ -235,7 +249,7 @@ struct PartitionTests {
                     at: fixture.now
                 )
             }
-            for id in ids { _ = try await fixture.store.pauseMailing(id, at: fixture.now) { _ in } }
+            for id in ids { _ = try await fixture.store.pauseMailing(id, in: .everything, at: fixture.now) { _ in } }
             let started = grants.map { Fixture.report($0.entries[0], of: $0, Outcomes.deferred, at: fixture.now) }
             #expect(try await fixture.store.apply(started, from: satellite, at: fixture.now).applied == started.count)
             for id in ids { try await fixture.start(id) }
@@ -244,10 +258,12 @@ struct PartitionTests {
             try await fixture.deliverAll(satellite, Outcomes.uncertain)
             for id in ids { #expect(try await fixture.counters(id).uncertain == 20 - started.count / 2) }
             #expect(
-                try await fixture.store.resolveUncertain(ids[0], as: .failed, at: fixture.now) == 20 - started.count / 2
+                try await fixture.store.resolveUncertain(ids[0], in: .everything, as: .failed, at: fixture.now) == 20
+                    - started.count / 2
             )
             #expect(
-                try await fixture.store.resolveUncertain(ids[1], as: .resend, at: fixture.now) == 20 - started.count / 2
+                try await fixture.store.resolveUncertain(ids[1], in: .everything, as: .resend, at: fixture.now) == 20
+                    - started.count / 2
             )
             fixture.pass(.seconds(100_000))
             try await fixture.deliverAll(satellite)

@@ -25,7 +25,7 @@ struct PartitionUpgradeTests {
             try await fixture.reportAll(grants, from: satellite, Outcomes.deferred)
             let gone = try await fixture.makeMailing()
             try await fixture.add(5, to: gone)
-            _ = try await fixture.store.deleteMailing(gone, at: fixture.now)
+            _ = try await fixture.store.deleteMailing(gone, in: .everything, at: fixture.now)
             let newest = fixture.store.identity.schemaVersion
             try await fixture.undoSteps(to: version)
             try await fixture.reopen(partitionThreshold: 20)
@@ -38,7 +38,7 @@ struct PartitionUpgradeTests {
             #expect(try await fixture.counters(large).delivered == 42)
             #expect(try await fixture.counters(small).delivered == 5)
             for id in [large, small] { try await fixture.checkTotals(id) }
-            _ = try await fixture.store.deleteMailing(large, at: fixture.now)
+            _ = try await fixture.store.deleteMailing(large, in: .everything, at: fixture.now)
             try await PartitionTables.purged(fixture)
             #expect(try await PartitionTables.names(fixture) == [])
             #expect(try await PartitionTables.count("recipient", fixture) == 5)
@@ -55,7 +55,7 @@ struct PartitionUpgradeTests {
             let copy = try await MailingStore.open(SQLiteConfiguration(path: path), secrets: TestSecrets.make())
             #expect(try await copy.reports(of: fixture.trackingIDs(added), account: .root).count == 30)
             #expect(try await copy.reconcileCounters() == 0)
-            _ = try await copy.deleteMailing(id, at: fixture.now)
+            _ = try await copy.deleteMailing(id, in: .everything, at: fixture.now)
             while try await copy.read({ transaction in
                 try transaction.prepare("SELECT count(*) FROM sqlite_master WHERE name LIKE 'recipient_%'")
                     .first { try $0.int(0) }

@@ -49,7 +49,7 @@ struct BadDaysTests {
                     return draft
                 }
                 async let added = Self.patiently {
-                    try await store.addRecipients(drafts, to: id, deliveryClass: .bulk, at: now)
+                    try await store.addRecipients(drafts, to: id, in: .everything, deliveryClass: .bulk, at: now)
                 }
                 if round % 2 == 0 { try killAll() }
                 _ = try await added
@@ -74,7 +74,7 @@ struct BadDaysTests {
             let open = try await Self.patiently { try await store.leases(of: satellite) }.reduce(0) { $0 + $1.open }
             let waiting = try await Self.patiently { try await store.backlog(at: now) }.reduce(0) { $0 + $1.count }
             #expect(open + waiting == 1_000)
-            #expect(try await Self.patiently { try await store.mailing(id) }?.counters.total == 1_000)
+            #expect(try await Self.patiently { try await store.mailing(id, in: .everything) }?.counters.total == 1_000)
             #expect(try await Self.patiently { try await store.reconcileCounters() } == 0)
             admin.close()
         }
@@ -94,18 +94,19 @@ struct BadDaysTests {
             let error = await #expect(throws: StoreError.self) { try await fixture.add(count, to: id) }
             #expect(error?.code == .database)
             // Other operations go on meanwhile.
-            #expect(try await store.mailing(id)?.counters.total == 0)
+            #expect(try await store.mailing(id, in: .everything)?.counters.total == 0)
             async let added = Self.patiently {
                 try await store.addRecipients(
                     Fixture.drafts(0..<count, domain: "example.com"),
                     to: id,
+                    in: .everything,
                     deliveryClass: .bulk,
                     at: now
                 )
             }
             try admin.execute(script: "COMMIT")
             #expect(try await added.count == count)
-            #expect(try await store.mailing(id)?.counters.total == count)
+            #expect(try await store.mailing(id, in: .everything)?.counters.total == count)
             #expect(store.identity.term.rawValue == 1)
             admin.close()
         }

@@ -128,10 +128,16 @@ struct LeadershipTests {
             #expect(try await Self.refusal(first) == .fenced)
             let reason = await first.waitUntilFenced()
             #expect(reason?.contains("second (term 2) has taken over") == true)
-            #expect(try await second.mailing(before)?.subject == "Hello", "the old master's transaction was undone")
+            #expect(
+                try await second.mailing(before, in: .everything)?.subject == "Hello",
+                "the old master's transaction was undone"
+            )
             #expect(mailing.rawValue > before.rawValue)
             try await first.close()
-            #expect(try await second.countMailings(MailingFilter()) == 2, "a replaced master's end fences nobody else")
+            #expect(
+                try await second.countMailings(MailingFilter(), in: .everything) == 2,
+                "a replaced master's end fences nobody else"
+            )
             _ = try await Self.makeMailing(second, properties)
             try await second.close()
         }

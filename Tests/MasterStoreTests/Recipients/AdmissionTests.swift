@@ -15,6 +15,7 @@ struct AdmissionTests {
             let admissions = try await fixture.store.addRecipients(
                 drafts,
                 to: id,
+                in: .everything,
                 deliveryClass: .bulk,
                 at: fixture.now
             )
@@ -39,6 +40,7 @@ struct AdmissionTests {
             let admissions = try await fixture.store.addRecipients(
                 drafts,
                 to: id,
+                in: .everything,
                 deliveryClass: .bulk,
                 at: fixture.now
             )
@@ -81,6 +83,7 @@ struct AdmissionTests {
             let first = try await fixture.store.addRecipients(
                 [draft("one"), draft("one"), draft("two"), draft(generated)],
                 to: id,
+                in: .everything,
                 deliveryClass: .bulk,
                 at: fixture.now
             )
@@ -93,6 +96,7 @@ struct AdmissionTests {
             let again = try await fixture.store.addRecipients(
                 [draft("two")],
                 to: other,
+                in: .everything,
                 deliveryClass: .bulk,
                 at: fixture.now
             )
@@ -101,6 +105,7 @@ struct AdmissionTests {
             let theirs = try await fixture.store.addRecipients(
                 [draft("two")],
                 to: elsewhere,
+                in: .everything,
                 deliveryClass: .bulk,
                 at: fixture.now
             )
@@ -118,12 +123,19 @@ struct AdmissionTests {
         try await factory.withStore { fixture in
             let draft = RecipientDraft(address: "a@b.c", domain: "b.c", trackingID: "mine", mergeFields: [])
             let first = try await fixture.makeMailing()
-            _ = try await fixture.store.addRecipients([draft], to: first, deliveryClass: .bulk, at: fixture.now)
-            _ = try await fixture.store.deleteMailing(first, at: fixture.now)
+            _ = try await fixture.store.addRecipients(
+                [draft],
+                to: first,
+                in: .everything,
+                deliveryClass: .bulk,
+                at: fixture.now
+            )
+            _ = try await fixture.store.deleteMailing(first, in: .everything, at: fixture.now)
             let second = try await fixture.makeMailing()
             let admissions = try await fixture.store.addRecipients(
                 [draft],
                 to: second,
+                in: .everything,
                 deliveryClass: .bulk,
                 at: fixture.now
             )

@@ -21,6 +21,7 @@ struct ImportedLineTests {
         try await fixture.store.importRecipients(
             drafts,
             to: mailing,
+            in: .everything,
             from: key.map { ImportSource(key: $0, lines: lines) },
             at: fixture.now
         )
@@ -124,7 +125,7 @@ struct ImportedLineTests {
             let mailing = try await fixture.makeMailing()
             let lines = (0..<250).map { $0 * 1_024 + 1 }
             _ = try await Self.add(lines.map { Self.draft("r\($0)") }, lines: lines, to: mailing, fixture)
-            _ = try await fixture.store.deleteMailing(mailing, at: fixture.now)
+            _ = try await fixture.store.deleteMailing(mailing, in: .everything, at: fixture.now)
             let database = fixture.store
             try await fixture.untilPurged()
             #expect(

@@ -34,7 +34,13 @@ struct RegistryTests {
                 mergeFields: [],
                 attachments: hashes
             )
-            _ = try await fixture.store.addRecipients([draft], to: id, deliveryClass: .bulk, at: fixture.now)
+            _ = try await fixture.store.addRecipients(
+                [draft],
+                to: id,
+                in: .everything,
+                deliveryClass: .bulk,
+                at: fixture.now
+            )
             let grants = try await fixture.claimAll(try await fixture.makeSatellite())
             #expect(grants[0].entries[0].attachments == hashes)
         }

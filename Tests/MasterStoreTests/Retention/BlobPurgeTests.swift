@@ -17,6 +17,7 @@ struct BlobPurgeTests {
         let admissions = try await fixture.store.addRecipients(
             [draft],
             to: mailing,
+            in: .everything,
             deliveryClass: .bulk,
             at: fixture.now
         )
@@ -25,7 +26,7 @@ struct BlobPurgeTests {
 
     /// Deletes a mailing and waits until nothing of it is left.
     private static func delete(_ mailing: MailingID, _ fixture: Fixture) async throws {
-        _ = try await fixture.store.deleteMailing(mailing, at: fixture.now)
+        _ = try await fixture.store.deleteMailing(mailing, in: .everything, at: fixture.now)
         try await fixture.untilPurged()
     }
 
@@ -54,7 +55,7 @@ struct BlobPurgeTests {
             let gone = try await fixture.makeMailing()
             let first = try await fixture.mailing(gone).content
             let now = fixture.now
-            _ = try await fixture.store.updateMailing(gone, at: now) { _ in
+            _ = try await fixture.store.updateMailing(gone, in: .everything, at: now) { _ in
                 MailingContent(
                     mailing: gone,
                     subject: "Other",

@@ -21,7 +21,10 @@ struct EventPurgeTests {
             #expect(step == (5, false))
             #expect(try await fixture.replay(after: 5).map(\.position) == [6, 7, 8])
             #expect(try await fixture.replay().map(\.position) == [6, 7, 8])
-            #expect(try await fixture.store.feed(after: 2, filter: RecipientFilter(), limit: 1).horizon == 5)
+            #expect(
+                try await fixture.store.feed(after: 2, filter: RecipientFilter(), in: .everything, limit: 1).horizon
+                    == 5
+            )
             #expect(try await fixture.store.purgeEvents(before: limit) == (0, false))
             // What the events described is still known.
             #expect(try await fixture.counters(id).delivered == 8)
@@ -39,7 +42,7 @@ struct EventPurgeTests {
             fixture.pass(.seconds(1))
             #expect(try await fixture.store.purgeEvents(before: fixture.now) == (4, false))
             try await fixture.reopen()
-            let page = try await fixture.store.feed(after: 0, filter: RecipientFilter(), limit: 10)
+            let page = try await fixture.store.feed(after: 0, filter: RecipientFilter(), in: .everything, limit: 10)
             #expect(page.entries.isEmpty && page.next == 4 && page.head == 4 && page.horizon == 4)
             try await fixture.add(1, to: id, prefix: "more")
             try await fixture.deliverAll(satellite)
@@ -56,7 +59,10 @@ struct EventPurgeTests {
             try await fixture.deliverAll(satellite)
             fixture.pass(.seconds(1))
             #expect(try await fixture.store.purgeEvents(before: fixture.now) == (2_000, true))
-            #expect(try await fixture.store.feed(after: 2_000, filter: RecipientFilter(), limit: 1).horizon == 2_000)
+            #expect(
+                try await fixture.store.feed(after: 2_000, filter: RecipientFilter(), in: .everything, limit: 1).horizon
+                    == 2_000
+            )
             #expect(try await fixture.store.purgeEvents(before: fixture.now) == (2_000, true))
             #expect(try await fixture.store.purgeEvents(before: fixture.now) == (1_000, false))
             #expect(try await fixture.replay(after: 5_000).isEmpty)
@@ -78,15 +84,24 @@ struct EventPurgeTests {
                         mergeFields: []
                     )
                 }
-                _ = try await fixture.store.addRecipients(drafts, to: id, deliveryClass: .bulk, at: fixture.now)
+                _ = try await fixture.store.addRecipients(
+                    drafts,
+                    to: id,
+                    in: .everything,
+                    deliveryClass: .bulk,
+                    at: fixture.now
+                )
                 try await fixture.deliverAll(satellite)
             }
-            _ = try await fixture.store.deleteMailing(ids[0], at: fixture.now)
+            _ = try await fixture.store.deleteMailing(ids[0], in: .everything, at: fixture.now)
             // Deleted events go in transactions of their own, before this one.
             while try await fixture.replay().count > 3 {}
             fixture.pass(.seconds(1))
             #expect(try await fixture.store.purgeEvents(before: fixture.now) == (3, false))
-            #expect(try await fixture.store.feed(after: 6, filter: RecipientFilter(), limit: 1).horizon == 6)
+            #expect(
+                try await fixture.store.feed(after: 6, filter: RecipientFilter(), in: .everything, limit: 1).horizon
+                    == 6
+            )
         }
     }
 
@@ -121,7 +136,12 @@ struct EventPurgeTests {
                 group.addTask {
                     var position: Int64 = 0
                     while true {
-                        let page = try await store.feed(after: position, filter: RecipientFilter(), limit: 70)
+                        let page = try await store.feed(
+                            after: position,
+                            filter: RecipientFilter(),
+                            in: .everything,
+                            limit: 70
+                        )
                         let first = page.entries.first?.position ?? page.next + 1
                         // Where there is a gap, the horizon of the same page shows it.
                         #expect(first == position + 1 || page.horizon > position)

@@ -22,11 +22,11 @@ struct OldMailingTests {
             var filter = MailingFilter()
             filter.statuses = [.finished]
             filter.endedBefore = fixture.now
-            #expect(try await fixture.store.mailings(filter).map(\.id) == [ids[0]])
-            #expect(try await fixture.store.countMailings(filter) == 1)
+            #expect(try await fixture.store.mailings(filter, in: .everything).map(\.id) == [ids[0]])
+            #expect(try await fixture.store.countMailings(filter, in: .everything) == 1)
             filter.endedBefore = fixture.now.advanced(by: .milliseconds(1))
             filter.statuses = nil
-            #expect(try await fixture.store.mailings(filter).map(\.id) == Array(ids[..<2]))
+            #expect(try await fixture.store.mailings(filter, in: .everything).map(\.id) == Array(ids[..<2]))
         }
     }
 
@@ -45,7 +45,7 @@ struct OldMailingTests {
             try await fixture.deliverAll(satellite)
             let (store, now) = (fixture.store, fixture.now)
             try await withThrowingTaskGroup(of: Void.self) { group in
-                for id in ids { group.addTask { _ = try await store.deleteMailing(id, at: now) } }
+                for id in ids { group.addTask { _ = try await store.deleteMailing(id, in: .everything, at: now) } }
                 try await group.waitForAll()
             }
             let database = fixture.store

@@ -42,7 +42,7 @@ struct DurabilityTests {
                 try await check("start") { try await fixture.startAll(grants, by: satellite) }
                 try await check("apply") { try await fixture.reportAll(grants, from: satellite) }
                 try await check("pauseMailing") {
-                    _ = try await fixture.store.pauseMailing(id, at: fixture.now) { _ in }
+                    _ = try await fixture.store.pauseMailing(id, in: .everything, at: fixture.now) { _ in }
                 }
             }
         }
@@ -81,7 +81,13 @@ struct DurabilityTests {
                         let target = number % 3 == 0 ? MailingID(rawValue: 999) : id
                         do {
                             let drafts = Fixture.drafts(number..<number + 1)
-                            _ = try await store.addRecipients(drafts, to: target, deliveryClass: .bulk, at: now)
+                            _ = try await store.addRecipients(
+                                drafts,
+                                to: target,
+                                in: .everything,
+                                deliveryClass: .bulk,
+                                at: now
+                            )
                             return false
                         } catch let error as StoreError where error.code == .unknownMailing {
                             return true

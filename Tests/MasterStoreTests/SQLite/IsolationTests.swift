@@ -42,9 +42,10 @@ struct IsolationTests {
             #expect(QueueExecutor.isCurrent, "putBlob")
             _ = try await store.blob(hash)
             #expect(QueueExecutor.isCurrent, "blob")
-            _ = try await store.feed(after: 0, filter: RecipientFilter(), limit: 1)
+            _ = try await store.feed(after: 0, filter: RecipientFilter(), in: .everything, limit: 1)
             #expect(QueueExecutor.isCurrent, "feed")
-            _ = try? await store.deleteMailing(MailingID(rawValue: 9), at: Timestamp(seconds: 1))  // it throws
+            // There is none, so it throws.
+            _ = try? await store.deleteMailing(MailingID(rawValue: 9), in: .everything, at: Timestamp(seconds: 1))
             #expect(QueueExecutor.isCurrent, "an operation that throws")
             try await store.close()
             #expect(QueueExecutor.isCurrent, "close")

@@ -153,7 +153,13 @@ struct OpeningTests {
                 group.addTask {
                     for part in 0..<20 {
                         let drafts = Fixture.drafts(part * 10..<part * 10 + 10, domain: "more.example")
-                        _ = try await store.addRecipients(drafts, to: id, deliveryClass: .bulk, at: now)
+                        _ = try await store.addRecipients(
+                            drafts,
+                            to: id,
+                            in: .everything,
+                            deliveryClass: .bulk,
+                            at: now
+                        )
                     }
                 }
                 try await group.waitForAll()
@@ -162,13 +168,13 @@ struct OpeningTests {
                 SQLiteConfiguration(path: path),
                 secrets: TestSecrets.make()
             )
-            let counters = try #require(try await copy.mailing(id)).counters
+            let counters = try #require(try await copy.mailing(id, in: .everything)).counters
             #expect(counters.delivered == 500 && counters.total >= 500 && counters.total <= 700)
             #expect((counters.total - 500) % 10 == 0)
             #expect(try await copy.reconcileCounters() == 0)
             #expect(copy.identity.storeID == store.identity.storeID)
-            let original = try await store.feed(after: 0, filter: RecipientFilter(), limit: 1000)
-            let copied = try await copy.feed(after: 0, filter: RecipientFilter(), limit: 1000)
+            let original = try await store.feed(after: 0, filter: RecipientFilter(), in: .everything, limit: 1000)
+            let copied = try await copy.feed(after: 0, filter: RecipientFilter(), in: .everything, limit: 1000)
             #expect(copied.entries == original.entries && copied.entries.count == 500)
             // It knows that it is a copy, and so does a copy of it, until an operator confirms it.
             #expect(copy.identity.isCopy && !store.identity.isCopy)

@@ -82,13 +82,15 @@ final class Fixture {
 
     func start(_ id: MailingID) async throws {
         let now = self.now
-        _ = try await self.store.updateMailing(id, at: now) {
+        _ = try await self.store.updateMailing(id, in: .everything, at: now) {
             try MailingLifecycle.start(&$0, at: now)
             return nil
         }
     }
 
-    func mailing(_ id: MailingID) async throws -> Mailing { try #require(try await self.store.mailing(id)) }
+    func mailing(_ id: MailingID) async throws -> Mailing {
+        try #require(try await self.store.mailing(id, in: .everything))
+    }
 
     func counters(_ id: MailingID) async throws -> MailingCounters { try await self.mailing(id).counters }
 
@@ -111,6 +113,7 @@ final class Fixture {
         let admissions = try await self.store.addRecipients(
             Self.drafts(0..<count, domain: domain, prefix: prefix),
             to: mailing,
+            in: .everything,
             deliveryClass: deliveryClass,
             at: self.now
         )
@@ -236,7 +239,7 @@ final class Fixture {
         var entries: [FeedEntry] = []
         var next = position
         while true {
-            let page = try await self.store.feed(after: next, filter: filter, limit: limit)
+            let page = try await self.store.feed(after: next, filter: filter, in: .everything, limit: limit)
             if page.entries.isEmpty {
                 #expect(page.next == page.head)
                 return entries

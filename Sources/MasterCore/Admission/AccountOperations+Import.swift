@@ -31,7 +31,7 @@ public enum ImportResult: Sendable, Hashable {
     case refused(RefusalCode, String)
 }
 
-extension Master {
+extension AccountOperations {
     /// Adds recipients of an import as ``addRecipients(_:to:test:)`` does; may be repeated if there is a key.
     ///
     /// - Parameters:
@@ -51,7 +51,13 @@ extension Master {
             to: id,
             limit: self.maximumRecipientsPerImportStep
         ) {
-            try await self.store.importRecipients($0, to: id, from: source?.choosing($1), at: self.now())
+            try await self.store.importRecipients(
+                $0,
+                to: id,
+                in: self.scope,
+                from: source?.choosing($1),
+                at: self.now()
+            )
         }
         var results: [ImportResult] = []
         var taken: [Int] = []
@@ -67,12 +73,15 @@ extension Master {
             }
         }
         guard !taken.isEmpty else { return results }
-        let mailing = try await self.call(id) { try await self.store.mailing(id) }
+        let mailing = try await self.call(id) { try await self.store.mailing(id, in: self.scope) }
         guard let account = mailing?.account else { throw MasterError.unknown(id) }
-        let owners = Dictionary(
-            try await self.reports(of: taken.compactMap { recipients[$0].submission.trackingID }, account: account)
-                .map { ($0.trackingID, $0) }
-        ) { first, _ in first }
+        let reports = try await self.call(id) {
+            try await self.store.reports(
+                of: taken.compactMap { recipients[$0].submission.trackingID },
+                account: account
+            )
+        }
+        let owners = Dictionary(reports.map { ($0.trackingID, $0) }) { first, _ in first }
         for index in taken {
             let submission = recipients[index].submission
             guard let owner = submission.trackingID.flatMap({ owners[$0] }), owner.recipient.mailing == id,
@@ -90,7 +99,7 @@ extension Master {
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``, ``MasterError/Code/mailingFinished(_:)``.
     public func checkTakesRecipients(_ id: MailingID) async throws {
         try await self.call(id) {
-            guard let mailing = try await self.store.mailing(id) else { throw MasterError.unknown(id) }
+            guard let mailing = try await self.store.mailing(id, in: self.scope) else { throw MasterError.unknown(id) }
             try MailingLifecycle.checkChange(of: mailing)
         }
     }

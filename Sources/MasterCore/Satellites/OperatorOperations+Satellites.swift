@@ -4,7 +4,7 @@ import Logging
 public import MailingModel
 import MasterStore
 
-extension Master {
+extension OperatorOperations {
     /// All satellites in order of number.
     public func satellites() async throws -> [SatelliteRecord] {
         try await self.call { try await self.store.satellites() }

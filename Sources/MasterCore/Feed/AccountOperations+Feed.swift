@@ -11,7 +11,7 @@ public struct FeedAnswer: Sendable, Hashable {
     public var cursor: String
 }
 
-extension Master {
+extension AccountOperations {
     /// Events of the feed after a cursor.
     ///
     /// - Parameters:
@@ -27,6 +27,7 @@ extension Master {
             let page = try await self.store.feed(
                 after: position,
                 filter: filter,
+                in: self.scope,
                 limit: min(max(limit, 1), self.configuration.maximumFeedPage)
             )
             if position > page.head {
@@ -55,7 +56,7 @@ extension Master {
 
 // MARK: - Following
 
-extension Master {
+extension AccountOperations {
     /// The newest event's position, 0 if there is none, and the cursor that continues after it.
     public func newest() async throws -> (position: Int64, cursor: String) {
         try await self.call {

@@ -5,15 +5,15 @@ import Logging
 public import MailingModel
 import MasterStore
 
-extension Master {
+extension AccountOperations {
     /// Creates a mailing in ``MailingStatus/filling``.
     ///
     /// - Returns: The mailing; its content has been compiled once, so that it will compile on every satellite.
     /// - Throws: ``MasterError/Code/badContent(part:line:column:reason:)``, ``MasterError/Code/badProperty(_:)``.
-    public func createMailing(_ draft: MailingDraft, account: AccountID = .root) async throws -> Mailing {
+    public func createMailing(_ draft: MailingDraft) async throws -> Mailing {
         try await self.call {
             let composed = try ContentComposer(configuration: self.configuration).compose(draft)
-            let mailing = try await self.store.createMailing(composed.properties, account: account, at: self.now()) {
+            let mailing = try await self.store.createMailing(composed.properties, account: self.owner, at: self.now()) {
                 try ContentComposer.checked(composed.revision(for: $0))
             }
             self.logger.info("mailing created", metadata: ["mailing": "\(mailing.id)"])
@@ -31,10 +31,13 @@ extension Master {
             let prepared = try await PreparedChange(
                 change,
                 mailing: id,
+                in: self.scope,
                 store: self.store,
                 configuration: self.configuration
             )
-            let mailing = try await self.store.updateMailing(id, at: self.now()) { try prepared.apply(to: &$0) }
+            let mailing = try await self.store.updateMailing(id, in: self.scope, at: self.now()) {
+                try prepared.apply(to: &$0)
+            }
             self.logger.info("mailing changed", metadata: ["mailing": "\(id)"])
             try await self.engine.changes.mailingChanged(mailing, closesAtOnce: change.dontCloseIfEmpty == false)
             return MailingChangeResult(mailing: mailing, warnings: prepared.warnings)
@@ -43,7 +46,7 @@ extension Master {
 
     /// Mailings in ascending order of number.
     public func mailings(_ filter: MailingFilter = MailingFilter()) async throws -> [Mailing] {
-        try await self.call { try await self.store.mailings(filter) }
+        try await self.call { try await self.store.mailings(filter, in: self.scope) }
     }
 
     /// One mailing.
@@ -51,7 +54,7 @@ extension Master {
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``.
     public func mailing(_ id: MailingID) async throws -> Mailing {
         try await self.call(id) {
-            guard let mailing = try await self.store.mailing(id) else { throw MasterError.unknown(id) }
+            guard let mailing = try await self.store.mailing(id, in: self.scope) else { throw MasterError.unknown(id) }
             return mailing
         }
     }
@@ -61,14 +64,16 @@ extension Master {
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``.
     public func content(of id: MailingID) async throws -> MailingContent {
         try await self.call(id) {
-            guard let content = try await self.store.content(of: id) else { throw MasterError.unknown(id) }
+            guard let content = try await self.store.content(of: id, in: self.scope) else {
+                throw MasterError.unknown(id)
+            }
             return content
         }
     }
 
     /// How many mailings match.
     public func countMailings(_ filter: MailingFilter = MailingFilter()) async throws -> Int {
-        try await self.call { try await self.store.countMailings(filter) }
+        try await self.call { try await self.store.countMailings(filter, in: self.scope) }
     }
 
     /// Starts a mailing, or goes on with a paused one.
@@ -81,7 +86,7 @@ extension Master {
             try self.engine.safeMode.requireTrust()
             CrashPoint.reached(.masterBeforeStartMailing)
             let now = self.now()
-            let mailing = try await self.store.updateMailing(id, at: now) { mailing in
+            let mailing = try await self.store.updateMailing(id, in: self.scope, at: now) { mailing in
                 try MailingLifecycle.start(&mailing, at: now)
                 return nil
             }
@@ -107,7 +112,7 @@ extension Master {
     public func pauseMailing(_ id: MailingID) async throws -> MailingStatus {
         try await self.call(id) {
             CrashPoint.reached(.masterBeforePause)
-            let (mailing, revoked) = try await self.store.pauseMailing(id, at: self.now()) { mailing in
+            let (mailing, revoked) = try await self.store.pauseMailing(id, in: self.scope, at: self.now()) { mailing in
                 var mailing = mailing
                 try MailingLifecycle.pause(&mailing)
             }
@@ -126,7 +131,7 @@ extension Master {
     public func closeMailing(_ id: MailingID) async throws -> Mailing {
         try await self.call(id) {
             let now = self.now()
-            _ = try await self.store.updateMailing(id, at: now) { mailing in
+            _ = try await self.store.updateMailing(id, in: self.scope, at: now) { mailing in
                 try mailing.endNow(now)
                 return nil
             }
@@ -139,7 +144,7 @@ extension Master {
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``.
     public func deleteMailing(_ id: MailingID) async throws {
         try await self.call(id) {
-            let revoked = try await self.store.deleteMailing(id, at: self.now())
+            let revoked = try await self.store.deleteMailing(id, in: self.scope, at: self.now())
             self.logger.info("mailing deleted", metadata: ["mailing": "\(id)", "revoked": "\(revoked.count)"])
             await self.engine.changes.mailingDeleted(id, revoked: revoked)
         }
@@ -153,7 +158,7 @@ extension Master {
             var filter = MailingFilter()
             filter.statuses = [.ready, .running, .paused]
             var finished = 0
-            for mailing in try await self.store.mailings(filter) where mailing.counters.pending == 0 {
+            for mailing in try await self.store.mailings(filter, in: self.scope) where mailing.counters.pending == 0 {
                 if try await self.engine.changes.finish(mailing.id) { finished += 1 }
             }
             return finished

@@ -3,7 +3,7 @@
 public import MailingModel
 import MasterStore
 
-extension Master {
+extension AccountOperations {
     /// Adds recipients to a mailing; durable when it returns.
     ///
     /// - Parameters:
@@ -25,7 +25,13 @@ extension Master {
             limit: limit,
             test: test
         ) { drafts, _ in
-            try await self.store.addRecipients(drafts, to: id, deliveryClass: test ? .express : .bulk, at: self.now())
+            try await self.store.addRecipients(
+                drafts,
+                to: id,
+                in: self.scope,
+                deliveryClass: test ? .express : .bulk,
+                at: self.now()
+            )
         }
         return admitted.map { admitted in
             switch admitted {
@@ -63,7 +69,7 @@ extension Master {
             guard submissions.count <= limit else {
                 throw MasterError(.tooMany(limit: limit), "at most \(limit) recipients may be added at once")
             }
-            guard let mailing = try await self.store.mailing(id) else { throw MasterError.unknown(id) }
+            guard let mailing = try await self.store.mailing(id, in: self.scope) else { throw MasterError.unknown(id) }
             try MailingLifecycle.checkChange(of: mailing)
             let admission = Admission(configuration: self.configuration)
             var results: [Admitted<Answer>] = []
@@ -100,13 +106,13 @@ extension Master {
     }
 
     /// The current reports of the recipients found among those tracking ids.
-    public func reports(of trackingIDs: [String], account: AccountID = .root) async throws -> [RecipientReport] {
-        try await self.call { try await self.store.reports(of: trackingIDs, account: account) }
+    public func reports(of trackingIDs: [String]) async throws -> [RecipientReport] {
+        try await self.call { try await self.store.reports(of: trackingIDs, account: self.owner) }
     }
 
     /// How many recipients match.
     public func countRecipients(_ filter: RecipientFilter = RecipientFilter()) async throws -> Int {
-        try await self.call { try await self.store.countRecipients(filter) }
+        try await self.call { try await self.store.countRecipients(filter, in: self.scope) }
     }
 
     /// Resolves the recipients of a mailing that are held as uncertain.
@@ -115,17 +121,19 @@ extension Master {
     /// - Throws: ``MasterError/Code/unknownMailing(_:)``.
     public func resolveUncertain(_ id: MailingID, as resolution: UncertainResolution) async throws -> Int {
         try await self.call(id) {
-            try await self.announcing(id) { try await self.store.resolveUncertain(id, as: resolution, at: self.now()) }
+            try await self.announcing(id) {
+                try await self.store.resolveUncertain(id, in: self.scope, as: resolution, at: self.now())
+            }
         }
     }
 
     /// Requeues terminal recipients, so that they are sent again.
     ///
     /// - Returns: How many changed.
-    public func resetRecipients(_ trackingIDs: [String], account: AccountID = .root) async throws -> Int {
+    public func resetRecipients(_ trackingIDs: [String]) async throws -> Int {
         try await self.call {
             try await self.announcing(nil) {
-                try await self.store.resetRecipients(trackingIDs, account: account, at: self.now())
+                try await self.store.resetRecipients(trackingIDs, account: self.owner, at: self.now())
             }
         }
     }
