@@ -186,12 +186,12 @@ let package = Package(
             "APIServing",
             ["APIServing", "MasterCore", httpTypes, hummingbird, inMemoryLogging, logging, "TestAPI"]
         ),
-        tests("CloudMailingAPI", ["CloudMailingAPI", "MasterCore", httpTypes, "TestAPI"]),
+        tests("CloudMailingAPI", ["CloudMailingAPI", "MailingModel", "MasterCore", httpTypes, "TestAPI"]),
         tests(
             "NativeAPI",
             ["APIServing", "MailingModel", "MasterCore", "NativeAPI", "RecordFormat", httpTypes, logging, "TestAPI"]
         ),
-        tests("OperatorAPI", ["APIServing", "MasterCore", "OperatorAPI", httpTypes, "TestAPI"]),
+        tests("OperatorAPI", ["APIServing", "MailingModel", "MasterCore", "OperatorAPI", httpTypes, "TestAPI"]),
         tests("ClusterLink", ["ClusterLink", "MailingModel", "ZeroMQ", crypto, logging, "TestKit"]),
         tests("DKIM", ["DKIM", "MailFormat", "TestKit"]),
         tests(

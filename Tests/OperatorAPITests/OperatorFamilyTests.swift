@@ -3,6 +3,7 @@
 import APIServing
 import Foundation
 import HTTPTypes
+import MailingModel
 import MasterCore
 import OperatorAPI
 import TestAPI
@@ -36,6 +37,12 @@ struct OperatorFamilyTests {
                 #expect(try await api.send("\(route.method.rawValue) \(path)").status == .unauthorized)
                 let known = try await api.send("\(route.method.rawValue) \(path)", authorization: api.basic)
                 #expect(known.status != .unauthorized)
+                let tenant = try await api.makeTenant(AccountID(rawValue: 1), "tenant")
+                let foreign = TestAPI.basic("admin", tenant.key.secret)
+                #expect(
+                    try await api.send("\(route.method.rawValue) \(path)", authorization: foreign).status
+                        == .unauthorized
+                )
             }
             try await self.run { api in
                 let open = try await api.send("\(route.method.rawValue) \(path)")

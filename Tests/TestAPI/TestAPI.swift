@@ -7,7 +7,7 @@ package import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import Logging
-import MailingModel
+package import MailingModel
 package import MasterCore
 import MasterStore
 import Secrets
@@ -99,6 +99,32 @@ package struct TestAPI {
         return APIAnswer(status: response.status, headers: response.headers, text: String(buffer: response.body))
     }
 
+    /// Makes a mailing of an account, with one recipient whose report is in the feed.
+    ///
+    /// - Parameters:
+    ///   - account: The account.
+    ///   - name: The name of its domain; stands in everything that is the account's.
+    /// - Returns: The account's key and what it may see.
+    /// - Throws: What the master refuses.
+    package func makeTenant(_ account: AccountID, _ name: String) async throws -> Tenant {
+        let key = try await self.master.operator.createKey(name: name, account: account)
+        let operations = self.master.account(Principal(account: account, credential: key.record.publicID))
+        var draft = MailingDraft(
+            content: .alternative(html: "<p>Hi</p>", plain: nil),
+            mailFrom: "news@\(name).example",
+            senderName: name,
+            subject: "Hello"
+        )
+        draft.autoescape = true
+        let mailing = try await operations.createMailing(draft).id
+        let submission = RecipientSubmission(address: "reader@\(name).example", trackingID: "\(name)-1")
+        _ = try await operations.addRecipients([submission], to: mailing)
+        let ended = try await operations.createMailing(draft).id
+        _ = try await operations.addRecipients([RecipientSubmission(address: "late@\(name).example")], to: ended)
+        _ = try await operations.closeMailing(ended)
+        return Tenant(key: key, name: name, mailing: mailing, trackingID: "\(name)-1", operations: operations)
+    }
+
     /// Basic credentials with the key.
     package var basic: String { Self.basic("admin", self.key) }
     /// The key as a token.
@@ -107,6 +133,33 @@ package struct TestAPI {
     /// Basic credentials, RFC 7617 §2.
     package static func basic(_ user: String, _ password: String) -> String {
         "Basic " + Data("\(user):\(password)".utf8).base64EncodedString()
+    }
+}
+
+/// An account with something of its own.
+package struct Tenant: Sendable {
+    /// Its key.
+    package let key: CreatedKey
+    /// Stands in its addresses.
+    package let name: String
+    /// A mailing that takes recipients, with one.
+    package let mailing: MailingID
+    /// The id of that recipient.
+    package let trackingID: String
+    /// What the account may do.
+    package let operations: AccountOperations
+
+    /// The key as a token.
+    package var bearer: String { "Bearer \(self.key.secret)" }
+
+    /// All that the account has, to be compared before and after what others tried.
+    package func state() async throws -> String {
+        var filter = RecipientFilter()
+        filter.states = RecipientState.allCases
+        let mailings = try await self.operations.mailings().map { "\($0)" }
+        let feed = try await self.operations.feed(after: nil, filter: filter, limit: 100).entries.map { "\($0)" }
+        let reports = try await self.operations.reports(of: [self.trackingID]).map { "\($0)" }
+        return (mailings + feed + reports).joined(separator: "\n")
     }
 }
 

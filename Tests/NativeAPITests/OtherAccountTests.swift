@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import APIServing
+import HTTPTypes
+import Logging
+import MailingModel
+import MasterCore
+import TestAPI
+import Testing
+
+@testable import NativeAPI
+
+@Suite("What belongs to another account does not exist under /api")
+struct OtherAccountTests {
+    /// Who asks for the first tenant's things: itself, another account, or the root account.
+    private static let askers = ["first", "second", "root"]
+
+    @Test("every route, by the table that serves them", arguments: NativeFamily.routes.map(\.name), Self.askers)
+    func routes(name: String, asker: String) async throws {
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        try await TestAPI.run({ [NativeFamily(master: $0, transport: .network, logger: logger)] }) { api in
+            let first = try await api.makeTenant(AccountID(rawValue: 1), "first")
+            let second = try await api.makeTenant(AccountID(rawValue: 2), "second")
+            let key = asker == "root" ? api.bearer : asker == "first" ? first.bearer : second.bearer
+            let isOwn = asker == "first"
+            let before = try await first.state()
+            #expect(before.contains("late@first.example") && !before.contains("second"))
+            switch name {
+            case "POST /api/mailings/ID/recipients":
+                let answer = try await api.send(
+                    "POST /api/mailings/\(first.mailing)/recipients",
+                    authorization: key,
+                    [("Content-Type", "text/csv")],
+                    body: "email\na@example.org\n"
+                )
+                #expect(answer.status == (isOwn ? .ok : .notFound))
+                #expect(try isOwn || answer.json["code"] as? String == "unknown_mailing")
+            case "GET /api/reports":
+                let all = try await api.send("GET /api/reports", authorization: key)
+                #expect(all.status == .ok && all.text.contains("late@first.example") == isOwn)
+                let named = try await api.send("GET /api/reports?mailing=\(first.mailing)", authorization: key)
+                #expect(named.status == .ok && (isOwn || !named.text.contains("first.example")))
+            case "GET /api/reports/stream":
+                let text = try await Self.streamed(api, asker == "root" ? .root : AccountID(rawValue: isOwn ? 1 : 2))
+                #expect(text.contains("late@first.example") == isOwn)
+            default: Issue.record("\(name) is served and not checked")
+            }
+            let after = try await first.state()
+            #expect(isOwn || after == before)
+        }
+    }
+
+    /// What a stream sends until its key is revoked; a key that is revoked too early is followed by another.
+    private static func streamed(_ api: TestAPI, _ account: AccountID) async throws -> String {
+        for pause in 1...200 {
+            let key = try await api.master.operator.createKey(name: "stream", account: account)
+            async let answer = api.send("GET /api/reports/stream", authorization: "Bearer \(key.secret)")
+            try await Task.sleep(for: .milliseconds(pause))
+            try await api.master.operator.revokeKey(key.record.publicID)
+            let text = try await answer.text
+            if text.contains("id: ") { return text }
+        }
+        throw MasterError(.busy, "no stream began")
+    }
+}
