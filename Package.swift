@@ -212,7 +212,7 @@ let package = Package(
             [
                 "ClusterLink", "DKIM", "MailFormat", "MailMerge", "MailingModel", "MasterCore", "MasterStore",
                 "Secrets",
-                logging,
+                inMemoryLogging, logging,
             ]
         ),
         tests(

@@ -13,6 +13,17 @@ package struct APIRefusal: Error, Sendable {
     /// No valid key was given.
     package static let unauthorized = APIRefusal(.unauthorized, "unauthorized", "the API key is wrong or missing")
 
+    /// Too many wrong secrets came from the caller's address, or for its credential.
+    static func tooManyAttempts(_ pause: Duration) -> APIRefusal {
+        var refusal = APIRefusal(
+            .tooManyRequests,
+            "too_many_attempts",
+            "too many attempts with a wrong secret; try again later"
+        )
+        refusal.retryAfter = pause
+        return refusal
+    }
+
     /// The HTTP status.
     package var status: HTTPResponse.Status
     /// The reason, for programs.
@@ -21,6 +32,8 @@ package struct APIRefusal: Error, Sendable {
     package var message: String
     /// The methods that the path is served for, of a refusal with 405.
     package var allowed: [HTTPRequest.Method] = []
+    /// When to try again; `nil` if the refusal does not say.
+    package var retryAfter: Duration?
 
     /// Composes a refusal.
     package init(_ status: HTTPResponse.Status, _ code: String, _ message: String) {
@@ -54,7 +67,7 @@ package struct APIRefusal: Error, Sendable {
         APIRefusal(.internalServerError, "internal", "the request failed inside the server, whose log names it: \(id)")
     }
 
-    /// The header fields of the answer, but for its type: `Allow` of a 405, `WWW-Authenticate` of a 401.
+    /// The header fields of the answer, but for its type: `Allow` of a 405, `WWW-Authenticate` of a 401, `Retry-After`.
     ///
     /// - Parameter challenge: How to authenticate; `nil` if the API does not say.
     /// - Returns: The fields.
@@ -62,6 +75,8 @@ package struct APIRefusal: Error, Sendable {
         var headers = HTTPFields()
         if !self.allowed.isEmpty { headers[.allow] = self.allowed.map(\.rawValue).joined(separator: ", ") }
         if self.status == .unauthorized { headers[.wwwAuthenticate] = challenge }
+        // Whole seconds, so that nobody comes back too early (RFC 9110 §10.2.3).
+        if let pause = self.retryAfter { headers[.retryAfter] = "\(max(1, Int((pause / .seconds(1)).rounded(.up))))" }
         return headers
     }
 

@@ -2,6 +2,7 @@
 
 import HTTPTypes
 import Hummingbird
+import Listening
 import MasterCore
 import NIOCore
 
@@ -47,7 +48,7 @@ struct AccessMiddleware: RouterMiddleware {
             return Self.text(.notFound, "nothing is served at this path\n")
         }
         do {
-            context.caller = try family.authenticate(request)
+            context.caller = try self.authenticate(request, context, family)
             context.caller?.channel = context.channel
             return try await Self.routed(request, context, family, next)
         } catch {
@@ -57,6 +58,20 @@ struct AccessMiddleware: RouterMiddleware {
             }
             self.log.failed(request, id, context, error)
             return family.failure(request: id)
+        }
+    }
+
+    /// Who is calling; whoever has failed too often hears 429, and when to try again.
+    private func authenticate(_ request: Request, _ context: APIContext, _ family: any APIFamily) throws -> Caller? {
+        do {
+            return try family.authenticate(request)
+        } catch let refusal as APIRefusal where refusal.status == .unauthorized {
+            // Whoever names no credentials has guessed none.
+            guard let credentials = Credentials(request.headers) else { throw refusal }
+            let address = context.channel.remoteAddress.flatMap(ConnectionLedger.origin)
+            let known = credentials.knownID(in: self.master)
+            let pause = self.master.failedAttempts.failed(address: address, credential: known)
+            throw pause.map(APIRefusal.tooManyAttempts) ?? refusal
         }
     }
 

@@ -126,6 +126,16 @@ package enum Credentials: Hashable, Sendable {
         }
     }
 
+    /// The public id of the key in force that they name, whether their secret is right or not.
+    func knownID(in master: Master) -> String? {
+        let secret =
+            switch self {
+            case .basic(_, let password): password
+            case .bearer(let token): token
+            }
+        return master.knownKey(named: secret)
+    }
+
     /// The API key that they are, if it is in force.
     ///
     /// - Parameters:

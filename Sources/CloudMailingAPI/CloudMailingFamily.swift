@@ -51,6 +51,7 @@ package struct CloudMailingFamily: APIFamily {
         case let error as XMLRPCError: Self.fault(CloudMailingFault(8002, "Can't deserialize input: \(error)"))
         case let error as MasterError: Self.fault(CloudMailingFault(error, status: nil))
         case let refusal as APIRefusal where refusal.status == .unauthorized: Self.unauthorized
+        case let refusal as APIRefusal where refusal.status == .tooManyRequests: Self.throttled(refusal)
         case RouteRefusal.methodNotAllowed: Self.text(.notImplemented, "XML-RPC is spoken with POST\n")
         case RouteRefusal.notFound: Self.text(.notFound, "nothing is served at this path\n")
         default: nil
@@ -78,6 +79,12 @@ package struct CloudMailingFamily: APIFamily {
         )
         let value = try await calls.answer(call)
         return Self.xml(.ok, try XMLRPCWriter.response(value))
+    }
+
+    private static func throttled(_ refusal: APIRefusal) -> Response {
+        var response = Self.fault(CloudMailingFault(429, refusal.message, status: .tooManyRequests))
+        response.headers[.retryAfter] = refusal.headers()[.retryAfter]
+        return response
     }
 
     private static var unauthorized: Response {

@@ -18,6 +18,8 @@ public final class Master: Sendable {
     let logger: Logger
     let cursors: FeedCursorCodec
     let keys: APIKeyCache
+    /// Who has failed to authenticate too often.
+    public let failedAttempts: FailedAttempts
     let engine: Engine
     let gate: CallGate
     private let hasLoaded = Atomic(false)
@@ -50,6 +52,7 @@ public final class Master: Sendable {
         self.logger = logger
         self.cursors = FeedCursorCodec(storeID: store.identity.storeID, key: cursorKey)
         self.keys = APIKeyCache()
+        self.failedAttempts = FailedAttempts(elapsed: self.time.elapsed, logger: logger)
         self.gate = CallGate()
         self.engine = Engine(
             store: store,

@@ -28,6 +28,11 @@ extension Master {
         KeyWatch(keys: self.keys, observer: self.keys.observe(publicID, revoked: revoked))
     }
 
+    /// The public id of the key in force that a secret names, be it the right secret or not; `nil` for any other text.
+    public func knownKey(named secret: String) -> String? {
+        APIKey(parsing: secret).map(\.publicID).flatMap { self.isInForce(key: $0) ? $0 : nil }
+    }
+
     /// Returns the key with this secret, or `nil`; takes the same time for every wrong secret, and never waits.
     public func authenticate(secret: String) -> APIKeyRecord? { self.keys.authenticate(secret: secret) }
 }
