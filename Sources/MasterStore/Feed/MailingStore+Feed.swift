@@ -91,7 +91,8 @@ enum Reporting {
     }
 
     /// How many recipients match; computed from the counters, never by looking at recipients.
-    static func count(_ filter: RecipientFilter, in scope: AccountScope, _ transaction: StoreTransaction) throws -> Int {
+    static func count(_ filter: RecipientFilter, in scope: AccountScope, _ transaction: StoreTransaction) throws -> Int
+    {
         let states = Set(filter.states ?? RecipientState.allCases)
         return try MailingRow.fetch(filter, in: scope, transaction).reduce(0) { sum, mailing in
             states.reduce(sum) { $0 + mailing.count(of: $1) }
