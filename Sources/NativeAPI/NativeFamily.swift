@@ -20,6 +20,9 @@ package struct NativeFamily: APIFamily {
         APIRoute(.get, "/api/reports") { family, request, context in
             try await family.reports(request, for: try context.authenticated())
         },
+        APIRoute(.get, "/api/events") { family, request, context in
+            try await family.events(request, for: try context.authenticated())
+        },
         APIRoute(.get, "/api/reports/stream") { family, request, context in
             try await family.stream(request, for: try context.authenticated())
         },
@@ -156,6 +159,34 @@ package struct NativeFamily: APIFamily {
         let resumed = HTTPField.Name("Last-Event-ID").flatMap { request.headers[$0] }
         return try await ReportStream(caller: caller, filter: filter)
             .response(after: resumed ?? query.get("cursor"))
+    }
+
+    // MARK: Events
+
+    private static let eventPage = (standard: 100, largest: 1_000)
+
+    private func events(_ request: Request, for caller: Caller) async throws -> Response {
+        let query = request.uri.queryParameters
+        let kinds = try EventKind.list(query.get("kinds"))
+        let limit = try Self.limit(query, standard: Self.eventPage.standard, largest: Self.eventPage.largest)
+        var filter = RecipientFilter()
+        filter.states = EventKind.states(of: kinds)
+        let page = try await caller.operations.feed(after: query.get("cursor"), filter: filter, limit: limit)
+        return Self.json(
+            .object([
+                .init("items", .array(page.entries.map { EventRecord($0).json })),
+                .init("cursor", .string(page.cursor)),
+            ])
+        )
+    }
+
+    /// The parameter `limit` of a list.
+    private static func limit(_ query: Parameters, standard: Int, largest: Int) throws -> Int {
+        guard let text = query.get("limit") else { return standard }
+        guard let number = Int(text), (1...largest).contains(number) else {
+            throw APIRefusal(.badRequest, "bad_limit", "`limit` is a number from 1 to \(largest)")
+        }
+        return number
     }
 
     /// The recipients whose events are asked for: every state but READY unless `status` says otherwise.

@@ -40,6 +40,9 @@ struct OtherAccountTests {
                 #expect(all.status == .ok && all.text.contains("late@first.example") == isOwn)
                 let named = try await api.send("GET /api/reports?mailing=\(first.mailing)", authorization: key)
                 #expect(named.status == .ok && (isOwn || !named.text.contains("first.example")))
+            case "GET /api/events":
+                let events = try await api.send("GET /api/events", authorization: key)
+                #expect(events.status == .ok && events.text.contains("late@first.example") == isOwn)
             case "GET /api/reports/stream":
                 let text = try await Self.streamed(api, asker == "root" ? .root : AccountID(rawValue: isOwn ? 1 : 2))
                 #expect(text.contains("late@first.example") == isOwn)
