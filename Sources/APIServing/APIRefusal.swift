@@ -6,6 +6,14 @@ package import Hummingbird
 package import MasterCore
 import NIOCore
 
+/// An error of which the log says more than its caller is told.
+package protocol LoggedError: Error {
+    /// What stands in the log under the request's id; `nil` if the caller is told everything.
+    var cause: String? { get }
+}
+
+extension MasterError: LoggedError {}
+
 /// A refusal of the APIs that are ours: what is wrong, for programs and for people.
 ///
 /// The operators' API writes it as `{"error": {"code": …, "message": …}}`, the native one as a problem (RFC 9457).
@@ -76,7 +84,11 @@ package struct APIRefusal: Error, Sendable {
         if !self.allowed.isEmpty { headers[.allow] = self.allowed.map(\.rawValue).joined(separator: ", ") }
         if self.status == .unauthorized { headers[.wwwAuthenticate] = challenge }
         // Whole seconds, so that nobody comes back too early (RFC 9110 §10.2.3).
-        if let pause = self.retryAfter { headers[.retryAfter] = "\(max(1, Int((pause / .seconds(1)).rounded(.up))))" }
+        if let pause = self.retryAfter {
+            let seconds = max(1, Int((pause / .seconds(1)).rounded(.up)))
+            headers[.retryAfter] = "\(seconds)"
+            headers[.rateLimit] = "\"attempts\";r=0;t=\(seconds)"
+        }
         return headers
     }
 
@@ -142,5 +154,13 @@ package struct APIRefusal: Error, Sendable {
             return context.codingPath.isEmpty ? "it is not JSON" : "`\(name(context.codingPath))` is not valid"
         @unknown default: return "it is not JSON"
         }
+    }
+}
+
+extension HTTPField.Name {
+    /// What is left of a limit, and for how long (draft-ietf-httpapi-ratelimit-headers).
+    package static var rateLimit: Self {
+        guard let name = Self("RateLimit") else { preconditionFailure("a token") }
+        return name
     }
 }

@@ -50,13 +50,14 @@ struct AccessMiddleware: RouterMiddleware {
         do {
             context.caller = try self.authenticate(request, context, family)
             context.caller?.channel = context.channel
+            context.caller?.requestID = id
             return try await Self.routed(request, context, family, next)
         } catch {
             if let refusal = family.response(to: error, of: request) {
-                if (error as? MasterError)?.cause != nil { self.log.failed(request, id, context, error) }
+                if let cause = (error as? any LoggedError)?.cause { self.log.failed(request, id, context, cause) }
                 return refusal
             }
-            self.log.failed(request, id, context, error)
+            self.log.failed(request, id, context, "\(error)")
             return family.failure(request: id)
         }
     }
@@ -66,8 +67,10 @@ struct AccessMiddleware: RouterMiddleware {
         do {
             return try family.authenticate(request)
         } catch let refusal as APIRefusal where refusal.status == .unauthorized {
-            // Whoever names no credentials has guessed none.
-            guard let credentials = Credentials(request.headers) else { throw refusal }
+            // Without credentials, or with a right key that is not for this API, nothing was guessed.
+            guard let credentials = Credentials(request.headers), credentials.key(of: self.master) == nil else {
+                throw refusal
+            }
             let address = context.channel.remoteAddress.flatMap(ConnectionLedger.origin)
             let known = credentials.knownID(in: self.master)
             let pause = self.master.failedAttempts.failed(address: address, credential: known)

@@ -4,6 +4,7 @@ import Foundation
 import HTTPServing
 package import HTTPTypes
 package import Hummingbird
+package import Logging
 package import MailingModel
 package import MasterCore
 package import NIOCore
@@ -34,6 +35,8 @@ package struct Caller: Sendable {
     package let operations: AccountOperations
     /// The connection; set before a route sees the caller.
     var channel: (any Channel)?
+    /// The request's id in the log; set before a route sees the caller.
+    package internal(set) var requestID = ""
 
     /// A caller who was authenticated.
     package init(master: Master, key: APIKeyRecord?) {
@@ -55,6 +58,31 @@ package struct Caller: Sendable {
     ///
     /// - Returns: To be ended with the answer.
     package func begin() -> LongAnswer { LongAnswer(self, patience: Self.patience) }
+
+    /// The body of a long answer, which ends with the key of who asked for it.
+    ///
+    /// - Parameters:
+    ///   - logger: Logs what ends the answer before its end, under the request's id: its caller sees a cut only.
+    ///   - write: Writes the answer.
+    /// - Returns: The body.
+    package func body(
+        logging logger: Logger,
+        _ write: @escaping @concurrent @Sendable (inout any ResponseBodyWriter) async throws -> Void
+    ) -> ResponseBody {
+        ResponseBody { writer in
+            let answer = self.begin()
+            defer { answer.end() }
+            do {
+                try await write(&writer)
+            } catch let error as MasterError {
+                logger.error(
+                    "an answer ended before its end",
+                    metadata: ["request": "\(self.requestID)", "reason": "\(error)"]
+                )
+                throw error
+            }
+        }
+    }
 }
 
 /// An answer in progress.
@@ -128,12 +156,16 @@ package enum Credentials: Hashable, Sendable {
 
     /// The public id of the key in force that they name, whether their secret is right or not.
     func knownID(in master: Master) -> String? {
-        let secret =
-            switch self {
-            case .basic(_, let password): password
-            case .bearer(let token): token
-            }
-        return master.knownKey(named: secret)
+        switch self {
+        case .basic(_, let secret), .bearer(let secret): master.knownKey(named: secret)
+        }
+    }
+
+    /// The API key in force whose secret they hold, whatever user they name.
+    func key(of master: Master) -> APIKeyRecord? {
+        switch self {
+        case .basic(_, let secret), .bearer(let secret): master.authenticate(secret: secret)
+        }
     }
 
     /// The API key that they are, if it is in force.

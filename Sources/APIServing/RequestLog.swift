@@ -53,9 +53,9 @@ package struct RequestLog: Sendable {
     }
 
     /// Notes that a request failed for a reason that its caller is not told; hardly worth a line if it was given up.
-    func failed(_ request: Request, _ id: String, _ context: APIContext, _ error: any Error) {
+    func failed(_ request: Request, _ id: String, _ context: APIContext, _ reason: String) {
         var metadata = Self.metadata(request, id, context)
-        metadata["reason"] = "\(error)"
+        metadata["reason"] = "\(reason)"
         self.logger.log(level: Task.isCancelled ? .debug : .error, "a request failed", metadata: metadata)
     }
 

@@ -83,7 +83,7 @@ package struct CloudMailingFamily: APIFamily {
 
     private static func throttled(_ refusal: APIRefusal) -> Response {
         var response = Self.fault(CloudMailingFault(429, refusal.message, status: .tooManyRequests))
-        response.headers[.retryAfter] = refusal.headers()[.retryAfter]
+        for field in refusal.headers() { response.headers[field.name] = field.value }
         return response
     }
 

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import APIServing
 import HTTPTypes
 import MailingModel
 import MasterCore
 
 /// A refusal as an XML-RPC fault, with the HTTP status that it travels under.
-struct CloudMailingFault: Error, Hashable, Sendable {
+struct CloudMailingFault: LoggedError, Hashable, Sendable {
     /// The fault's number.
     var code: Int
     /// The fault's text.
     var message: String
+    /// What the store said, if it failed: for the log only.
+    var cause: String?
     /// 200, or the number itself for the calls whose clients expect that.
     var status: HTTPResponse.Status
 
@@ -23,7 +26,9 @@ struct CloudMailingFault: Error, Hashable, Sendable {
     /// The same fault under the HTTP status of its number, if that is one.
     var underItsOwnStatus: CloudMailingFault {
         guard (400..<600).contains(self.code) else { return self }
-        return CloudMailingFault(self.code, self.message, status: .init(code: self.code))
+        var fault = self
+        fault.status = .init(code: self.code)
+        return fault
     }
 
     /// The fault for what the master refused.
@@ -39,5 +44,6 @@ struct CloudMailingFault: Error, Hashable, Sendable {
         case .busy, .storeFull, .storeFailed, .safeMode: code = 503
         }
         self.init(code, error.message, status: status ?? .ok)
+        self.cause = error.cause
     }
 }

@@ -11,7 +11,7 @@ public struct AccountOperations: Sendable {
     let master: Master
     /// Whose mailings, recipients and events exist.
     let scope: AccountScope
-    /// The account that what is made belongs to, and in which ids of clients are looked up.
+    /// The account that new mailings belong to, and whose tracking ids are looked up.
     let owner: AccountID
 
     var store: MailingStore { self.master.store }
@@ -45,7 +45,10 @@ extension Master {
 public struct OperatorOperations: Sendable {
     let master: Master
 
-    /// The operations on mailings, recipients and events of all accounts; what is made belongs to the root account.
+    /// The operations on mailings and events of all accounts.
+    ///
+    /// New mailings are the root account's, and recipients are looked up by its tracking ids only: another account may use the
+    /// same ones.
     public var everyAccount: AccountOperations {
         AccountOperations(master: self.master, scope: .everything, owner: .root)
     }

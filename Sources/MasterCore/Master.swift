@@ -98,6 +98,13 @@ public final class Master: Sendable {
     public func run() async throws {
         do {
             try await self.readStore()
+            let attempts = Task {
+                while !Task.isCancelled {
+                    try await self.time.sleep(until: self.time.elapsed() + .seconds(60))
+                    self.failedAttempts.logRest()
+                }
+            }
+            defer { attempts.cancel() }
             try await self.engine.run(gate: self.gate)
         } catch is CancellationError {
             // Cancelled while starting: the end is the same.

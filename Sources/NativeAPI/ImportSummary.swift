@@ -71,8 +71,13 @@ struct ImportSummary: Sendable {
         .object(self.members(of: mailing, withErrors: withErrors))
     }
 
-    /// The members of the answer.
-    func members(of mailing: MailingID, withErrors: Bool = true) -> [JSONValue.Member] {
+    /// The members of a problem beside its own: the counts, and the refused records as `refusals`.
+    func problemMembers(of mailing: MailingID) -> [JSONValue.Member] {
+        self.members(of: mailing, withErrors: false).filter { $0.name != "error" }
+            + [.init("refusals", .array(self.errors.map(\.json)))]
+    }
+
+    private func members(of mailing: MailingID, withErrors: Bool) -> [JSONValue.Member] {
         var members: [JSONValue.Member] = [
             .init("mailing", .integer(Int64(mailing.rawValue))), .init("accepted", .integer(Int64(self.accepted))),
             .init("repeated", .integer(Int64(self.repeated))), .init("refused", .integer(Int64(self.refused))),

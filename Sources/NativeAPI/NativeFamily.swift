@@ -105,7 +105,7 @@ package struct NativeFamily: APIFamily {
         let summary = await work.run(request.body, length: length) { _ in }
         summary.log(of: id, self.logger)
         guard let failure = summary.failure else { return Self.json(summary.json(of: id)) }
-        return failure.problem(with: summary.members(of: id))
+        return failure.problem(with: summary.problemMembers(of: id))
     }
 
     /// The value of a boolean query parameter; `false` if it is absent.
@@ -149,7 +149,7 @@ package struct NativeFamily: APIFamily {
             }
             limit = number
         }
-        let export = ReportExport(caller: caller, filter: filter, format: format)
+        let export = ReportExport(caller: caller, filter: filter, format: format, logger: self.logger)
         return try await export.response(after: query.get("cursor"), limit: limit)
     }
 
@@ -157,7 +157,7 @@ package struct NativeFamily: APIFamily {
         let query = request.uri.queryParameters
         let filter = try Self.filter(query)
         let resumed = HTTPField.Name("Last-Event-ID").flatMap { request.headers[$0] }
-        return try await ReportStream(caller: caller, filter: filter)
+        return try await ReportStream(caller: caller, filter: filter, logger: self.logger)
             .response(after: resumed ?? query.get("cursor"))
     }
 
@@ -170,8 +170,15 @@ package struct NativeFamily: APIFamily {
         let kinds = try EventKind.list(query.get("kinds"))
         let limit = try Self.limit(query, standard: Self.eventPage.standard, largest: Self.eventPage.largest)
         var filter = RecipientFilter()
-        filter.states = EventKind.states(of: kinds)
-        let page = try await caller.operations.feed(after: query.get("cursor"), filter: filter, limit: limit)
+        let states = EventKind.states(of: kinds)
+        filter.states = states
+        var page = try await caller.operations.feed(
+            after: query.get("cursor"),
+            // Of kinds that do not happen there is nothing to look for, but the cursor has to be a good one.
+            filter: states.isEmpty ? RecipientFilter() : filter,
+            limit: states.isEmpty ? 1 : limit
+        )
+        if states.isEmpty { page = FeedAnswer(entries: [], cursor: try await caller.operations.newest().cursor) }
         return Self.json(
             .object([
                 .init("items", .array(page.entries.map { EventRecord($0).json })),

@@ -3,6 +3,7 @@
 import APIServing
 import HTTPTypes
 import Hummingbird
+import Logging
 import MailingModel
 import MasterCore
 import NIOCore
@@ -40,6 +41,7 @@ struct ReportExport: Sendable {
     let caller: Caller
     let filter: RecipientFilter
     let format: Format
+    let logger: Logger
 
     /// The answer; its head names the cursor to go on from.
     ///
@@ -57,9 +59,7 @@ struct ReportExport: Sendable {
         return Response(
             status: .ok,
             headers: headers,
-            body: .init { writer in
-                let answer = self.caller.begin()
-                defer { answer.end() }
+            body: self.caller.body(logging: self.logger) { writer in
                 var page = first
                 var count = 0
                 if let header = self.header { try await writer.write(ByteBuffer(bytes: header)) }

@@ -2,6 +2,7 @@
 
 import APIServing
 import Hummingbird
+import Logging
 import MailingModel
 import MasterCore
 import NIOCore
@@ -19,6 +20,7 @@ struct ReportStream: Sendable {
 
     let caller: Caller
     let filter: RecipientFilter
+    let logger: Logger
 
     private var operations: AccountOperations { self.caller.operations }
 
@@ -34,9 +36,7 @@ struct ReportStream: Sendable {
         return Response(
             status: .ok,
             headers: [.contentType: "text/event-stream", .cacheControl: "no-store"],
-            body: .init { writer in
-                let answer = self.caller.begin()
-                defer { answer.end() }
+            body: self.caller.body(logging: self.logger) { writer in
                 try await writer.write(ByteBuffer(string: "retry: 2000\n\n"))
                 var (page, seen, sentCursor) = (first, seen, cursor ?? "")
                 // A revocation counts as a change of the feed, so that those who wait for events see it at once.

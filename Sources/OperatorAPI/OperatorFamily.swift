@@ -46,10 +46,12 @@ package struct OperatorFamily: APIFamily {
     package func authenticate(_ request: Request) throws -> Caller? {
         guard self.transport == .network else { return Caller(master: self.master, key: nil) }
         // To a key of another account this API does not exist, no more than to a wrong one.
-        guard let key = Credentials(request.headers)?.key(of: self.master, user: nil), key.account == .root else {
+        guard let key = Credentials(request.headers)?.key(of: self.master, user: nil) else {
             throw APIRefusal.unauthorized
         }
-        return Caller(master: self.master, key: key)
+        let caller = Caller(master: self.master, key: key)
+        guard caller.isOperator else { throw APIRefusal.unauthorized }
+        return caller
     }
 
     package func failure(request id: String) -> Response { APIRefusal.failure(request: id).response }

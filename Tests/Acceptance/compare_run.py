@@ -4,7 +4,8 @@ Usage: compare_run.py --before BINARY --after BINARY [--pairs N] [--recipients N
 
 Each pair runs both programs one after the other, the first of them in turn, so that what the machine does by itself meets both.
 A ratio is after / before of one pair. Stated are the medians and, for the ratio, the interval that holds the median with a
-confidence of 95 % or more: from the second to the last but one of ten, by the binomial distribution (n = 10: 97.9 %).
+confidence of 95 % or more: from the second to the last but one of ten, by the binomial distribution (n = 10: 97.9 %). With fewer
+than six pairs there is none; then all of them are stated. CPU and memory of the store's bench are the client's, without the server's.
 """
 
 import argparse
@@ -19,7 +20,6 @@ import shutil
 import socket
 import statistics
 import subprocess
-import tempfile
 
 import postgresql
 import telstar
@@ -28,7 +28,7 @@ SENDING = {"unsigned": "none", "Ed25519": "ed25519", "RSA": "rsa"}
 STORING = ["SQLite", "PostgreSQL"]
 STORED = {
     "recipients_added_a_second": "added/s", "reports_applied_a_second": "reports/s", "lease_of_up_to_1_000": "lease, ms",
-    "start_of_a_lease": "start, ms", "feed_page_of_1_000_at_a_random_cursor": "feed page, ms", "peak_memory": "peak MiB",
+    "start_of_a_lease": "start, ms", "feed_page_of_1_000_at_a_random_cursor": "feed page, ms", "peak_memory": "client peak MiB",
 }
 
 
@@ -78,7 +78,7 @@ def storing(binary, recipients, server):
     assert printed["counters_that_differ_from_a_recount"] == "0", printed
     # A figure begins with its number: of latencies, the median.
     figures = {what: float(re.match(r"[\d.]+", printed[name])[0]) for name, what in STORED.items()}
-    return figures | {"CPU µs a recipient": cpu / recipients * 1e6}
+    return figures | {"client CPU µs a recipient": cpu / recipients * 1e6}
 
 
 def interval(ratios):
@@ -95,6 +95,7 @@ def table(workload, pairs):
     for name in pairs[0][0]:
         before, after = [pair[0][name] for pair in pairs], [pair[1][name] for pair in pairs]
         if not all(before):
+            print(f"| {workload} | {name} | not measurable: {before} | {after} | | |")
             continue
         ratios = [new / old for old, new in zip(before, after)]
         low, high = interval(ratios)
@@ -115,7 +116,7 @@ def main():
     programs = (arguments.before, arguments.after)
     figures = {workload: [] for workload in arguments.only}
     with contextlib.ExitStack() as stack:
-        port = stack.enter_context(smtp_sink())
+        port = stack.enter_context(smtp_sink()) if set(arguments.only) & set(SENDING) else None
         server = stack.enter_context(postgresql.server(settings=["max_wal_size=4GB"])) if "PostgreSQL" in arguments.only else None
 
         def run(workload, program):

@@ -165,7 +165,7 @@ dns:
         def took_over():
             answers.add((standby.readiness() or ("refused", ""))[0])
             return 200 in answers
-        telstar.await_condition(took_over, "the standby takes over", 60, 0.02)
+        telstar.await_condition(took_over, "the standby takes over", every=0.02)
         assert answers <= {503, 200}, answers
         took = time.monotonic() - began
         if how == signal.SIGSTOP:

@@ -46,6 +46,10 @@ def await_condition(question, what, deadline=DEADLINE, every=0.05):
     raise Unmet(f"{what}: not within {deadline} s, last answer {last!r}")
 
 
+# The last ports that were given to somebody; not all, since a run asks for thousands.
+GIVEN = collections.deque(maxlen=200)
+
+
 def free_port():
     """A port below those of outgoing connections, which might take one of their own range while its server restarts."""
     first_outgoing = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
@@ -56,10 +60,14 @@ def free_port():
     while True:
         with socket.socket() as probe:
             port = random.choice(ports[worker::workers])
+            # The one who asked last may not listen yet.
+            if port in GIVEN:
+                continue
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            GIVEN.append(port)
             return port
 
 

@@ -30,7 +30,7 @@ struct OtherAccountTests {
     private static func parameters(of method: String, _ tenant: Tenant) -> [[String]]? {
         let mailing = "<int>\(tenant.mailing)</int>"
         let mailings = self.structure("id", self.list(mailing))
-        let recipients = self.structure("mailings", self.list(mailing))
+        let recipients = self.structure("mailings", self.list("<int>\(tenant.ended)</int>"))
         let domain = self.list(self.text("\(tenant.name).example"))
         switch method {
         case "list_mailings", "get_mailings_count": return [[], [mailings], [self.structure("domain", domain)]]

@@ -122,7 +122,16 @@ package struct TestAPI {
         let ended = try await operations.createMailing(draft).id
         _ = try await operations.addRecipients([RecipientSubmission(address: "late@\(name).example")], to: ended)
         _ = try await operations.closeMailing(ended)
-        return Tenant(key: key, name: name, mailing: mailing, trackingID: "\(name)-1", operations: operations)
+        // One that would finish if it were looked at.
+        _ = try await operations.startMailing(try await operations.createMailing(draft).id)
+        return Tenant(
+            key: key,
+            name: name,
+            mailing: mailing,
+            trackingID: "\(name)-1",
+            ended: ended,
+            operations: operations
+        )
     }
 
     /// Basic credentials with the key.
@@ -146,6 +155,8 @@ package struct Tenant: Sendable {
     package let mailing: MailingID
     /// The id of that recipient.
     package let trackingID: String
+    /// A mailing that has ended, and of whose recipient the feed has an event.
+    package let ended: MailingID
     /// What the account may do.
     package let operations: AccountOperations
 

@@ -5,14 +5,14 @@ import Synchronization
 
 /// Counts attempts to authenticate that failed, by address and by credential, and says when there were too many.
 ///
-/// A right secret is never held up: only whoever has just shown a wrong one asks here. What is counted drains with time, so that
-/// a client that is wrong now and then never hears of it. Memory is bounded whoever calls.
+/// It is asked after a wrong secret only, so that a right one is never held up. Counts fall with time, so that a client that is
+/// wrong now and then is not affected. Memory is bounded.
 public final class FailedAttempts: Sendable {
-    /// How many are let through.
+    /// The bounds.
     public struct Limits: Sendable, Hashable {
         /// Failures of one address, and of one credential, that are answered like any other.
         public var burst = 20
-        /// How many of these are forgiven each minute.
+        /// By how many a count falls each minute.
         public var perMinute = 20
         /// How many addresses and credentials are remembered, each.
         public var remembered = 10_000
@@ -21,7 +21,7 @@ public final class FailedAttempts: Sendable {
         public init() {}
     }
 
-    /// What is counted of an address or of a credential: it drains by ``Limits/perMinute``.
+    /// The failures of an address or of a credential at an instant; falls by ``Limits/perMinute``.
     private struct Count {
         var failures: Double
         var at: Duration
@@ -46,9 +46,9 @@ public final class FailedAttempts: Sendable {
     /// Counts from now on.
     ///
     /// - Parameters:
-    ///   - limits: How many are let through.
+    ///   - limits: The bounds.
     ///   - elapsed: The time on a clock that nobody sets.
-    ///   - logger: Hears of failures once a minute, with their number.
+    ///   - logger: Gets one line a minute, with the number of failures.
     init(limits: Limits = Limits(), elapsed: @escaping @Sendable () -> Duration, logger: Logger) {
         self.limits = limits
         self.elapsed = elapsed
@@ -72,26 +72,39 @@ public final class FailedAttempts: Sendable {
             if let credential { failures = max(failures, self.count(credential, in: &state.credentials, now)) }
             state.unlogged += 1
             state.lastAddress = address ?? "local"
-            var report: (Int, String)?
-            if state.logged.map({ now - $0 >= Self.logInterval }) ?? true {
-                report = (state.unlogged, state.lastAddress)
-                (state.unlogged, state.logged) = (0, now)
-            }
-            let excess = failures - Double(self.limits.burst)
-            return (excess > 0 ? .seconds(excess * 60 / Double(self.limits.perMinute)) : nil, report)
+            let report = self.dueReport(&state, now)
+            // After the pause there is room for one more.
+            let excess = failures + 1 - Double(self.limits.burst)
+            return (excess > 1 ? .seconds(excess * 60 / Double(self.limits.perMinute)) : nil, report)
         }
-        if let report {
-            self.logger.warning(
-                "attempts to authenticate have failed",
-                metadata: ["count": "\(report.count)", "last_address": "\(report.address)"]
-            )
-        }
+        self.log(report)
         return pause
+    }
+
+    /// Logs what has failed since the last line, if it is a minute old; called now and then, so that the end of an attack is
+    /// logged as well.
+    func logRest() {
+        let now = self.elapsed()
+        self.log(self.state.withLock { $0.unlogged > 0 ? self.dueReport(&$0, now) : nil })
+    }
+
+    private func dueReport(_ state: inout State, _ now: Duration) -> (count: Int, address: String)? {
+        guard state.logged.map({ now - $0 >= Self.logInterval }) ?? true else { return nil }
+        defer { (state.unlogged, state.logged) = (0, now) }
+        return (state.unlogged, state.lastAddress)
+    }
+
+    private func log(_ report: (count: Int, address: String)?) {
+        guard let report else { return }
+        self.logger.warning(
+            "attempts to authenticate have failed",
+            metadata: ["count": "\(report.count)", "last_address": "\(report.address)"]
+        )
     }
 
     /// Adds one to a count that has drained meanwhile; returns how many there are.
     ///
-    /// Nobody's count grows far beyond the burst: it takes a few minutes at most until an address is believed again.
+    /// No count exceeds twice the burst, so that it takes a minute or two at most until a failure is answered as any other.
     private func count(_ key: String, in counts: inout [String: Count], _ now: Duration) -> Double {
         if counts[key] == nil, counts.count >= self.limits.remembered { self.forget(&counts, now) }
         let known = counts[key].map { self.drained($0, now) } ?? 0

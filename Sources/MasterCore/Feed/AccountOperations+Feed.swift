@@ -9,6 +9,12 @@ public struct FeedAnswer: Sendable, Hashable {
     public var entries: [FeedEntry]
     /// The cursor to continue from; opaque.
     public var cursor: String
+
+    /// Composes a page.
+    public init(entries: [FeedEntry], cursor: String) {
+        self.entries = entries
+        self.cursor = cursor
+    }
 }
 
 extension AccountOperations {

@@ -52,8 +52,10 @@ final class ReportIntake: Sendable {
     /// Reports of attempts that were made without permission to start, so far; 0 in health.
     var unstartedCount: Int { self.unstarted.withLock { $0 } }
 
-    /// Queues reports; a satellite repeats those that don't fit.
+    /// Queues reports; a satellite repeats those that don't fit, and those that come after the stop to the next master.
     func add(_ reports: [DeliveryReport], sequence: UInt64, from session: SatelliteSession) {
+        // Otherwise the end would wait for as long as mail goes out.
+        guard !self.isStopping.withLock({ $0 }) else { return }
         let batch = ReportQueue.Batch(
             session: session,
             sequence: sequence,
@@ -66,7 +68,8 @@ final class ReportIntake: Sendable {
     /// A session has ended.
     func ended(_ session: SatelliteSession) { self.queue.withLock { $0.ended(session) } }
 
-    /// Ends ``run(_:)`` once nothing waits, or at the next failure of the store.
+    /// Takes no more reports, and ends ``run(generation:applied:)`` once those that wait are applied, or at the next failure of the
+    /// store.
     func stop() {
         self.isStopping.withLock { $0 = true }
         self.signal.notify()

@@ -90,9 +90,6 @@ final class StoreTransaction {
         return row
     }
 
-    /// The mailing, which must exist, whosever it is: for the master's own work.
-    func requireMailing(_ id: MailingID) throws -> MailingRow { try self.requireMailing(id, in: .everything) }
-
     /// The mailing, which must exist in the scope.
     func requireMailing(_ id: MailingID, in scope: AccountScope) throws -> MailingRow {
         guard let row = try self.mailing(id), scope.contains(row.mailing.account) else {
@@ -103,7 +100,7 @@ final class StoreTransaction {
 
     /// Changes a mailing's steering columns: status, times and counters.
     func update(_ id: MailingID, _ change: (inout MailingRow) throws -> Void) throws {
-        var row = try self.requireMailing(id)
+        var row = try self.requireMailing(id, in: .everything)
         try change(&row)
         self.mailings[id] = .some(row)
         self.changedMailings.insert(id)
@@ -127,7 +124,7 @@ final class StoreTransaction {
 
     /// The partition of a bucket; the mailing must exist.
     func partition(of mailing: MailingID, _ bucket: Bucket) throws -> Partition {
-        try self.requireMailing(mailing).partition(of: bucket)
+        try self.requireMailing(mailing, in: .everything).partition(of: bucket)
     }
 
     /// Splits what belongs to recipients by where they lie, in no order of partitions; what is of a mailing that is gone lies

@@ -14,6 +14,7 @@ extension MailingStore {
             try Reporting.page(after: position, filter: filter, in: scope, limit: limit, $0)
         }
         while page.entries.isEmpty, page.next < page.head, limit > 0 {
+            try Task.checkCancellation()
             let next = page.next
             page = try await self.read { try Reporting.page(after: next, filter: filter, in: scope, limit: limit, $0) }
         }

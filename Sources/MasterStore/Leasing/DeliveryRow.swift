@@ -150,7 +150,7 @@ struct DeliveryRow {
     ) throws -> [DeliveryRow] {
         try transaction.writeRows()
         var found: [DeliveryRow] = []
-        for partition in try transaction.requireMailing(mailing).partitions where found.count < limit {
+        for partition in try transaction.requireMailing(mailing, in: .everything).partitions where found.count < limit {
             let table = partition.deliveries
             try transaction.prepare(
                 "SELECT \(Self.columns) FROM \(table) WHERE state = 5 AND id >= ? AND id < ? ORDER BY id LIMIT ?"

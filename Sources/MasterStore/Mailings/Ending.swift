@@ -19,7 +19,7 @@ enum Ending {
         try decide(try transaction.requireMailing(id, in: scope).mailing)
         try transaction.update(id) { $0.mailing.status = .paused }
         let revoked = try Revoking.revoke(transaction.leases(of: id).map(\.serial), at: now, transaction)
-        return (try transaction.requireMailing(id).mailing, revoked)
+        return (try transaction.requireMailing(id, in: .everything).mailing, revoked)
     }
 
     // MARK: Expiry
@@ -35,7 +35,7 @@ enum Ending {
         at now: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> (isDone: Bool, mailing: Mailing, revoked: [RevokedLease]) {
-        let mailing = try transaction.requireMailing(id).mailing
+        let mailing = try transaction.requireMailing(id, in: .everything).mailing
         guard mailing.status != .finished else { return (true, mailing, []) }
         var revoked: [RevokedLease] = []
         if mailing.ending == nil {
@@ -48,12 +48,12 @@ enum Ending {
         left -= try Self.expireUnleased(id, limit: left, at: now, transaction)
         let isDone = left > 0
         if isDone { try Self.finishEnding(id, at: now, transaction) }
-        return (isDone, try transaction.requireMailing(id).mailing, revoked)
+        return (isDone, try transaction.requireMailing(id, in: .everything).mailing, revoked)
     }
 
     /// Finishes an ending mailing of which nothing is left.
     static func finishEnding(_ id: MailingID, at now: Timestamp, _ transaction: StoreTransaction) throws {
-        let mailing = try transaction.requireMailing(id).mailing
+        let mailing = try transaction.requireMailing(id, in: .everything).mailing
         guard mailing.ending != nil, mailing.counters.pending == 0 else { return }
         try transaction.update(id) { MailingLifecycle.finish(&$0.mailing, at: now) }
     }
@@ -64,7 +64,7 @@ enum Ending {
         at now: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> Int {
-        let account = try transaction.requireMailing(id).mailing.account
+        let account = try transaction.requireMailing(id, in: .everything).mailing.account
         var expired = 0
         for bucket in try BucketRow.fetch(of: id, transaction) where bucket.waiting > 0 && expired < limit {
             var found: [DeliveryRow] = []
@@ -92,7 +92,7 @@ enum Ending {
         at now: Timestamp,
         _ transaction: StoreTransaction
     ) throws -> Int {
-        let account = try transaction.requireMailing(id).mailing.account
+        let account = try transaction.requireMailing(id, in: .everything).mailing.account
         var expired = 0
         for bucket in try BucketRow.fetch(of: id, transaction) where bucket.watermark < bucket.fill && expired < limit {
             let end = min(bucket.fill, bucket.watermark + UInt32(limit - expired))
@@ -170,6 +170,6 @@ enum Ending {
             try transaction.leases(of: id).isEmpty
         else { return nil }
         try transaction.update(id) { MailingLifecycle.finish(&$0.mailing, at: now) }
-        return try transaction.requireMailing(id).mailing
+        return try transaction.requireMailing(id, in: .everything).mailing
     }
 }

@@ -53,7 +53,6 @@ enum Resending {
             else { continue }
             var new = old
             Self.requeue(&new, at: now)
-            new.trace = nil
             new.modified = now
             try transaction.save(new, replacing: old)
             try transaction.recipient(id)?.appendEvent(new, account: mailing.account, transaction)
@@ -65,5 +64,7 @@ enum Resending {
     private static func requeue(_ row: inout DeliveryRow, at now: Timestamp) {
         row.deliveryState = RecipientStateMerge.reset(row.deliveryState)
         row.due = now
+        // What the last attempt met says nothing of the next.
+        row.trace = nil
     }
 }
