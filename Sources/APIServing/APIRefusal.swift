@@ -61,7 +61,7 @@ package struct APIRefusal: Error, Sendable {
     }
 
     /// The refusal for an error of a route, of its authentication or of the router; `nil` for an error that is none.
-    package init?(_ error: any Error) {
+    package init?(thrown error: any Error) {
         switch error {
         case let error as APIRefusal: self = error
         case let error as MasterError: self.init(error)

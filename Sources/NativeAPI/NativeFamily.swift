@@ -54,7 +54,7 @@ package struct NativeFamily: APIFamily {
     package func failure(request id: String) -> Response { APIRefusal.failure(request: id).problem() }
 
     package func response(to error: any Error, of request: Request) -> Response? {
-        APIRefusal(error)?.problem()
+        APIRefusal(thrown: error)?.problem()
     }
 
     // MARK: Recipients

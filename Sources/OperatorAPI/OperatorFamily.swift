@@ -61,7 +61,7 @@ package struct OperatorFamily: APIFamily {
         if self.transport == .controlSocket, let error = error as? MasterError {
             return APIRefusal(error, message: "\(error)").response
         }
-        return APIRefusal(error)?.response
+        return APIRefusal(thrown: error)?.response
     }
 
     private func body<Body: Decodable>(_ request: Request, _ context: APIContext, as: Body.Type) async throws -> Body {

@@ -31,7 +31,7 @@ struct RequestLogTests {
         let master: Master
 
         func authenticate(_ request: Request) throws -> Caller? { Caller(master: self.master, key: nil) }
-        func response(to error: any Error, of request: Request) -> Response? { APIRefusal(error)?.response }
+        func response(to error: any Error, of request: Request) -> Response? { APIRefusal(thrown: error)?.response }
         func failure(request id: String) -> Response { APIRefusal.failure(request: id).response }
     }
 

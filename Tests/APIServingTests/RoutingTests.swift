@@ -26,7 +26,7 @@ struct RoutingTests {
         }
 
         func response(to error: any Error, of request: Request) -> Response? {
-            guard let refusal = APIRefusal(error) else { return nil }
+            guard let refusal = APIRefusal(thrown: error) else { return nil }
             return Response(status: refusal.status, headers: refusal.headers(challenge: "Test"))
         }
 

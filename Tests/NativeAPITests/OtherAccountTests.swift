@@ -13,18 +13,18 @@ import Testing
 @Suite("What belongs to another account does not exist under /api")
 struct OtherAccountTests {
     /// Who asks for the first tenant's things: itself, another account, or the root account.
-    private static let askers = ["first", "second", "root"]
+    private static let askers = ["first", "other", "root"]
 
     @Test("every route, by the table that serves them", arguments: NativeFamily.routes.map(\.name), Self.askers)
     func routes(name: String, asker: String) async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         try await TestAPI.run({ [NativeFamily(master: $0, transport: .network, logger: logger)] }) { api in
             let first = try await api.makeTenant(AccountID(rawValue: 1), "first")
-            let second = try await api.makeTenant(AccountID(rawValue: 2), "second")
-            let key = asker == "root" ? api.bearer : asker == "first" ? first.bearer : second.bearer
+            let other = try await api.makeTenant(AccountID(rawValue: 2), "other")
+            let key = asker == "root" ? api.bearer : asker == "first" ? first.bearer : other.bearer
             let isOwn = asker == "first"
             let before = try await first.state()
-            #expect(before.contains("late@first.example") && !before.contains("second"))
+            #expect(before.contains("late@first.example") && !before.contains("other"))
             switch name {
             case "POST /api/mailings/ID/recipients":
                 let answer = try await api.send(
