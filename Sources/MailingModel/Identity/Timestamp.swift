@@ -109,6 +109,8 @@ public struct Timestamp: Hashable, Comparable, Codable, Sendable {
     /// The timestamp that lies `duration` later; saturates.
     public func advanced(by duration: Duration) -> Timestamp {
         let delta = duration.milliseconds
+        // A duration beyond what milliseconds hold leads beyond every timestamp.
+        guard delta != .min, delta != .max else { return Timestamp(milliseconds: delta) }
         let (sum, sumOverflow) = self.milliseconds.addingReportingOverflow(delta)
         return Timestamp(milliseconds: sumOverflow ? (delta < 0 ? .min : .max) : sum)
     }
