@@ -88,7 +88,7 @@ extension MasterError {
         switch (error.code, mailing) {
         case (.unknownMailing, let id?): self = .unknown(id)
         case (.mailingFinished, let id?): self.init(.mailingFinished(id), "mailing \(id) is finished")
-        case (.full, _): self.init(.storeFull, "the store has no space left", cause: error.message)
+        case (.full, _): self.init(.storeFull, "the store has no space left")
         case (.unknownRecord, _), (.conflict, _), (.newerSchema, _), (.locked, _), (.database, _), (.corrupt, _),
             (.fenced, _), (.refused, _), (.unknownMailing, nil), (.mailingFinished, nil):
             self.init(.storeFailed, "the store failed", cause: "\(error)")

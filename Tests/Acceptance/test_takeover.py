@@ -44,7 +44,9 @@ def test_a_database_that_restarts_costs_nobody_and_needs_no_hand(tmp_path):
                 database.start()
                 telstar.await_condition(lambda: masters.mailing(mailing)["status"] == "FINISHED", "the mailing finishes")
                 assert len(telstar.reconcile(masters, sink, mailing)) == 3000
-                telstar.await_condition(lambda: masters.standby, "the standby waits again")
+                # On a slow machine the database may be away for longer than a master may be silent; then the other has taken over.
+                telstar.await_condition(
+                    lambda: masters.standby or active.program.process.poll() == 69, "the standby waits again, or serves")
         finally:
             sink.stop()
 
