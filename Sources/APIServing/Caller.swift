@@ -87,7 +87,7 @@ package struct Caller: Sendable {
 
 /// An answer in progress.
 package final class LongAnswer: Sendable {
-    private let state = Mutex<(isOver: Bool, watch: KeyWatch?)>((false, nil))
+    private let state = Mutex<(isOver: Bool, watch: AccessWatch?)>((false, nil))
 
     fileprivate init(_ caller: Caller, patience: TimeAmount) {
         guard let key = caller.key, let channel = caller.channel else { return }

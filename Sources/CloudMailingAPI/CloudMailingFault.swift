@@ -35,12 +35,12 @@ struct CloudMailingFault: LoggedError, Hashable, Sendable {
     init(_ error: MasterError, status: HTTPResponse.Status?) {
         let code: Int
         switch error.code {
-        case .unknownMailing, .unknownSatellite, .unknownKey: code = 404
+        case .unknownMailing, .unknownSatellite, .unknownKey, .unknownAccount, .unknownItem: code = 404
         case .mailingFinished, .tooMany: code = 400
         case .badProperty, .satelliteExists, .publicKeyInUse: code = 406
         case .badCursor: code = 410
         case .badStatus, .badContent: code = 8002
-        case .satelliteBusy: code = 409
+        case .satelliteBusy, .accountExists, .accountBusy, .nameTaken, .itemInUse: code = 409
         case .busy, .storeFull, .storeFailed, .safeMode: code = 503
         }
         self.init(code, error.message, status: status ?? .ok)

@@ -57,6 +57,7 @@ public struct OperatorOperations: Sendable {
     var engine: Engine { self.master.engine }
     var directory: SatelliteDirectory { self.master.directory }
     var keys: APIKeyCache { self.master.keys }
+    var accountDirectory: AccountDirectory { self.master.accountDirectory }
     var logger: Logger { self.master.logger }
 
     func now() -> Timestamp { self.master.now() }

@@ -20,6 +20,7 @@ public final class Master: Sendable {
     let keys: APIKeyCache
     /// Who has failed to authenticate too often.
     public let failedAttempts: FailedAttempts
+    let accountDirectory: AccountDirectory
     let engine: Engine
     let gate: CallGate
     private let hasLoaded = Atomic(false)
@@ -53,6 +54,7 @@ public final class Master: Sendable {
         self.cursors = FeedCursorCodec(storeID: store.identity.storeID, key: cursorKey)
         self.keys = APIKeyCache()
         self.failedAttempts = FailedAttempts(elapsed: self.time.elapsed, logger: logger)
+        self.accountDirectory = AccountDirectory()
         self.gate = CallGate()
         self.engine = Engine(
             store: store,
@@ -64,10 +66,10 @@ public final class Master: Sendable {
         )
     }
 
-    /// Whether the keys and the satellites are known; no call can be authenticated before.
+    /// Whether the keys, the credentials and the satellites are known; no call can be authenticated before.
     public var isLoaded: Bool { self.hasLoaded.load(ordering: .acquiring) }
 
-    /// Reads the keys and the satellites, for a caller that opens listeners before ``run()``.
+    /// Reads the keys, the credentials and the satellites, for a caller that opens listeners before ``run()``.
     ///
     /// - Throws: ``MasterError`` if the store cannot be read.
     public func load() async throws {
@@ -82,6 +84,7 @@ public final class Master: Sendable {
         guard !self.isLoaded else { return }
         try await self.directory.reload(from: self.store)
         try await self.keys.reload(from: self.store)
+        try await self.accountDirectory.reload(from: self.store)
         self.engine.safeMode.distrustCopy()
         self.hasLoaded.store(true, ordering: .releasing)
     }

@@ -31,6 +31,18 @@ public struct MasterError: Error, Sendable, Hashable, CustomStringConvertible {
         case satelliteBusy(started: Int)
         /// No such API key.
         case unknownKey(String)
+        /// No such account, or it was removed.
+        case unknownAccount(String)
+        /// An account of that name exists.
+        case accountExists(String)
+        /// The account can't be removed: it has so many mailings, or is the root account, which has to be there.
+        case accountBusy(mailings: Int)
+        /// The account has no such credential, key or object.
+        case unknownItem(String)
+        /// Another credential, key or object has the name.
+        case nameTaken(String)
+        /// The item is used by another.
+        case itemInUse(String)
         /// The master is stopping, or so much is waiting that it takes no more now.
         case busy
         /// No space is left for the store.

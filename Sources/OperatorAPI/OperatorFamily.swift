@@ -22,9 +22,9 @@ package struct OperatorFamily: APIFamily {
                 try await family.master.operator.confirmStore()
                 return try Self.json(["confirmed": true])
             },
-        ] + Self.keyRoutes + Self.satelliteRoutes + Self.mailingRoutes
+        ] + Self.keyRoutes + Self.accountRoutes + Self.satelliteRoutes + Self.mailingRoutes
 
-    private let master: Master
+    let master: Master
     private let transport: APITransport
     private let maximumBodyBytes: Int
 
@@ -64,7 +64,7 @@ package struct OperatorFamily: APIFamily {
         return APIRefusal(thrown: error)?.response
     }
 
-    private func body<Body: Decodable>(_ request: Request, _ context: APIContext, as: Body.Type) async throws -> Body {
+    func body<Body: Decodable>(_ request: Request, _ context: APIContext, as: Body.Type) async throws -> Body {
         let tooLarge = APIRefusal(
             .contentTooLarge,
             "too_large",
@@ -91,7 +91,7 @@ package struct OperatorFamily: APIFamily {
         }
     }
 
-    private static func json(_ value: some Encodable) throws -> Response {
+    static func json(_ value: some Encodable) throws -> Response {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return Self.json(try encoder.encode(value))
@@ -245,7 +245,10 @@ extension OperatorFamily {
 extension OperatorFamily {
     private static let keyRoutes: [APIRoute<OperatorFamily>] = [
         APIRoute(.get, "/telstar/v1/keys") { family, _, _ in
-            try Self.json(KeysView(keys: try await family.master.operator.apiKeys().map { KeyView($0) }))
+            let (keys, accounts) = (
+                try await family.master.operator.apiKeys(), try await family.master.operator.accounts()
+            )
+            return try Self.json(KeysView(keys, of: accounts))
         },
         APIRoute(.post, "/telstar/v1/keys") { family, request, context in
             struct Body: Decodable {

@@ -164,21 +164,25 @@ package struct FeedView: Codable, Sendable {
 /// An API key; the secret only when it is made.
 package struct KeyView: Codable, Sendable {
     package var id: String
+    package var number: Int64
     package var name: String
+    package var account: String
     package var createdAt: String
     package var revokedAt: String?
     package var key: String?
 
     enum CodingKeys: String, CodingKey {
-        case id, name, key
+        case id, number, name, account, key
         case createdAt = "created_at"
         case revokedAt = "revoked_at"
     }
 
-    /// Shows a key; its secret only when it is made.
-    package init(_ record: APIKeyRecord, secret: String? = nil) {
+    /// Shows a key of an account; its secret only when it is made.
+    package init(_ record: APIKeyRecord, account: String = Account.rootName, secret: String? = nil) {
         self.id = record.publicID
+        self.number = record.number
         self.name = record.name
+        self.account = account
         self.createdAt = record.created.rfc3339
         self.revokedAt = record.revoked?.rfc3339
         self.key = secret
@@ -254,6 +258,9 @@ package struct RecipientAnswers: Codable, Sendable { package var recipients: [Re
 package struct KeysView: Codable, Sendable {
     package var keys: [KeyView]
 
-    /// Shows keys.
-    package init(keys: [KeyView]) { self.keys = keys }
+    /// Shows keys, each with the name of its account; an account that is removed has none.
+    package init(_ keys: [APIKeyRecord], of accounts: [Account]) {
+        let names = Dictionary(accounts.map { ($0.id, $0.name) }) { first, _ in first }
+        self.keys = keys.map { KeyView($0, account: names[$0.account] ?? "") }
+    }
 }

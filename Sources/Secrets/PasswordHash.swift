@@ -11,6 +11,8 @@ import _CryptoExtras
 ///
 /// Source: RFC 7914 §2.
 public struct PasswordHash: Hashable, Sendable {
+    /// What every stored text begins with.
+    static let prefix = "scrypt$"
     private static let costExponent = 15
     private static let blockSize = 8
     private static let parallelization = 1
@@ -24,10 +26,21 @@ public struct PasswordHash: Hashable, Sendable {
     /// - Throws: `unavailable` if there is not enough memory.
     public init(of password: String) throws {
         let salt = SecureBytes.random(count: 16)
-        let key = try Self.derive(password, salt, Self.costExponent, Self.blockSize, Self.parallelization)
+        self.init(
+            salt: salt,
+            key: try Self.derive(password, salt, Self.costExponent, Self.blockSize, Self.parallelization)
+        )
+    }
+
+    private init(salt: [UInt8], key: [UInt8]) {
         self.text =
-            "scrypt$\(Self.costExponent)$\(Self.blockSize)$\(Self.parallelization)"
+            "\(Self.prefix)\(Self.costExponent)$\(Self.blockSize)$\(Self.parallelization)"
             + "$\(Base64URL.encode(salt))$\(Base64URL.encode(key))"
+    }
+
+    /// Makes a hash that no password matches, at once: comparing with it takes as long as with any other.
+    public static func unmatchable() -> PasswordHash {
+        PasswordHash(salt: SecureBytes.random(count: 16), key: SecureBytes.random(count: Self.keyBytes))
     }
 
     /// Takes over a stored hash.

@@ -52,14 +52,16 @@ struct KeyCommand: AsyncParsableCommand {
 
         func run() async throws {
             let answer = try await OfflineStore.orMaster(self.control) { store in
-                KeysView(keys: try await store.keys())
+                try await store.keys()
             } master: { client in
                 try await client.send("GET", "/keys", as: KeysView.self)
             }
             if self.control.json { return try Output.json(answer) }
             Output.table(
-                ["id", "name", "created", "revoked"],
-                answer.keys.map { [$0.id, $0.name, $0.createdAt, $0.revokedAt ?? "-"] }
+                ["id", "number", "account", "name", "created", "revoked"],
+                answer.keys.map {
+                    [$0.id, "\($0.number)", $0.account, $0.name, $0.createdAt, $0.revokedAt ?? "-"]
+                }
             )
         }
     }
@@ -69,7 +71,7 @@ struct KeyCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Revoke an API key; it is refused from then on.")
 
         @OptionGroup var control: ControlOptions
-        @Argument(help: "The key's id, as listed.") var id: String
+        @Argument(help: "The key's id or its number, as listed.") var id: String
 
         func run() async throws {
             try await OfflineStore.orMaster(self.control) { store in

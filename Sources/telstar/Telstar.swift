@@ -31,8 +31,8 @@ struct Telstar: AsyncParsableCommand {
         version: Telstar.version,
         subcommands: [
             MasterCommand.self, SatelliteCommand.self, ClusterCommand.self, DemoCommand.self, SinkCommand.self,
-            KeyCommand.self, SatellitesCommand.self, MailingCommand.self, ReportCommand.self, BackupCommand.self,
-            ConfirmStoreCommand.self, BenchCommand.self, TablesCommand.self,
+            KeyCommand.self, AccountCommand.self, SatellitesCommand.self, MailingCommand.self, ReportCommand.self,
+            BackupCommand.self, ConfirmStoreCommand.self, BenchCommand.self, TablesCommand.self,
         ]
     )
 }

@@ -19,9 +19,13 @@ import postgresql
 import telstar
 
 
+# What undoes the rest of the newest step.
+UNDOING = ["DROP INDEX account_name", *(f"ALTER TABLE account DROP COLUMN {name}" for name in ("folded", "created", "removed"))]
+
+
 class SQLite:
     # The tables that the newest step makes.
-    made = ["satellite_journal", "leadership"]
+    made = ["credential", "account_object"]
 
     def __init__(self, path):
         self.path = path
@@ -38,12 +42,12 @@ class SQLite:
         return self.query("SELECT name FROM sqlite_master WHERE type = 'table'")
 
     def undo(self, version):
-        for statement in [*(f"DROP TABLE {table}" for table in self.made), f"PRAGMA user_version = {version}"]:
+        for statement in [*(f"DROP TABLE {table}" for table in self.made), *UNDOING, f"PRAGMA user_version = {version}"]:
             self.query(statement)
 
 
 class PostgreSQL:
-    made = ["satellite_journal"]
+    made = ["credential", "account_object"]
 
     def __init__(self, server):
         self.server = server
@@ -59,7 +63,7 @@ class PostgreSQL:
         return self.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
 
     def undo(self, version):
-        for statement in [*(f"DROP TABLE {table}" for table in self.made), f"UPDATE store SET version = {version}"]:
+        for statement in [*(f"DROP TABLE {table}" for table in self.made), *UNDOING, f"UPDATE store SET version = {version}"]:
             self.query(statement)
 
 

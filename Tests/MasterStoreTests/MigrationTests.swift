@@ -48,6 +48,8 @@ struct MigrationTests {
                 deliveryClass: .bulk,
                 at: fixture.now
             )
+            let key = APIKeyRecord(publicID: "k", secretHash: [1], name: "n", account: .root, created: fixture.now)
+            try await fixture.store.addKey(key)
             fixture.pass(.seconds(60))
 
             try await fixture.undoSteps(to: older.version)
@@ -63,6 +65,15 @@ struct MigrationTests {
             for id in [sent, waiting] { #expect(try await fixture.store.content(of: id, in: .everything) != nil) }
             let grants = try await fixture.claimAll(satellite)
             #expect(grants.flatMap(\.entries).map(\.attachments) == [Array(attachments[..<2])])
+            // Mailings and keys are the root account's, and others can be added.
+            #expect(try await fixture.store.accounts().map(\.name) == ["root"])
+            #expect(try await fixture.store.account(named: "Root")?.id == .root)
+            #expect(try await fixture.store.mailingCount(of: .root) == 2)
+            #expect(try await fixture.store.keys().map(\.account) == [.root])
+            let account = try await fixture.store.addAccount(named: "acme", at: fixture.now)
+            #expect(account.id.rawValue > 0)
+            _ = try await fixture.store.addCredential(fixture.credential("1", of: account))
+            _ = try await fixture.store.addObject(fixture.object("list", of: account))
         }
     }
 
@@ -87,6 +98,7 @@ struct SchemaStepTests {
             sqlite == [
                 3_119_139_496_274_206_159, 11_079_694_168_065_406_449, 10_137_258_800_554_762_450,
                 16_659_214_880_431_441_913, 1_749_085_536_823_359_368, 2_656_973_945_915_226_374,
+                10_257_978_503_627_219_745,
             ]
         )
         let postgreSQL = try PostgreSQLSchema.steps.map(SchemaRecorder.fingerprint)
@@ -94,6 +106,7 @@ struct SchemaStepTests {
             postgreSQL == [
                 9_698_860_756_271_785_503, 429_735_464_310_512_436, 16_053_912_833_995_510_915,
                 226_125_772_438_081_669, 5_350_333_681_336_703_851, 3_629_911_850_731_888_087,
+                3_317_409_246_140_267_465,
             ]
         )
     }
@@ -190,6 +203,7 @@ extension Fixture {
         ["DROP TABLE blob_use"],
         Fixture.withoutPartitions,
         ["DROP TABLE satellite_journal", "DROP TABLE leadership"],
+        Fixture.withoutAccounts,
     ]
 
     /// What undoes each step of PostgreSQL's schema, from the second on.
@@ -199,11 +213,18 @@ extension Fixture {
         ["DROP TABLE blob_use"],
         Fixture.withoutPartitions,
         ["DROP TABLE satellite_journal"],
+        Fixture.withoutAccounts,
     ]
 
     private static let withoutPartitions = [
         "ALTER TABLE mailing DROP COLUMN segment", "ALTER TABLE mailing DROP COLUMN segment_tracked",
         "ALTER TABLE tombstone DROP COLUMN segment", "ALTER TABLE tombstone DROP COLUMN tracked",
+    ]
+
+    private static let withoutAccounts = [
+        "DROP TABLE credential", "DROP TABLE account_object", "DROP INDEX account_name",
+        "ALTER TABLE account DROP COLUMN folded", "ALTER TABLE account DROP COLUMN created",
+        "ALTER TABLE account DROP COLUMN removed",
     ]
 
     /// Makes the tables as an earlier version had them, with what is in them; the store has to be opened again.

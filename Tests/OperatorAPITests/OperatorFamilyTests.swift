@@ -136,6 +136,7 @@ struct OperatorFamilyTests {
             let list = try await api.send("GET /telstar/v1/keys").text
             #expect(list.contains("\"n\"") && !list.contains(secret))
             let id = try #require(made["id"] as? String)
+            #expect(made["account"] as? String == "root" && (made["number"] as? Int ?? 0) > 0)
             #expect(try await api.send("DELETE /telstar/v1/keys/\(id)").json["revoked"] as? String == id)
         }
     }

@@ -122,6 +122,30 @@ struct PasswordHashTests {
     }
 }
 
+@Suite("Credential hash")
+struct CredentialHashTests {
+    @Test("is read again from its text, whichever function made it")
+    func stored() throws {
+        let chosen = CredentialHash.chosen(PasswordHash.unmatchable())
+        let (secret, generated) = CredentialHash.generate()
+        #expect(secret.count == 52 && secret != CredentialHash.generate().secret)
+        for hash in [chosen, generated] { #expect(CredentialHash(stored: hash.text) == hash) }
+        #expect(generated == .generated(KeyHash(of: Array(secret.utf8))))
+    }
+
+    @Test("is not read from any other text", arguments: ["", "sha256$", "sha256$AAAA", "md5$AAAA", "secret"])
+    func damaged(text: String) {
+        #expect(CredentialHash(stored: text) == nil)
+    }
+
+    @Test("that nothing matches costs what others cost")
+    func unmatchable() {
+        let hash = PasswordHash.unmatchable()
+        #expect(hash.text.hasPrefix("scrypt$15$8$1$") && hash != PasswordHash.unmatchable())
+        #expect(!hash.matches(""))
+    }
+}
+
 @Suite("MAC key (C2)")
 struct MACKeyTests {
     @Test("agrees with RFC 4231 §4.2")

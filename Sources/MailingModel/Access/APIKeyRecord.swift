@@ -2,6 +2,8 @@
 
 /// An API key as stored.
 public struct APIKeyRecord: Sendable, Hashable {
+    /// Its number, assigned by the store.
+    public var number: Int64
     /// Names the key, in lists and in logs.
     public var publicID: String
     /// SHA-256 of the secret.
@@ -19,6 +21,7 @@ public struct APIKeyRecord: Sendable, Hashable {
 
     /// Composes a record.
     public init(
+        number: Int64 = 0,
         publicID: String,
         secretHash: [UInt8],
         name: String,
@@ -27,6 +30,7 @@ public struct APIKeyRecord: Sendable, Hashable {
         created: Timestamp,
         revoked: Timestamp? = nil
     ) {
+        self.number = number
         self.publicID = publicID
         self.secretHash = secretHash
         self.name = name

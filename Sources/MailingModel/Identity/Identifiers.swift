@@ -128,9 +128,9 @@ public struct SatelliteID: RawRepresentable, Hashable, Comparable, Codable, Send
     public static func < (left: SatelliteID, right: SatelliteID) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// Names an account; every row of the store belongs to one.
+/// Names an account; never reused, and every mailing belongs to one.
 public struct AccountID: RawRepresentable, Hashable, Codable, Sendable {
-    /// The account that owns everything until accounts are created: CloudMailing's single superuser.
+    /// The account that is always there, and that owns what CloudMailing's calls make: its single superuser.
     public static let root = AccountID(rawValue: 0)
 
     /// 0 or more.

@@ -5,15 +5,6 @@ import MasterStore
 import Secrets
 import Synchronization
 
-/// A watch over a key, until it is ended.
-public struct KeyWatch: Sendable {
-    let keys: APIKeyCache
-    let observer: UInt64
-
-    /// Ends the watch; nobody is notified any more.
-    public func end() { self.keys.forget(self.observer) }
-}
-
 extension Master {
     /// Whether a key is in force; never waits.
     public func isInForce(key publicID: String) -> Bool { self.keys.isInForce(publicID) }
@@ -24,8 +15,9 @@ extension Master {
     ///   - publicID: The key's.
     ///   - revoked: Called at most once, when the key is revoked; immediately if it already is.
     /// - Returns: The watch, to be ended with the call.
-    public func watch(key publicID: String, revoked: @escaping @Sendable () -> Void) -> KeyWatch {
-        KeyWatch(keys: self.keys, observer: self.keys.observe(publicID, revoked: revoked))
+    public func watch(key publicID: String, revoked: @escaping @Sendable () -> Void) -> AccessWatch {
+        let observer = self.keys.observe(publicID, revoked: revoked)
+        return AccessWatch { self.keys.forget(observer) }
     }
 
     /// The public id of the key in force that a secret names, be it the right secret or not; `nil` for any other text.
@@ -41,16 +33,12 @@ extension Master {
 final class APIKeyCache: Sendable {
     private struct Contents {
         var records: [String: APIKeyRecord] = [:]
-        /// Counts changes, so that a stale read of the store can't restore a revoked key.
+        /// Counts changes, so that a stale read of the store can't restore a revoked key or hide a new one.
         var changes = 0
-        var observers: [UInt64: (publicID: String, revoked: @Sendable () -> Void)] = [:]
-        var nextObserver: UInt64 = 0
+        var observers = AccessObservers<String>()
 
-        /// Removes and returns the observers of revoked keys, so that each is notified once.
         mutating func takeBereaved() -> [@Sendable () -> Void] {
-            let bereaved = self.observers.filter { self.records[$0.value.publicID] == nil }
-            for number in bereaved.keys { self.observers[number] = nil }
-            return bereaved.values.map(\.revoked)
+            self.observers.take { self.records[$0] == nil }
         }
     }
 
@@ -65,6 +53,7 @@ final class APIKeyCache: Sendable {
             let keys = try await store.keys().filter { $0.revoked == nil }
             let bereaved = self.contents.withLock { contents -> [@Sendable () -> Void]? in
                 guard contents.changes == changes else { return nil }
+                contents.changes += 1
                 contents.records = Dictionary(keys.map { ($0.publicID, $0) }) { _, last in last }
                 return contents.takeBereaved()
             }
@@ -95,15 +84,13 @@ final class APIKeyCache: Sendable {
     /// - Returns: The observer's number, for ``forget(_:)``.
     func observe(_ publicID: String, revoked: @escaping @Sendable () -> Void) -> UInt64 {
         let (number, bereaved) = self.contents.withLock { contents in
-            contents.nextObserver += 1
-            contents.observers[contents.nextObserver] = (publicID, revoked)
-            return (contents.nextObserver, contents.takeBereaved())
+            (contents.observers.add(publicID, revoked), contents.takeBereaved())
         }
         bereaved.forEach { $0() }
         return number
     }
 
-    func forget(_ observer: UInt64) { self.contents.withLock { _ = $0.observers.removeValue(forKey: observer) } }
+    func forget(_ observer: UInt64) { self.contents.withLock { $0.observers.forget(observer) } }
 
     func authenticate(secret: String) -> APIKeyRecord? {
         guard let key = APIKey(parsing: secret) else { return self.chosen(secret) }

@@ -27,8 +27,8 @@ extension OperatorOperations {
         autoescape: Bool? = nil
     ) async throws -> CreatedKey {
         try await self.call {
-            let created = APIKeyCache.makeKey(name: name, account: account, autoescape: autoescape, at: self.now())
-            try await self.store.addKey(created.record)
+            var created = APIKeyCache.makeKey(name: name, account: account, autoescape: autoescape, at: self.now())
+            created.record = try await self.store.addKey(created.record)
             self.keys.insert(created.record)
             self.logger.info("API key created", metadata: ["key": "\(created.record.publicID)"])
             return created
@@ -63,11 +63,12 @@ extension OperatorOperations {
 
     /// Revokes an API key; it is refused as soon as this returns.
     ///
+    /// - Parameter id: Its public id, or its number.
     /// - Throws: ``MasterError/Code/unknownKey(_:)``.
-    public func revokeKey(_ publicID: String) async throws {
+    public func revokeKey(_ id: String) async throws {
         try await self.call {
-            guard try await self.store.revokeKey(publicID, at: self.now()) else {
-                throw MasterError(.unknownKey(publicID), "there is no API key \(publicID)")
+            guard let publicID = try await self.store.revokeKey(id, at: self.now()) else {
+                throw MasterError(.unknownKey(id), "there is no API key \(id)")
             }
             self.keys.remove(publicID)
             // Those who wait for events look at their key again.

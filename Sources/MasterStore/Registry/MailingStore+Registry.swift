@@ -84,14 +84,19 @@ extension MailingStore {
         try await self.write { try Registry.remove(id, $0) }
     }
 
-    /// Stores an API key.
-    public func addKey(_ key: APIKeyRecord) async throws { try await self.write { try Registry.add(key, $0) } }
+    /// Stores an API key; its number is assigned.
+    @discardableResult
+    public func addKey(_ key: APIKeyRecord) async throws -> APIKeyRecord {
+        try await self.write { try Registry.add(key, $0) }
+    }
 
     /// All keys, newest last.
     public func keys() async throws -> [APIKeyRecord] { try await self.read { try Registry.keys($0) } }
 
-    /// Revokes a key; `false` if there was none of that name.
-    public func revokeKey(_ publicID: String, at now: Timestamp) async throws -> Bool {
-        try await self.write { try Registry.revoke(publicID, at: now, $0) }
+    /// Revokes the key of a public id, or of a number.
+    ///
+    /// - Returns: The key's public id; `nil` if there is no such key.
+    public func revokeKey(_ key: String, at now: Timestamp) async throws -> String? {
+        try await self.write { try Registry.revoke(key, at: now, $0) }
     }
 }

@@ -166,23 +166,29 @@ enum Registry {
 
     // MARK: API keys
 
-    static func add(_ key: APIKeyRecord, _ transaction: StoreTransaction) throws {
-        try transaction.prepare(
-            """
-            INSERT INTO api_key(public_id, hash, name, account, autoescape, created, revoked)
-            VALUES (?, ?, ?, ?, ?, ?, ?)
-            """
-        ).bind(1, key.publicID).bind(2, key.secretHash).bind(3, key.name).bind(4, Int(key.account.rawValue))
-            .bind(5, key.autoescape.map { $0 ? 1 : 0 }).bind(6, key.created).bind(7, key.revoked).run()
+    static func add(_ key: APIKeyRecord, _ transaction: StoreTransaction) throws -> APIKeyRecord {
+        let number = try transaction.insert(
+            transaction.prepare(
+                """
+                INSERT INTO api_key(public_id, hash, name, account, autoescape, created, revoked)
+                VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id
+                """
+            ).bind(1, key.publicID).bind(2, key.secretHash).bind(3, key.name).bind(4, Int(key.account.rawValue))
+                .bind(5, key.autoescape.map { $0 ? 1 : 0 }).bind(6, key.created).bind(7, key.revoked)
+        )
+        var key = key
+        key.number = number
+        return key
     }
 
     static func keys(_ transaction: StoreTransaction) throws -> [APIKeyRecord] {
         var found: [APIKeyRecord] = []
         try transaction.prepare(
-            "SELECT public_id, hash, name, account, autoescape, created, revoked FROM api_key ORDER BY id"
+            "SELECT public_id, hash, name, account, autoescape, created, revoked, id FROM api_key ORDER BY id"
         ).rows { row in
             found.append(
                 APIKeyRecord(
+                    number: try row.int64(7),
                     publicID: try row.text(0),
                     secretHash: try row.blob(1),
                     name: try row.text(2),
@@ -196,10 +202,18 @@ enum Registry {
         return found
     }
 
-    /// Revokes a key; revoking it again keeps the first time.
-    static func revoke(_ publicID: String, at now: Timestamp, _ transaction: StoreTransaction) throws -> Bool {
-        try transaction.prepare("UPDATE api_key SET revoked = coalesce(revoked, ?) WHERE public_id = ?")
-            .bind(1, now).bind(2, publicID).run()
-        return transaction.changedRows > 0
+    /// Revokes the key of a public id, or of a number if no public id is the same; revoking it again keeps the first time.
+    ///
+    /// - Returns: The key's public id; `nil` if there is no such key.
+    static func revoke(_ key: String, at now: Timestamp, _ transaction: StoreTransaction) throws -> String? {
+        func revoke(_ condition: String, _ bind: (any StoreStatement) -> any StoreStatement) throws -> String? {
+            let statement = try transaction.prepare(
+                "UPDATE api_key SET revoked = coalesce(revoked, ?) WHERE \(condition) RETURNING public_id"
+            ).bind(1, now)
+            return try bind(statement).first { try $0.text(0) }
+        }
+        if let publicID = try revoke("public_id = ?", { $0.bind(2, key) }) { return publicID }
+        guard let number = Int64(key) else { return nil }
+        return try revoke("id = ?") { $0.bind(2, number) }
     }
 }

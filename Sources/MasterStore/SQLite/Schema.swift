@@ -219,5 +219,32 @@ enum Schema {
                 distrusted INTEGER NOT NULL);
             """
         ),
+        // Accounts beside the root account, the credentials of their clients, and what those refer to.
+        SchemaStep(
+            "accounts, credentials and objects",
+            """
+            ALTER TABLE account ADD COLUMN folded TEXT NOT NULL DEFAULT '';
+            ALTER TABLE account ADD COLUMN created INTEGER NOT NULL DEFAULT 0;
+            ALTER TABLE account ADD COLUMN removed INTEGER;
+            UPDATE account SET folded = lower(name), created = CAST(strftime('%s', 'now') AS INTEGER) * 1000;
+            CREATE UNIQUE INDEX account_name ON account(folded) WHERE removed IS NULL;
+
+            CREATE TABLE credential(
+                id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL, api TEXT NOT NULL, name TEXT NOT NULL,
+                hash TEXT NOT NULL, smtp_user TEXT, satellite_group TEXT, track_opens INTEGER NOT NULL,
+                track_clicks INTEGER NOT NULL, subscription_tracking INTEGER NOT NULL, unsubscribe_page INTEGER,
+                created INTEGER NOT NULL, removed INTEGER);
+            CREATE UNIQUE INDEX credential_name ON credential(api, name) WHERE removed IS NULL;
+            CREATE UNIQUE INDEX credential_smtp_user ON credential(api, smtp_user) WHERE removed IS NULL;
+            CREATE INDEX credential_account ON credential(account) WHERE removed IS NULL;
+
+            CREATE TABLE account_object(
+                id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL, kind TEXT NOT NULL, api TEXT,
+                name TEXT NOT NULL, folded TEXT NOT NULL, contents BLOB NOT NULL, created INTEGER NOT NULL,
+                removed INTEGER);
+            CREATE UNIQUE INDEX account_object_name ON account_object(account, kind, coalesce(api, ''), folded)
+            WHERE removed IS NULL;
+            """
+        ),
     ]
 }

@@ -11,7 +11,7 @@ import MasterStore
 import OperatorAPI
 import ZeroMQ
 
-/// The master's API without a running master: what `key` and `satellites` use when nobody else holds the store.
+/// The master's API without a running master: what `key`, `account` and `satellites` use when nobody else holds the store.
 struct OfflineStore: Sendable {
     private let master: Master
 
@@ -99,7 +99,9 @@ struct OfflineStore: Sendable {
             .map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
     }
 
-    func keys() async throws -> [KeyView] { try await self.master.operator.apiKeys().map { KeyView($0) } }
+    func keys() async throws -> KeysView {
+        KeysView(try await self.master.operator.apiKeys(), of: try await self.master.operator.accounts())
+    }
 
     func revokeKey(_ id: String) async throws { try await self.master.operator.revokeKey(id) }
 
@@ -146,6 +148,55 @@ struct OfflineStore: Sendable {
             throw StartFailure(.refused, "there is no satellite \(serial)")
         }
         return record
+    }
+}
+
+// MARK: - Accounts
+
+extension OfflineStore {
+    func accounts() async throws -> AccountsView { AccountsView(try await self.master.operator.accounts()) }
+
+    func account(_ name: String) async throws -> AccountView {
+        AccountView(
+            try await self.master.operator.account(named: name),
+            items: try await self.master.operator.items(ofAccount: name)
+        )
+    }
+
+    func createAccount(_ body: AccountBody) async throws -> AccountView {
+        AccountView(try await self.master.operator.createAccount(named: body.name))
+    }
+
+    func removeAccount(_ name: String) async throws -> AccountView {
+        AccountView(try await self.master.operator.removeAccount(named: name))
+    }
+
+    func addItem(_ kind: String, _ body: AccountItemBody, to account: String) async throws -> AccountItemView {
+        AccountItemView(try await self.master.operator.add(try body.draft(Self.kind(kind)), toAccount: account))
+    }
+
+    func removeItem(
+        _ kind: String,
+        named name: String,
+        api: String?,
+        of account: String
+    ) async throws -> AccountItemView {
+        AccountItemView(
+            try await self.master.operator.remove(
+                try Self.kind(kind),
+                named: name,
+                api: try api.map { try AccountItemBody.api($0) },
+                ofAccount: account
+            )
+        )
+    }
+
+    private static func kind(_ text: String) throws -> AccountItem.Kind {
+        guard let kind = AccountItem.Kind(rawValue: text) else {
+            let names = AccountItem.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+            throw StartFailure(.refused, "there is no such kind of item; these are: \(names)")
+        }
+        return kind
     }
 }
 

@@ -314,7 +314,7 @@ struct TroubleTests {
             let record = try await test.satellite("new")
             try await test.store.removeSatellite(record.id)
             let store = test.store
-            test.faults.afterNextSatellites {
+            test.faults.afterNextOwn("satellites") {
                 directory.insert(record)
                 _ = try await store.addSatellite(record)
             }

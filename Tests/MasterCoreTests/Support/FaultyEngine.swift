@@ -12,7 +12,7 @@ final class FaultyEngine: StoreEngine {
         var calls: [String: Int] = [:]
         var emptyClaims = 0
         var afterLeases: (@Sendable () async throws -> Void)?
-        var afterSatellites: (@Sendable () async throws -> Void)?
+        var afterOwnReading: [String: @Sendable () async throws -> Void] = [:]
     }
 
     private let inner: any StoreEngine
@@ -47,9 +47,9 @@ final class FaultyEngine: StoreEngine {
     /// Whether it is the test itself that reads, and not the master that runs beside it.
     @TaskLocal static var isOwnReading = false
 
-    /// Lets something happen between the test's next reading of satellites and its return.
-    func afterNextSatellites(_ happen: @escaping @Sendable () async throws -> Void) {
-        self.state.withLock { $0.afterSatellites = happen }
+    /// Lets something happen between the test's next reading by an operation and its return.
+    func afterNextOwn(_ operation: String, _ happen: @escaping @Sendable () async throws -> Void) {
+        self.state.withLock { $0.afterOwnReading[operation] = happen }
     }
 
     /// How often a step of an operation was carried out or refused.
@@ -72,15 +72,10 @@ final class FaultyEngine: StoreEngine {
         try self.pass(operation)
         let answer = try await self.inner.read(operation, step)
         let happen = self.state.withLock { state -> (@Sendable () async throws -> Void)? in
-            switch operation {
-            case "leases":
-                defer { state.afterLeases = nil }
-                return state.afterLeases
-            case "satellites" where Self.isOwnReading:
-                defer { state.afterSatellites = nil }
-                return state.afterSatellites
-            default: return nil
-            }
+            if Self.isOwnReading { return state.afterOwnReading.removeValue(forKey: operation.name) }
+            guard operation == "leases" else { return nil }
+            defer { state.afterLeases = nil }
+            return state.afterLeases
         }
         try await happen?()
         return answer

@@ -127,7 +127,7 @@ struct RegistryTests {
     @Test("keeps API keys in order and revokes them for good", arguments: StoreFactory.all)
     func apiKeys(factory: StoreFactory) async throws {
         try await factory.withStore { fixture in
-            let first = APIKeyRecord(
+            var first = APIKeyRecord(
                 publicID: "k1",
                 secretHash: [1, 2],
                 name: "first",
@@ -135,21 +135,23 @@ struct RegistryTests {
                 autoescape: false,
                 created: fixture.now
             )
-            let second = APIKeyRecord(
+            var second = APIKeyRecord(
                 publicID: "k0",
                 secretHash: [3],
                 name: "second",
                 account: AccountID(rawValue: 2),
                 created: fixture.now
             )
-            try await fixture.store.addKey(first)
-            try await fixture.store.addKey(second)
-            let error = await #expect(throws: StoreError.self) { try await fixture.store.addKey(first) }
+            first = try await fixture.store.addKey(first)
+            second = try await fixture.store.addKey(second)
+            #expect(first.number > 0 && second.number > first.number)
+            let again = first
+            let error = await #expect(throws: StoreError.self) { try await fixture.store.addKey(again) }
             #expect(error?.code == .conflict)
             #expect(try await fixture.store.keys() == [first, second])
-            #expect(try await fixture.store.revokeKey("k1", at: fixture.now))
-            #expect(try await fixture.store.revokeKey("k1", at: fixture.now.advanced(by: .seconds(5))))
-            #expect(try await !fixture.store.revokeKey("nobody", at: fixture.now))
+            #expect(try await fixture.store.revokeKey("k1", at: fixture.now) == "k1")
+            #expect(try await fixture.store.revokeKey("k1", at: fixture.now.advanced(by: .seconds(5))) == "k1")
+            #expect(try await fixture.store.revokeKey("nobody", at: fixture.now) == nil)
             #expect(try await fixture.store.keys().first?.revoked == fixture.now)
         }
     }
