@@ -189,7 +189,11 @@ let package = Package(
         tests("CloudMailingAPI", ["CloudMailingAPI", "MailingModel", "MasterCore", httpTypes, "TestAPI"]),
         tests(
             "NativeAPI",
-            ["APIServing", "MailingModel", "MasterCore", "NativeAPI", "RecordFormat", httpTypes, logging, "TestAPI"]
+            [
+                "APIServing", "MailingModel", "MasterCore", "NativeAPI", "RecordFormat", httpTypes, hummingbird,
+                logging,
+                nioCore, "TestAPI",
+            ]
         ),
         tests("OperatorAPI", ["APIServing", "MailingModel", "MasterCore", "OperatorAPI", httpTypes, "TestAPI"]),
         tests("ClusterLink", ["ClusterLink", "MailingModel", "ZeroMQ", crypto, logging, "TestKit"]),

@@ -134,6 +134,8 @@ public final class Satellite: Sendable {
     ///
     /// - Throws: ``SatelliteError`` with code `superseded` or `journalFailed`; what the link throws.
     public func run() async throws {
+        // Whoever holds this object may do so for longer than the satellite lives.
+        defer { self.journal.release() }
         try await self.connections.start(scheduler: self.scheduler, reports: self.reports)
         let result: Result<Void, any Error>
         do {

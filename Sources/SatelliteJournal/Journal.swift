@@ -102,6 +102,9 @@ public final class Journal: Sendable {
         self.writer = Mutex(writer)
     }
 
+    /// Lets another process have the journal; nothing may be written to it from then on.
+    public func release() { self.directory.release() }
+
     /// The highest term and lease serial in any grant accepted, this one or by an earlier process.
     public var highest: (term: Term, lease: LeaseSerial) {
         self.writer.withLock { ($0.state.highestTerm, $0.state.highestLease) }

@@ -91,7 +91,7 @@ struct AccountCommand: AsyncParsableCommand {
                 try await store.removeItem(self.kind, named: self.name, api: self.api, of: self.account)
             } master: { client in
                 let path = try AccountPath.of(self.account, self.kind, self.name)
-                let query = self.api.map { "?api=\(AccountPath.queryValue($0))" } ?? ""
+                let query = self.api.map { "?api=\($0.inQuery)" } ?? ""
                 return try await client.send("DELETE", path + query, as: AccountItemView.self)
             }
             if self.control.json { return try Output.json(view) }
@@ -129,10 +129,5 @@ enum AccountPath {
     static func of(_ segments: String...) throws -> String {
         guard !segments.contains("") else { throw StartFailure(.refused, "a name is empty") }
         return "/accounts/" + segments.map(SatellitesCommand.encoded).joined(separator: "/")
-    }
-
-    /// A value of a query.
-    static func queryValue(_ text: String) -> String {
-        text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? text
     }
 }

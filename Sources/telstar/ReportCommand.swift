@@ -58,19 +58,15 @@ struct ShowCommand: AsyncParsableCommand {
 
     private func show(_ client: ControlClient, _ printing: Printing) async throws {
         while !Task.isCancelled {
-            var query = "limit=1000&cursor=\(Self.encoded(printing.cursor))"
+            var query = "limit=1000&cursor=\(printing.cursor.inQuery)"
             if let mailing = self.mailing { query += "&mailing=\(mailing)" }
-            for name in self.status { query += "&status=\(Self.encoded(name))" }
+            for name in self.status { query += "&status=\(name.inQuery)" }
             let page = try await client.send("GET", "/feed?\(query)", as: FeedView.self)
             try printing.show(page)
             guard page.reports.isEmpty else { continue }
             guard self.follow else { return }
             try await Task.sleep(for: .seconds(1))
         }
-    }
-
-    private static func encoded(_ text: String) -> String {
-        text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? text
     }
 
     /// Prints reports, each line at once and whole, and knows the cursor after what it has printed.

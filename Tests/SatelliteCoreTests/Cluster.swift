@@ -120,17 +120,6 @@ struct Cluster: Sendable {
         rmdir(directory)
     }
 
-    /// Makes a satellite; on a busy machine the last task of an earlier one may hold its journal for a moment longer.
-    private static func whenFree(_ make: () throws -> Satellite) async throws -> Satellite {
-        while true {
-            do {
-                return try make()
-            } catch let error as JournalError where error.code == .inUse {
-                try await Task.sleep(for: .milliseconds(20))
-            }
-        }
-    }
-
     /// Runs a satellite for as long as `body` takes, then shuts it down.
     static func with(
         _ script: TestSink.Script = TestSink.Script(),
@@ -161,16 +150,14 @@ struct Cluster: Sendable {
         master.state.change { $0.blobs[hash] = bytes }
         var logger = Logger(label: "satellite.test")
         logger.logLevel = .critical
-        let satellite = try await Self.whenFree {
-            try Satellite(
-                configuration,
-                journal: journal,
-                resolver: FakeResolver(zoneFile: Self.zone),
-                group: group,
-                logger: logger
-            ) { _, _, _ in
-                master
-            }
+        let satellite = try Satellite(
+            configuration,
+            journal: journal,
+            resolver: FakeResolver(zoneFile: Self.zone),
+            group: group,
+            logger: logger
+        ) { _, _, _ in
+            master
         }
         let cluster = Cluster(satellite: satellite, master: master, sink: sink, directory: path, content: hash)
         if connected { master.connect() }

@@ -36,6 +36,7 @@ final class FailingDirectory: JournalDirectory {
     }
     func remove(_ segment: UInt64) throws(JournalError) { try self.disk.remove(segment) }
     func setAside(_ segment: UInt64) throws(JournalError) { try self.disk.setAside(segment) }
+    func release() { self.disk.release() }
 }
 
 private struct FailingFile: JournalFile {

@@ -56,6 +56,17 @@ struct DiskJournalTests {
         }
     }
 
+    @Test("a directory that is released is another process's to have, though its object is still there")
+    func releasing() throws {
+        try self.withDirectory { path in
+            let first = try DiskJournalDirectory(path: path)
+            #expect(throws: JournalError.self) { _ = try DiskJournalDirectory(path: path) }
+            first.release()
+            let second = try DiskJournalDirectory(path: path)
+            withExtendedLifetime((first, second)) {}
+        }
+    }
+
     @Test("a file that cannot be reserved leaves nothing behind")
     func noSpace() throws {
         try self.withDirectory { path in

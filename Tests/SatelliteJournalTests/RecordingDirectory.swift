@@ -82,6 +82,8 @@ final class RecordingDirectory: JournalDirectory {
         }
     }
 
+    func release() {}
+
     func setAside(_ segment: UInt64) throws(JournalError) {
         self.state.withLock { state in
             state.files[segment] = nil

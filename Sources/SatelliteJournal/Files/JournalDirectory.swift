@@ -20,6 +20,8 @@ public protocol JournalDirectory: Sendable {
     func remove(_ segment: UInt64) throws(JournalError)
     /// Puts a damaged segment aside under another name, for people to look at.
     func setAside(_ segment: UInt64) throws(JournalError)
+    /// Lets another process have the directory; nothing is written to it from then on.
+    func release()
 }
 
 /// A segment open for writing.
@@ -37,7 +39,7 @@ public final class DiskJournalDirectory: JournalDirectory {
     private let path: String
     private let lock: FileDescriptor
 
-    /// Creates the directory if it is missing, and locks it until the object goes.
+    /// Creates the directory if it is missing, and locks it until it is released or the object goes.
     ///
     /// - Throws: ``JournalError/Code/inUse`` if another process holds it.
     public init(path: String) throws(JournalError) {
@@ -47,6 +49,12 @@ public final class DiskJournalDirectory: JournalDirectory {
         guard flock(self.lock.number, LOCK_EX | LOCK_NB) == 0 else {
             throw JournalError(.inUse, "the journal in \(path) is in use by another process")
         }
+    }
+
+    /// Unlocks the directory.
+    public func release() {
+        // Of a descriptor that is ours it cannot fail.
+        _ = flock(self.lock.number, LOCK_UN)
     }
 
     /// The numbers of the segments that exist, ascending.

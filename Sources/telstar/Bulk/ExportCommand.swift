@@ -65,14 +65,10 @@ struct ExportCommand: AsyncParsableCommand {
     }
 
     private var query: String {
-        var parts = ["format=\(self.format.rawValue)", "cursor=\(self.encoded(self.cursor))"]
+        var parts = ["format=\(self.format.rawValue)", "cursor=\(self.cursor.inQuery)"]
         if let mailing = self.mailing { parts.append("mailing=\(mailing)") }
-        parts += self.status.map { "status=\(self.encoded($0))" }
+        parts += self.status.map { "status=\($0.inQuery)" }
         if self.rawFormulas { parts.append("escape_formulas=false") }
         return parts.joined(separator: "&")
-    }
-
-    private func encoded(_ text: String) -> String {
-        text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? text
     }
 }

@@ -262,3 +262,8 @@ struct ControlClient {
 
 /// A body that is JSON text already; also the type of "no body".
 typealias JSONText = [String: String]
+
+extension String {
+    /// The text as a value of a query.
+    var inQuery: String { self.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? self }
+}
